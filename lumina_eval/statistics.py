@@ -1,0 +1,275 @@
+"""Means of scores with two confidence intervals, for prompts nested in tasks and images nested in prompts.
+
+The estimate is linear over strata: sum of w[h] * R[h], where R[h] is the mean over the images of task h and
+the weights w are equal (GenEval's overall: the unweighted mean of the task means) or proportional to the
+images (the plain mean). The two intervals answer two questions:
+
+- `ci_seeds`: the prompts are fixed, only the noise is drawn again. Its variance is the one between the images
+  of a prompt. *Can another laboratory reproduce this number?*
+- `ci_prompts`: the prompts are a sample too. Its variance is the one between the prompts of a task (unequal
+  numbers of images enter by linearisation of the ratio). *Does the number generalise?*
+
+Degrees of freedom are Satterthwaite's. Where scores are bounded, the interval is Wilson's with the Student
+quantile at the effective sample size n = R (1 - R) / variance: in the middle it is the t interval, it never
+leaves the range, it always holds the estimate, and near the ends it still covers where the t interval does
+not (80 prompts at 0.99: 0.96 against 0.73). Where every observation agrees, the variance says nothing and n
+is the number of prompts (`ci_prompts`) or of images (`ci_seeds`), so a perfect score is never certain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from lumina_eval.records import Interval, Metric, Score
+
+Weights = Literal["equal", "images"]
+Bounds = tuple[float, float]
+Floats = NDArray[np.float64]
+
+BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0)}
+"""The range of a score by the unit of its metric; a unit that is not here is unbounded."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A stratified mean, its two intervals, and what they rest on; None is what cannot be said."""
+
+    value: float
+    ci_seeds: Interval | None
+    ci_prompts: Interval | None
+    se_seeds: float | None
+    se_prompts: float | None
+    df_seeds: float | None
+    df_prompts: float | None
+    n_prompts: int
+    n_images: int
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Sufficient statistics per prompt. P prompts; leading axes ... are simulations that share one design."""
+
+    total: Floats  # (..., P) sum of the scores of a prompt's images
+    spread: Floats  # (..., P) sum of their squared deviations from the prompt's mean
+    count: Floats  # (P,) number of images, at least 1
+    stratum: NDArray[np.intp]  # (P,) index of the task, 0 .. H-1, each present
+
+    @classmethod
+    def of_array(cls, values: ArrayLike, stratum: ArrayLike) -> Clusters:
+        """From `values` (..., P, K), K images for each of P prompts, and the task index (P,) of a prompt."""
+        scores = np.asarray(values, dtype=float)
+        mean = scores.mean(axis=-1, keepdims=True)
+        count = np.full(scores.shape[-2], float(scores.shape[-1]))
+        spread = ((scores - mean) ** 2).sum(axis=-1)
+        return cls(scores.sum(axis=-1), spread, count, np.asarray(stratum, dtype=np.intp))
+
+    @classmethod
+    def of_scores(cls, scores: Sequence[Score]) -> Clusters:
+        """From records, in an order of its own: the result does not depend on the order of `scores`.
+
+        Raises ValueError for no scores, a score that is not finite, or the same image twice.
+        """
+        if not scores:
+            raise ValueError("no scores: a mean needs at least one")
+        ordered = sorted(scores, key=lambda score: (score.task, score.item_id, score.index))
+        images = [(score.task, score.item_id, score.index) for score in ordered]
+        for before, after in itertools.pairwise(images):
+            if before == after:
+                raise ValueError(
+                    f"image {after[2]} of item {after[1]!r} in task {after[0]!r} is scored twice"
+                )
+        values = np.array([score.value for score in ordered], dtype=float)
+        if not np.isfinite(values).all():
+            bad = images[int(np.flatnonzero(~np.isfinite(values))[0])]
+            raise ValueError(f"score of image {bad[2]} of item {bad[1]!r} in task {bad[0]!r} is not finite")
+        prompts = list(dict.fromkeys(image[:2] for image in images))
+        tasks = {task: h for h, task in enumerate(dict.fromkeys(task for task, _ in prompts))}
+        position = {prompt: i for i, prompt in enumerate(prompts)}
+        owner = np.array([position[image[:2]] for image in images])
+        count = np.bincount(owner).astype(float)
+        total = np.bincount(owner, weights=values).astype(float)
+        spread = np.bincount(owner, weights=(values - (total / count)[owner]) ** 2).astype(float)
+        return cls(total, spread, count, np.array([tasks[task] for task, _ in prompts], dtype=np.intp))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The estimate and both variances as arrays over the leading axes (...) of `Clusters`; NaN is unknown."""
+
+    value: Floats
+    var_seeds: Floats
+    df_seeds: Floats
+    var_prompts: Floats
+    df_prompts: Floats
+    n_prompts: int
+    n_images: int
+
+
+def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
+    """Value, variances and Satterthwaite degrees of freedom of the stratified mean; see the module's text.
+
+    A task with a single prompt borrows the largest variance between prompts of the other tasks; if no task
+    has two, the tasks are one stratum (conservative: what differs between tasks then counts as chance).
+    A prompt with a single image borrows the mean variance between images of its task; if no prompt of a
+    task has two images, the variance between seeds is unknown.
+    """
+    count, stratum = clusters.count, clusters.stratum
+    member = np.eye(int(stratum.max()) + 1)[stratum]  # (P, H)
+    prompts, images = member.sum(axis=0), count @ member  # (H,)
+    share = images / images.sum() if weights == "images" else np.full(len(images), 1 / len(images))
+    mean = (clusters.total @ member) / images  # (..., H)
+    value = mean @ share
+    scale = share / images  # (H,) what one image's score adds to the value
+
+    deviation = clusters.total - mean[..., stratum] * count  # (..., P)
+    if prompts.max() < 2:
+        deviation = (clusters.total - value[..., None] * count) * scale[stratum]
+        groups, n = np.ones_like(member[:, :1]), np.array([float(len(count))])
+    else:
+        deviation, groups, n = deviation * scale[stratum], member, prompts
+    known = n >= 2
+    between = n / np.where(known, n - 1, 1) * ((deviation**2) @ groups)  # (..., H)
+    if not known.any():
+        between = np.full(between.shape, np.nan)
+    elif not known.all():
+        worst = (between / share**2 * n)[..., known].max(axis=-1, keepdims=True)
+        between = np.where(known, between, worst * share**2)
+
+    several = count >= 2
+    within = np.where(several, clusters.spread / np.where(several, count - 1, 1), 0.0)  # (..., P)
+    donors = several @ member  # (H,)
+    borrowed = ((within @ member) / np.where(donors > 0, donors, np.nan))[..., stratum]
+    between_images = np.where(several, within, borrowed) * count * scale[stratum] ** 2  # (..., P)
+
+    var_prompts, df_prompts = _satterthwaite(
+        between, np.where(known, n - 1, np.inf), n[known].sum() - known.sum()
+    )
+    free = np.where(several, count - 1, np.inf)
+    var_seeds, df_seeds = _satterthwaite(between_images, free, (count - 1).sum())
+    return Moments(value, var_seeds, df_seeds, var_prompts, df_prompts, len(count), int(count.sum()))
+
+
+def _satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats, Floats]:
+    """Sum of independent variances `parts` (..., N) with `free` (N,) degrees of freedom, and those of it."""
+    variance = parts.sum(axis=-1)
+    doubt = (parts**2 / free).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(doubt > 0, variance**2 / doubt, fallback)
+    return variance, np.maximum(df, 1.0)
+
+
+def interval(
+    value: ArrayLike, variance: ArrayLike, df: ArrayLike, size: int, bounds: Bounds | None, level: float
+) -> tuple[Floats, Floats]:
+    """Lower and upper limits, elementwise; NaN where the variance is unknown (or zero and unbounded).
+
+    With bounds: Wilson's score interval at n = p (1 - p) / variance, at n = `size` if the variance is zero.
+    """
+    v, var = np.asarray(value, dtype=float), np.asarray(variance, dtype=float)
+    q = stats.t.ppf((1 + level) / 2, np.asarray(df, dtype=float))
+    if bounds is None:
+        half = np.where(var > 0, q * np.sqrt(var), np.nan)
+        return v - half, v + half
+    low, high = bounds
+    p = np.clip((v - low) / (high - low), 0.0, 1.0)
+    # At an end every score is equal, so its variance is zero but for rounding: 1e-24 is rounding squared.
+    tiny = var / (high - low) ** 2 <= 1e-24
+    effective = np.where(tiny, size, p * (1 - p) / np.where(tiny, 1.0, var) * (high - low) ** 2)
+    effective = np.where(np.isnan(var), np.nan, np.maximum(effective, 1e-9))
+    shrink = q**2 / effective
+    centre = (p + shrink / 2) / (1 + shrink)
+    half = np.sqrt(p * (1 - p) * shrink + shrink**2 / 4) / (1 + shrink)
+    lower = low + (high - low) * np.clip(centre - half, 0.0, 1.0)
+    upper = low + (high - low) * np.clip(centre + half, 0.0, 1.0)
+    return np.minimum(lower, v), np.maximum(upper, v)  # rounding must not put the estimate outside
+
+
+def stratified_mean(
+    scores: Sequence[Score],
+    level: float = 0.95,
+    bounds: Bounds | None = (0.0, 1.0),
+    weights: Weights = "equal",
+) -> Estimate:
+    """Mean over tasks of the mean over images, with `ci_seeds` and `ci_prompts` at confidence `level`.
+
+    `bounds` is the range of one score, None if it has none; a score outside it is a ValueError.
+    `ci_seeds` is None if a task has no prompt with two images, `ci_prompts` if there is a single prompt.
+    """
+    if bounds is not None:
+        for score in scores:
+            if not bounds[0] <= score.value <= bounds[1]:
+                raise ValueError(
+                    f"score {score.value} of item {score.item_id!r}, image {score.index} is outside {bounds}"
+                )
+    found = moments(Clusters.of_scores(scores), weights)
+    value = float(found.value) if bounds is None else float(np.clip(found.value, *bounds))
+    parts = []
+    for variance, df, size in (
+        (found.var_seeds, found.df_seeds, found.n_images),
+        (found.var_prompts, found.df_prompts, found.n_prompts),
+    ):
+        low, high = interval(value, variance, df, size, bounds, level)
+        unknown = bool(np.isnan(variance))
+        limits = None if np.isnan(low) else (float(low), float(high))
+        parts.append((limits, None if unknown else float(np.sqrt(variance)), None if unknown else float(df)))
+    (ci_seeds, se_seeds, df_seeds), (ci_prompts, se_prompts, df_prompts) = parts
+    return Estimate(
+        value, ci_seeds, ci_prompts, se_seeds, se_prompts, df_seeds, df_prompts,
+        found.n_prompts, found.n_images, level,
+    )  # fmt: skip
+
+
+def metric(
+    name: str,
+    scores: Sequence[Score],
+    unit: str = "fraction",
+    weights: Weights = "equal",
+    level: float = 0.95,
+) -> Metric:
+    """`stratified_mean` as a metric record; all null for no scores. `unit` decides the bounds (`BOUNDS`)."""
+    if not scores:
+        return Metric(
+            name=name, value=None, ci_seeds=None, ci_prompts=None, n_prompts=0, n_images=0, unit=unit
+        )
+    found = stratified_mean(scores, level, BOUNDS.get(unit), weights)
+    return Metric(
+        name=name,
+        value=found.value,
+        ci_seeds=found.ci_seeds,
+        ci_prompts=found.ci_prompts,
+        n_prompts=found.n_prompts,
+        n_images=found.n_images,
+        unit=unit,
+    )
+
+
+def bootstrap_prompts(
+    scores: Sequence[Score],
+    level: float = 0.95,
+    weights: Weights = "equal",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of whole prompts within task: a check on `ci_prompts`, not a substitute.
+
+    It undercovers at small n (15 prompts per task: 0.93 overall, 0.90 for one task) and is [1, 1] at 1.
+    """
+    clusters = Clusters.of_scores(scores)
+    generator = np.random.default_rng(seed)
+    images = np.bincount(clusters.stratum, weights=clusters.count)
+    share = images / images.sum() if weights == "images" else np.full(len(images), 1 / len(images))
+    values = np.zeros(resamples)
+    for h, weight in enumerate(share):
+        inside = np.flatnonzero(clusters.stratum == h)
+        drawn = inside[generator.integers(len(inside), size=(resamples, len(inside)))]
+        values += weight * clusters.total[drawn].sum(axis=1) / clusters.count[drawn].sum(axis=1)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
