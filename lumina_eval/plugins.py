@@ -1,0 +1,211 @@
+"""What a plug-in looks like, and how one is found by name.
+
+Four kinds of plug-in, by entry-point group: models, benchmarks, judges and reporters; a fifth, commands, adds
+sub-commands to the CLI. They are protocols in the sense of typing: a plug-in need not import or subclass
+anything. Groups are listed without importing; only the plug-in that is asked for is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+from PIL import Image
+
+from lumina_eval.errors import UserError, is_user_error, unknown
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Aggregate, Item, Verdict
+
+Group = Literal["models", "benchmarks", "judges", "reporters", "commands"]
+JudgeKind = Literal["detect", "question", "scorer", "rubric", "set", "pair"]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A checkpoint that turns text into images."""
+
+    @property
+    def name(self) -> str:
+        """The model line, e.g. ``embedded``; part of the run id."""
+
+    @property
+    def checkpoint(self) -> str:
+        """Where the weights lie, or which published revision they are; for people."""
+
+    @property
+    def stage(self) -> str | None:
+        """Training stage as in ``checkpoint.json``; None if unknown."""
+
+    @property
+    def step(self) -> int | None:
+        """Training step, the x axis of curves; None if unknown."""
+
+    @property
+    def device(self) -> str:
+        """Device kind, ``cpu`` or ``cuda``; part of the image key."""
+
+    @property
+    def sampler_version(self) -> int:
+        """Raised whenever the same inputs give other pixels."""
+
+    def components(self) -> Mapping[str, str]:
+        """Return a sha256 for each component that changes a pixel."""
+
+    def sampling(self) -> Mapping[str, Any]:
+        """Return the sampling as canonical JSON values, every default resolved."""
+
+    def final_text(self, prompt: str) -> str:
+        """Return the text that is encoded: after rewriting and with the system prompt."""
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image]:
+        """Return one RGB image per prompt; its noise depends on its own seed alone."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Looks at images with their prompts and says what it sees; it applies no rule of a benchmark."""
+
+    @property
+    def kind(self) -> JudgeKind:
+        """Which of the six kinds of judge this is."""
+
+    @property
+    def name(self) -> str:
+        """Short name, part of each verdict."""
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of all that changes a verdict, apart from the settings."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings as JSON values, every default resolved."""
+
+    def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
+        """Return one JSON object per image, independent of the other images."""
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """What is asked, and how the answers are added up.
+
+    A benchmark may offer more, found by ``getattr``:
+
+    - ``prompt_lines(protocol) -> Iterable[str]``: the prompt file in its official form;
+    - ``read_images(folder, protocol) -> Sequence[tuple[Item, int, Path]]``: the official image layout;
+    - ``read_verdicts(file, protocol) -> tuple[Sequence[Item], Sequence[Verdict]]``: saved verdicts;
+    - ``draw(image, item, verdict) -> PIL image`` with what the judge saw drawn in;
+    - ``protocol_keys: Collection[str]``: dotted names that a protocol may hold beside the core's own.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the entry point."""
+
+    def protocols(self) -> Mapping[str, Path]:
+        """Return the pinned variants: name to TOML file."""
+
+    def items(self, protocol: ResolvedProtocol) -> Sequence[Item]:
+        """Return every prompt of the protocol in its official order."""
+
+    def judge(self, protocol: ResolvedProtocol) -> Judge:
+        """Return the judge that the protocol names."""
+
+    def aggregate(
+        self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
+    ) -> Aggregate:
+        """Apply the rules. ``items`` are those asked, ``verdicts`` those there, both in plan order. Pure."""
+
+
+ModelOpener = Callable[[str, Mapping[str, str]], Sequence[Model]]
+"""Entry point of group ``lumina_eval.models``: (what follows the colon, options) to checkpoints in order."""
+
+Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
+"""Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin:
+    """A plug-in by name, not yet imported."""
+
+    group: Group
+    name: str
+    target: str
+    distribution: str
+    load: Callable[[], Any]
+
+
+_NOTHING: Final[Mapping[tuple[Group, str], Any]] = {}
+_injected: ContextVar[Mapping[tuple[Group, str], Any]] = ContextVar("injected", default=_NOTHING)
+
+
+@contextlib.contextmanager
+def injected(group: Group, **plugins: Any) -> Iterator[None]:
+    """Offer ``plugins`` by name within the ``with`` block, before those installed; meant for tests."""
+    token = _injected.set({**_injected.get(), **{(group, name): value for name, value in plugins.items()}})
+    try:
+        yield
+    finally:
+        _injected.reset(token)
+
+
+def available(group: Group) -> dict[str, Plugin]:
+    """Return the plug-ins of ``group`` by name, sorted, without importing them."""
+    found: dict[str, Plugin] = {}
+    for entry in importlib.metadata.entry_points(group=f"lumina_eval.{group}"):
+        owner = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown distribution"
+        found[entry.name] = Plugin(group, entry.name, entry.value, owner, entry.load)
+    for (its_group, name), value in _injected.get().items():
+        if its_group == group:
+            found[name] = Plugin(group, name, "injected", "injected", functools.partial(_same, value))
+    return dict(sorted(found.items()))
+
+
+def load(group: Group, name: str) -> Any:
+    """Import the plug-in called ``name``.
+
+    Raises :class:`UserError` if there is none (with the near names), or if it cannot be imported.
+    """
+    plugins = available(group)
+    if name not in plugins:
+        raise unknown(group.removesuffix("s"), name, plugins)
+    plugin = plugins[name]
+    try:
+        return plugin.load()
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        raise UserError(
+            f"{group.removesuffix('s')} plug-in {name!r} ({plugin.target} of {plugin.distribution}) "
+            f"does not load: {type(error).__name__}: {error}{_shadowed(plugin)}"
+        ) from error
+
+
+def benchmark(name: str) -> Benchmark:
+    """Return the benchmark called ``name``; an entry point may be an instance, a class or a factory."""
+    found = load("benchmarks", name)
+    made: Benchmark = found() if isinstance(found, type) or not hasattr(found, "items") else found
+    return made
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _shadowed(plugin: Plugin) -> str:
+    """Say so when another package of the same name stands before ours on the import path."""
+    package = plugin.target.split(":")[0].split(".")[0]
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or spec.origin is None:
+        return f"; no package {package!r} can be imported"
+    return f"; package {package!r} is {spec.origin}"
