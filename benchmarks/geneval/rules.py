@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from benchmarks.geneval.vocabulary import COLORS
 
+#: A box [x1, y1, x2, y2, …], in pixels.
+Box = Sequence[float] | npt.NDArray[np.float32]
+
 #: Judge output of one class: rows [x1, y1, x2, y2, score], pixels and 0 to 1.
 Rows = Sequence[Sequence[float]] | npt.NDArray[np.float32]
 
@@ -60,10 +63,12 @@ class Outcome:
     @property
     def details(self) -> str:
         """The kept rows as the JSON text that the official record carries (254 to 257)."""
-        return json.dumps({name: [found.row.tolist() for found in group] for name, group in self.kept.items()})
+        return json.dumps(
+            {name: [found.row.tolist() for found in group] for name, group in self.kept.items()}
+        )
 
 
-def iou(a: Sequence[float], b: Sequence[float]) -> float:
+def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes whose corner pixels both belong to them (130 to 137).
 
     Differences are taken in the boxes' own precision and all else in float64, as the official code does
@@ -74,13 +79,13 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
     return both / either if either else 0.0
 
 
-def _area(box: Sequence[float]) -> float:
+def _area(box: Box) -> float:
     return max(float(box[2] - box[0]) + 1.0, 0.0) * max(float(box[3] - box[1]) + 1.0, 0.0)
 
 
 def relative_position(
-    a: Sequence[float] | npt.NDArray[np.float32],
-    b: Sequence[float] | npt.NDArray[np.float32],
+    a: Box,
+    b: Box,
     *,
     position_threshold: float = 0.1,
 ) -> set[str]:
@@ -117,7 +122,7 @@ def keep(rows: Rows, *, threshold: float, max_objects: int = 16, max_overlap: fl
         return candidates
     kept: list[Found] = []
     for candidate in candidates:
-        if all(iou(other.row, candidate.row) < max_overlap for other in kept):  # type: ignore[arg-type]
+        if all(iou(other.row, candidate.row) < max_overlap for other in kept):
             kept.append(candidate)
     return kept
 
@@ -127,8 +132,15 @@ def keep_all(
 ) -> dict[str, list[Found]]:
     """Apply :func:`keep` to each class, in the order of ``classes``; classes with nothing left are absent."""
     threshold = options.counting_threshold if tag == "counting" else options.threshold
-    limits = {"max_objects": options.max_objects, "max_overlap": options.max_overlap}
-    every = {name: keep(detections[name], threshold=threshold, **limits) for name in classes if name in detections}  # type: ignore[arg-type]
+    every = {}
+    for name in classes:
+        if name in detections:
+            every[name] = keep(
+                detections[name],
+                threshold=threshold,
+                max_objects=options.max_objects,
+                max_overlap=options.max_overlap,
+            )
     return {name: group for name, group in every.items() if group}
 
 
@@ -137,7 +149,7 @@ def evaluate(
     detections: Mapping[str, Rows],
     colors: Mapping[str, Sequence[str | None]],
     classes: Sequence[str],
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Outcome:
     """Judge one image by the official rules (160 to 258).
 
@@ -160,7 +172,9 @@ def evaluate(
         if len(group) < count:
             against = f"expected {name}>={count}, found {len(group)}"
         else:
-            against = _color_reason(clause, group, colors) or _position_reason(clause, group, matched, options)
+            against = _color_reason(clause, group, colors) or _position_reason(
+                clause, group, matched, options
+            )
         matched.append(None if against else group)
         if against:
             reasons.append(against)
@@ -209,9 +223,7 @@ def _position_reason(
         return f"no target for {name} to be {wanted}"
     for found in group:
         for reference in references:
-            true = relative_position(
-                found.row, reference.row, position_threshold=options.position_threshold
-            )
+            true = relative_position(found.row, reference.row, position_threshold=options.position_threshold)
             if wanted not in true:
                 return f"expected {name} {wanted} target, found {' and '.join(sorted(true))} target"
     return ""

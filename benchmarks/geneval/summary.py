@@ -42,7 +42,7 @@ def result_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def task_means(rows: Sequence[Row]) -> dict[str, float]:
-    """Share of correct images per task, tasks in the order of their first image (summary_scores.py, 40 to 42)."""
+    """Share of correct images per task, tasks in order of first appearance (summary_scores.py, 40 to 42)."""
     marks: dict[str, list[bool]] = {}
     for row in rows:
         marks.setdefault(row["tag"], []).append(row["correct"])
@@ -55,12 +55,12 @@ def overall(rows: Sequence[Row]) -> float:
 
 
 def correct_images(rows: Sequence[Row]) -> float:
-    """Share of all images that are correct; not the score, for tasks differ in size (summary_scores.py, 30)."""
+    """Share of all images that are correct; not the score: tasks differ in size (summary_scores.py, 30)."""
     return float(np.mean([row["correct"] for row in rows]))
 
 
 def correct_prompts(rows: Sequence[Row]) -> float:
-    """Share of prompts with at least one correct image; a prompt is its metadata text (summary_scores.py, 31)."""
+    """Share of prompts with at least one correct image; prompts are told by metadata (summary_scores.py, 31)."""
     any_correct: dict[str, bool] = {}
     for row in rows:
         any_correct[row["metadata"]] = any_correct.get(row["metadata"], False) or row["correct"]

@@ -1,0 +1,84 @@
+"""From a protocol's ``[prompts]`` table to the items that it asks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.geneval.prompts import Record, generate
+from benchmarks.geneval.vocabulary import TABLETOP, TASKS, VOCABULARIES, Vocabulary
+from benchmarks.tabletop.splits import is_unseen_prompt, prompt_split
+from lumina_eval.errors import UserError, unknown
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Item
+
+#: Which prompts a run may ask. Only a vocabulary with a division into dev and test has more than "all".
+PARTS: Final = ("all", "dev", "test")
+
+#: Tasks with too few prompts to divide (8 and 24 on the table): all of them are in dev and in test.
+UNDIVIDED: Final = ("single_object", "counting")
+
+
+def vocabulary_of(protocol: ResolvedProtocol) -> Vocabulary:
+    """Return the vocabulary that the protocol names."""
+    name = str(protocol.value("prompts.vocabulary"))
+    if name not in VOCABULARIES:
+        raise unknown("vocabulary", name, VOCABULARIES)
+    return VOCABULARIES[name]
+
+
+def items_of(protocol: ResolvedProtocol) -> list[Item]:
+    """Return the protocol's prompts in official order.
+
+    An item's id is its place in the whole set before any division, so it means the same prompt in each part.
+    """
+    vocabulary = vocabulary_of(protocol)
+    part = _part(protocol, vocabulary)
+    left = dict(protocol.value("prompts.per_task", {}))
+    for task in left:
+        if task not in TASKS:
+            raise unknown(f"task in prompts.per_task of protocol {protocol.name}:", task, TASKS)
+    records = generate(
+        vocabulary, seed=int(protocol.value("prompts.seed")), draws=int(protocol.value("prompts.draws"))
+    )
+    items = []
+    for number, record in enumerate(records):
+        task = record["tag"]
+        if not _belongs(record, part) or left.get(task, 1) <= 0:
+            continue
+        if task in left:
+            left[task] -= 1
+        items.append(item_of(record, f"{number:05d}", vocabulary))
+    return items
+
+
+def item_of(record: Record, identifier: str, vocabulary: Vocabulary) -> Item:
+    """Make the item for one official metadata object."""
+    return Item(
+        id=identifier,
+        prompt=record["prompt"],
+        task=record["tag"],
+        split=_split(record) if vocabulary is TABLETOP else None,
+        metadata=record,
+    )
+
+
+def _part(protocol: ResolvedProtocol, vocabulary: Vocabulary) -> str:
+    part = str(protocol.value("prompts.part", "all"))
+    if part not in PARTS:
+        raise unknown("prompts.part", part, PARTS)
+    if part != "all" and vocabulary is not TABLETOP:
+        raise UserError(
+            f"expected prompts.part = all, found {part!r}, in protocol {protocol.name}: only the tabletop "
+            "prompts are divided into dev and test; fix: leave prompts.part out"
+        )
+    return part
+
+
+def _belongs(record: Record, part: str) -> bool:
+    if part == "all" or record["tag"] in UNDIVIDED:
+        return True
+    return prompt_split(record["prompt"]) == part
+
+
+def _split(record: Record) -> str:
+    return "unseen" if is_unseen_prompt(record) else "seen"

@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the official fixtures: ``LUMINA_SHARED``, or ``../shared`` beside the repository."""
+    folder = Path(os.environ.get("LUMINA_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip("no official fixtures here; set LUMINA_SHARED to their folder")
+    return folder
