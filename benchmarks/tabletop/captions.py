@@ -12,8 +12,11 @@ from benchmarks.tabletop.languages.ja import JAPANESE
 from benchmarks.tabletop.languages.language import Language
 from benchmarks.tabletop.languages.ru import RUSSIAN
 from benchmarks.tabletop.languages.zh import CHINESE
+from benchmarks.tabletop.planning import plan
 from benchmarks.tabletop.scene import Scene
-from benchmarks.tabletop.statements import LEVELS, Level, plan
+from benchmarks.tabletop.statements import LEVELS, Level
+
+__all__ = ["LANGUAGES", "LEVELS", "Level", "caption", "captions"]
 
 #: Languages by ISO 639-1 code.
 LANGUAGES: Final[dict[str, Language]] = {
@@ -29,6 +32,9 @@ def caption(scene: Scene, level: Level, language: str, rng: np.random.Generator)
         level: ``tag``, ``short`` (in English one of GenEval's prompt forms), ``medium`` or ``detailed``.
         language: a key of :data:`LANGUAGES`.
         rng: draws what is said and in which words; never whether it is true.
+
+    Raises:
+        KeyError: there is no such level or language.
     """
     return LANGUAGES[language].tell(plan(scene, level, rng), rng)
 

@@ -66,8 +66,8 @@ def adjectives(group: Group) -> list[str]:
 def phrase(group: Group, case: Case = "nominative") -> str:
     """Return e.g. ``einem großen gestreiften roten Stern`` (nominative, dative or accusative)."""
     gender, singular, dative, plural, dative_plural = NOUNS[group.shape]
-    if group.count > 1:
-        first, ending = NUMBERS[group.count], "en" if case == "dative" else "e"
+    if group.number > 1:
+        first, ending = NUMBERS[group.number], "en" if case == "dative" else "e"
         last = dative_plural if case == "dative" else plural
     else:
         first, ending = (DEFINITE if group.definite else INDEFINITE)[case][gender]
@@ -79,7 +79,7 @@ def phrase(group: Group, case: Case = "nominative") -> str:
 def tag(group: Group) -> str:
     """Return e.g. ``zwei Sterne, rot, gestreift``."""
     _, singular, _, plural, _ = NOUNS[group.shape]
-    head = singular if group.count == 1 else f"{NUMBERS[group.count]} {plural}"
+    head = singular if group.number == 1 else f"{NUMBERS[group.number]} {plural}"
     return ", ".join((head, *reversed(adjectives(group))))
 
 
@@ -127,8 +127,8 @@ GERMAN: Final = Language(
         "at many": ("{a} liegen {cell}.", "{cell} liegen {a}.", "{cell} befinden sich {a}."),
         "left of": ("{a} ist links von {b.dative}.", "{a} liegt links von {b.dative}."),
         "right of": ("{a} ist rechts von {b.dative}.", "{a} liegt rechts von {b.dative}."),
-        "above": ("{a} ist über {b.dative}.", "{a} liegt oberhalb von {b.dative}."),
-        "below": ("{a} ist unter {b.dative}.", "{a} liegt unterhalb von {b.dative}."),
+        "above": ("{a} ist über {b.dative}.", "{a} befindet sich über {b.dative}."),
+        "below": ("{a} ist unter {b.dative}.", "{a} befindet sich unter {b.dative}."),
         "covers": ("{a} verdeckt teilweise {b.accusative}.", "{a} verdeckt einen Teil von {b.dative}."),
         "background": ("Der Hintergrund ist grau.", "Alles liegt vor einem grauen Hintergrund."),
     },

@@ -14,7 +14,7 @@ SIZES: Final = {"small": "small", "medium": "medium-sized", "large": "large"}
 
 def noun(group: Group) -> str:
     """Return the shape's name in the number of the group."""
-    if group.count == 1:
+    if group.number == 1:
         return group.shape
     return group.shape + ("es" if group.shape.endswith("s") else "s")
 
@@ -23,8 +23,8 @@ def phrase(group: Group, case: Case = "nominative") -> str:
     """Return e.g. ``a large striped red star`` or ``two stars``; English nouns have no cases."""
     size = SIZES[group.size] if group.size else None
     words = " ".join(filter(None, (size, group.texture, group.color, noun(group))))
-    if group.count > 1:
-        return f"{NUMBERS[group.count]} {words}"
+    if group.number > 1:
+        return f"{NUMBERS[group.number]} {words}"
     if group.definite:
         return f"the {words}"
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
@@ -32,7 +32,7 @@ def phrase(group: Group, case: Case = "nominative") -> str:
 
 def tag(group: Group) -> str:
     """Return e.g. ``two stars, red, striped``."""
-    head = noun(group) if group.count == 1 else f"{NUMBERS[group.count]} {noun(group)}"
+    head = noun(group) if group.number == 1 else f"{NUMBERS[group.number]} {noun(group)}"
     size = SIZES[group.size] if group.size else None
     return ", ".join(filter(None, (head, group.color, group.texture, size)))
 
@@ -77,7 +77,7 @@ ENGLISH: Final = Language(
             "This simple illustration shows {a}.",
             "A plain digital drawing with {a}, seen from above.",
         ),
-        "largest": ("The largest shape is {a}.", "The main thing is {a}, the largest of all."),
+        "largest": ("The largest shape is {a}.", "The main thing, and the largest, is {a}."),
         "at": ("{a} is {cell}.", "{cell} is {a}.", "{cell} there is {a}."),
         "at many": ("{a} are {cell}.", "{cell} are {a}.", "{cell} there are {a}."),
         "left of": ("{a} is left of {b}.", "{a} is to the left of {b}.", "{a} lies left of {b}."),
@@ -92,7 +92,7 @@ ENGLISH: Final = Language(
         "background": (
             "The background is gray.",
             "The background is a plain gray.",
-            "All on a gray background.",
+            "Everything lies on a gray background.",
         ),
     },
 )

@@ -52,19 +52,21 @@ def looks(group: Group) -> list[tuple[str, str]]:
 
 def phrase(group: Group, case: Case = "nominative") -> str:
     """Return e.g. ``二つの大きな縞模様の赤い星``; cases are particles in the sentence."""
-    number = NUMBERS[group.count] + "の" if group.count > 1 else ""
+    number = NUMBERS[group.number] + "の" if group.number > 1 else ""
     return number + "".join(before for before, _ in looks(group)) + NOUNS[group.shape]
 
 
 def tag(group: Group) -> str:
     """Return e.g. ``星二つ、赤、縞模様``."""
-    head = NOUNS[group.shape] + (NUMBERS[group.count] if group.count > 1 else "")
+    head = NOUNS[group.shape] + (NUMBERS[group.number] if group.number > 1 else "")
     return "、".join((head, *(alone for _, alone in reversed(looks(group)))))
 
 
 def join(phrases: Sequence[str]) -> str:
-    """Return ``a``, ``aとb`` or ``aとbとc``."""
-    return "と".join(phrases)
+    """Return ``a``, or ``一つのaと二つのb``: among others each is counted, lest a number span all of them."""
+    if len(phrases) == 1:
+        return phrases[0]
+    return "と".join(p if p.startswith(tuple(NUMBERS.values())) else "一つの" + p for p in phrases)
 
 
 CELLS: Final = {

@@ -39,7 +39,7 @@ class Language:
         if statement.about == "tags":
             return self.tag_separator.join(map(self.tag, statement.a))
         about = statement.about
-        if sum(group.count for group in statement.a) > 1 and f"{about} many" in self.sentences:
+        if sum(group.number for group in statement.a) > 1 and f"{about} many" in self.sentences:
             about = f"{about} many"
         paraphrases = self.sentences[about]
         template = paraphrases[int(rng.random() * len(paraphrases))]

@@ -78,13 +78,13 @@ def counted(group: Group, case: Case) -> tuple[str, str, str, str]:
     but nominative plural with feminine nouns after two to four. In the genitive all is genitive plural.
     """
     gender, forms = NOUNS[group.shape][0], NOUNS[group.shape]
-    if group.count == 1:
+    if group.number == 1:
         return "", forms[_CASES[case]], case, gender
     if case == "genitive":
-        return NUMBERS[group.count]["genitive"], forms[5], "genitive", "p"
-    few = group.count < 5
+        return NUMBERS[group.number]["genitive"], forms[5], "genitive", "p"
+    few = group.number < 5
     agreeing = "nominative" if few and gender == "f" else "genitive"
-    return NUMBERS[group.count][gender], forms[2 if few else 5], agreeing, "p"
+    return NUMBERS[group.number][gender], forms[2 if few else 5], agreeing, "p"
 
 
 def phrase(group: Group, case: Case = "nominative") -> str:
@@ -99,7 +99,7 @@ def phrase(group: Group, case: Case = "nominative") -> str:
 def tag(group: Group) -> str:
     """Return e.g. ``две звезды, красные, полосатые``."""
     number, noun, _, _ = counted(group, "nominative")
-    gender = NOUNS[group.shape][0] if group.count == 1 else "p"
+    gender = NOUNS[group.shape][0] if group.number == 1 else "p"
     words = [word for word in (group.color, group.texture, group.size) if word]
     looks = (SUFFIXES.get(word) or adjective(word, "nominative", gender) for word in words)
     return ", ".join((f"{number} {noun}".strip(), *looks))

@@ -40,7 +40,7 @@ SIZES: Final = {"small": ("小", "小"), "medium": ("中等大小的", "中等�
 def phrase(group: Group, case: Case = "nominative") -> str:
     """Return e.g. ``两颗带条纹的红色大星星``; Chinese nouns have no cases."""
     name, measure = NOUNS[group.shape]
-    number = "" if group.definite else NUMBERS[group.count] + measure
+    number = "" if group.definite else NUMBERS[group.number] + measure
     size = SIZES[group.size][0] if group.size else ""
     texture = TEXTURES[group.texture] + "的" if group.texture else ""
     color = COLORS[group.color] if group.color else ""
@@ -52,7 +52,7 @@ def phrase(group: Group, case: Case = "nominative") -> str:
 def tag(group: Group) -> str:
     """Return e.g. ``两颗星星，红色，带条纹``."""
     name, measure = NOUNS[group.shape]
-    head = name if group.count == 1 else NUMBERS[group.count] + measure + name
+    head = name if group.number == 1 else NUMBERS[group.number] + measure + name
     color = COLORS[group.color] if group.color else None
     texture = TEXTURES[group.texture] if group.texture else None
     size = SIZES[group.size][1] if group.size else None
@@ -86,14 +86,14 @@ CHINESE: Final = Language(
     space="",
     sentences={
         "photo": ("{a}的照片", "一张有{a}的照片"),
-        "photo left of": ("{a}在{b}左边的照片", "一张{a}在{b}左边的照片"),
-        "photo right of": ("{a}在{b}右边的照片", "一张{a}在{b}右边的照片"),
-        "photo above": ("{a}在{b}上方的照片", "一张{a}在{b}上方的照片"),
-        "photo below": ("{a}在{b}下方的照片", "一张{a}在{b}下方的照片"),
+        "photo left of": ("{a}在{b}左边的照片", "照片里{a}在{b}左边"),
+        "photo right of": ("{a}在{b}右边的照片", "照片里{a}在{b}右边"),
+        "photo above": ("{a}在{b}上方的照片", "照片里{a}在{b}上方"),
+        "photo below": ("{a}在{b}下方的照片", "照片里{a}在{b}下方"),
         "picture": ("图中有{a}。", "画面上有{a}。", "灰色的桌面上有{a}。"),
         "drawing": ("这是一幅扁平风格的插画，画着{a}。", "一幅简单的俯视图，桌上有{a}。"),
         "largest": ("最大的图形是{a}。", "其中最大的是{a}。"),
-        "at": ("画面{cell}有{a}。", "{cell}是{a}。"),
+        "at": ("画面{cell}有{a}。", "{cell}有{a}。"),
         "left of": ("{a}在{b}的左边。", "{a}位于{b}左侧。"),
         "right of": ("{a}在{b}的右边。", "{a}位于{b}右侧。"),
         "above": ("{a}在{b}的上方。", "{a}位于{b}上面。"),
