@@ -58,8 +58,9 @@ class GenEval:
             raise UserError(
                 f"protocol {protocol.name} of geneval is judged by {name!r}, which is not installed "
                 f"(installed: {', '.join(available('judges')) or 'none'}); fix: score "
-                f"verdicts made elsewhere with 'lumina-eval judge geneval --protocol {protocol.name} --verdicts "
-                "FILE', or take --protocol tabletop"
+                "verdicts made elsewhere with "
+                f"'lumina-eval judge geneval --protocol {protocol.name} --verdicts FILE', "
+                "or take --protocol tabletop"
             )
         judge: Judge = load("judges", name)()
         return judge

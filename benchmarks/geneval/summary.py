@@ -60,7 +60,7 @@ def correct_images(rows: Sequence[Row]) -> float:
 
 
 def correct_prompts(rows: Sequence[Row]) -> float:
-    """Share of prompts with at least one correct image; prompts are told by metadata (summary_scores.py, 31)."""
+    """Share of prompts with at least one correct image; told apart by metadata (summary_scores.py, 31)."""
     any_correct: dict[str, bool] = {}
     for row in rows:
         any_correct[row["metadata"]] = any_correct.get(row["metadata"], False) or row["correct"]

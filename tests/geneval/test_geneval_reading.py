@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.geneval.adapter import GenEval
+from lumina_eval.errors import UserError
+from lumina_eval.protocol import ResolvedProtocol
+
+Make = Callable[..., ResolvedProtocol]
+RED_DOG = {
+    "tag": "colors",
+    "include": [{"class": "dog", "count": 1, "color": "red"}],
+    "prompt": "a photo of a red dog",
+}
+CAT = {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a photo of a cat"}
+BOX = [10.0, 10.0, 50.0, 50.0, 0.95]
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "filename": "x/00000/samples/0000.png",
+        "metadata": RED_DOG,
+        "detections": {"dog": [BOX]},
+        "colors": {"dog": ["red"]},
+    }
+    return {**base, **changes}
+
+
+def write(folder: Path, *records: Any) -> Path:
+    file = folder / "verdicts.jsonl"
+    file.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records))
+    return file
+
+
+def test_saved_verdicts_become_official_results(tmp_path: Path, protocol: Make) -> None:
+    file = write(
+        tmp_path,
+        record(filename="a.png"),
+        record(filename="b.png", colors={"dog": ["blue"]}),
+        record(filename="c.png", metadata=CAT, detections={"cat": [BOX]}, colors={}),
+    )
+    official = protocol("official")
+    items, verdicts = GenEval().read_verdicts(file, official)
+    assert [item.metadata for item in items] == [RED_DOG, CAT]
+    assert [(v.item_id, v.index) for v in verdicts] == [("00000", 0), ("00000", 1), ("00001", 0)]
+    found = GenEval().aggregate(official, items, verdicts)
+    rows = [json.loads(line) for line in found.results]
+    assert [(r["filename"], r["correct"]) for r in rows] == [
+        ("a.png", True),
+        ("b.png", False),
+        ("c.png", True),
+    ]
+    values = {metric.name: metric.value for metric in found.metrics}
+    assert values == {
+        "overall": 0.75, "single_object": 1.0, "two_object": None, "counting": None, "colors": 0.5,
+        "position": None, "color_attr": None,
+    }  # fmt: skip
+    assert found.summary.endswith("Overall score (avg. over tasks): 0.75000\n")
+
+
+def test_changed_rules_apply_to_saved_verdicts(tmp_path: Path, protocol: Make) -> None:
+    weak = record(metadata=CAT, detections={"cat": [[*BOX[:4], 0.25]]}, colors={})
+    file = write(tmp_path, weak)
+    for changes, value in [((), 0.0), (("threshold=0.2",), 1.0)]:
+        changed = protocol("official", changes)
+        found = GenEval().aggregate(changed, *GenEval().read_verdicts(file, changed))
+        assert found.metrics[0].value == value
+
+
+def test_colours_may_be_absent_where_no_rule_needs_them(tmp_path: Path, protocol: Make) -> None:
+    low = [*BOX[:4], 0.1]
+    file = write(
+        tmp_path,
+        record(detections={"dog": [BOX, low], "cat": [BOX]}, colors={"dog": ["red", None], "cat": [None]}),
+    )
+    _, verdicts = GenEval().read_verdicts(file, protocol("official"))
+    assert len(verdicts) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ('{"filename": ', r"verdicts.jsonl:2: broken JSON"),
+        ("[]", r":2: expected a JSON object, found \[\]"),
+        (record(filename=None), r":2: expected a string for 'filename', found null"),
+        (record(filename="first.png"), r":2: filename 'first.png' stands already in line 1"),
+        (record(metadata="dog"), r":2: expected an object for 'metadata'"),
+        ({"filename": "y.png", "metadata": RED_DOG}, r"for 'detections', found no such key"),
+        (record(detections={"dgo": [BOX]}), r":2: unknown class 'dgo'; did you mean dog"),
+        (record(detections={"dog": [BOX[:4]]}), r":2: detections\['dog'\]\[0\]: expected \[x1, y1, x2, y2"),
+        (record(detections={"dog": BOX}), r"detections\['dog'\]\[0\]: expected \[x1"),
+        (record(detections={"dog": [[*BOX[:4], "0.9"]]}), r"detections\['dog'\]\[0\]: expected \[x1"),
+        (record(detections={"dog": [[*BOX[:4], 1e300]]}), r"detections\['dog'\]\[0\]: expected finite"),
+        (record(detections={"dog": [[*BOX[:4], float("nan")]]}), r":2: broken JSON: NaN"),
+        (record(colors={"dog": ["red", "red"]}), r":2: expected 1 entries in colors\['dog'\]"),
+        (
+            record(colors={"dog": ["rde"]}),
+            r"unknown colour \"rde\" at colors\['dog'\]\[0\]; did you mean red",
+        ),
+        (
+            record(colors={"dog": [None]}),
+            r"at colors\['dog'\]\[0\], found null, for x/00000/samples/0000.png",
+        ),
+        (
+            record(colors={}),
+            r"at colors\['dog'\]\[0\], found null, for x/00000/samples/0000.png in .*verdicts",
+        ),
+        (record(metadata={**RED_DOG, "tag": 3}), r"expected a string for 'tag', found 3"),
+        (
+            record(metadata={**RED_DOG, "include": [{"class": "dgo", "count": 1}]}),
+            r"include\[0\]: unknown class",
+        ),
+        (record(metadata={**RED_DOG, "include": [{"class": "dog"}]}), r"expected a count of 0 or more"),
+        (
+            record(metadata={**CAT, "include": [{"class": "cat", "count": 1, "position": ["above", 0]}]}),
+            r"include\[0\]: expected position = \[relation, index of an earlier clause\]",
+        ),
+    ],
+)
+def test_bad_verdicts_are_named(tmp_path: Path, protocol: Make, bad: Any, message: str) -> None:
+    file = write(tmp_path, record(filename="first.png"), bad)
+    with pytest.raises(UserError, match=message):
+        GenEval().read_verdicts(file, protocol("official"))
+
+
+def test_an_empty_or_absent_file_is_named(tmp_path: Path, protocol: Make) -> None:
+    with pytest.raises(UserError, match="found none"):
+        GenEval().read_verdicts(write(tmp_path), protocol("official"))
+    with pytest.raises(UserError, match="cannot read"):
+        GenEval().read_verdicts(tmp_path / "nowhere.jsonl", protocol("official"))
+
+
+def test_the_official_layout(tmp_path: Path, protocol: Make) -> None:
+    for folder, metadata in [("00001", CAT), ("00000", RED_DOG), ("notes", CAT)]:
+        samples = tmp_path / folder / "samples"
+        samples.mkdir(parents=True)
+        (tmp_path / folder / "metadata.jsonl").write_text(json.dumps(metadata) + "\n")
+        for name in ["0001.png", "0000.png", "grid.png", "0002.jpg", "0001.png.bak"]:
+            (samples / name).touch()
+    found = GenEval().read_images(tmp_path, protocol("official"))
+    # As the official regular expression has it, a name need only begin like a sample.
+    assert [(item.id, index, path.name) for item, index, path in found] == [
+        (folder, index, name)
+        for folder in ("00000", "00001")
+        for index, name in enumerate(["0000.png", "0001.png", "0001.png.bak"])
+    ]
+    assert found[0][0].metadata == RED_DOG
+
+
+def test_a_broken_layout_is_named(tmp_path: Path, protocol: Make) -> None:
+    official = protocol("official")
+    with pytest.raises(UserError, match=r"expected images like .*00000/samples/0000.png"):
+        GenEval().read_images(tmp_path, official)
+    with pytest.raises(UserError, match="expected a folder of images"):
+        GenEval().read_images(tmp_path / "nowhere", official)
+    (tmp_path / "00000").mkdir()
+    with pytest.raises(UserError, match=r"cannot read .*metadata.jsonl"):
+        GenEval().read_images(tmp_path, official)
+    (tmp_path / "00000" / "metadata.jsonl").write_text("{")
+    with pytest.raises(UserError, match=r"metadata.jsonl: broken JSON"):
+        GenEval().read_images(tmp_path, official)
+    (tmp_path / "00000" / "metadata.jsonl").write_text(json.dumps(CAT))
+    with pytest.raises(UserError, match="found no such folder"):
+        GenEval().read_images(tmp_path, official)
