@@ -172,15 +172,22 @@ class TimeEmbedding(nn.Module):
         return self.linear_2(F.silu(self.linear_1(waves.to(self.linear_1.weight.dtype))))  # (B, E)
 
 
+class CaptionEmbedding(nn.Sequential):
+    """Norm and linear map from caption features to the model's width: (B, T, F) -> (B, T, D)."""
+
+    def __init__(self, config: NextDiTConfig):
+        super().__init__(
+            RMSNorm(config.cap_feat_dim, config.norm_eps), nn.Linear(config.cap_feat_dim, config.hidden_size)
+        )
+
+
 class TimeCaptionEmbedding(nn.Module):
-    """The two conditions: time, and caption features brought to the model's width."""
+    """Holds the embeddings of the two conditions, time and caption."""
 
     def __init__(self, config: NextDiTConfig):
         super().__init__()
         self.timestep_embedder = TimeEmbedding(config.time_dim)
-        self.caption_embedder = nn.Sequential(
-            RMSNorm(config.cap_feat_dim, config.norm_eps), nn.Linear(config.cap_feat_dim, config.hidden_size)
-        )
+        self.caption_embedder = CaptionEmbedding(config)
 
 
 class Attention(nn.Module):
@@ -237,7 +244,7 @@ class Modulation(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
 
     def forward(self, time: Tensor) -> tuple[Tensor, ...]:
-        """time (B, E) -> (1 + scale, tanh gate) for attention, then the same two for feed-forward: (B, 1, D)."""
+        """Time (B, E) -> 1 + scale and tanh gate of attention, then of feed-forward, each (B, 1, D)."""
         scale_1, gate_1, scale_2, gate_2 = self.linear(F.silu(time))[:, None].chunk(4, dim=-1)  # (B, 1, D)
         return 1 + scale_1, gate_1.tanh(), 1 + scale_2, gate_2.tanh()
 
@@ -404,12 +411,13 @@ class NextDiT(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        embed = self.time_caption_embed
-        nn.init.normal_(embed.timestep_embedder.linear_1.weight, std=0.02)
-        nn.init.normal_(embed.timestep_embedder.linear_2.weight, std=0.02)
-        nn.init.trunc_normal_(embed.caption_embedder[1].weight, std=0.02)
         for module in self.modules():
-            if isinstance(module, Modulation):
+            if isinstance(module, TimeEmbedding):
+                nn.init.normal_(module.linear_1.weight, std=0.02)
+                nn.init.normal_(module.linear_2.weight, std=0.02)
+            elif isinstance(module, CaptionEmbedding):
+                nn.init.trunc_normal_(module[1].weight, std=0.02)
+            elif isinstance(module, Modulation):
                 nn.init.zeros_(module.linear.weight)
         nn.init.zeros_(self.norm_out.linear_1.weight)
         nn.init.zeros_(self.norm_out.linear_2.weight)

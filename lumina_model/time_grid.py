@@ -1,0 +1,48 @@
+"""Times at which a solver visits the flow, from t = 0 (noise) to t = 1 (image).
+
+**Steps are intervals**: n steps visit n + 1 times, as diffusers' `num_inference_steps` counts. The official
+`--num_sampling_steps N` counts points: N points are N - 1 steps (its default script, N = 18, does 17).
+"""
+
+import torch
+from torch import Tensor
+
+from lumina_model.errors import UserError
+
+OFFICIAL_SHIFT = 6.0  # official sample.py --t_shift
+
+
+def shift_time(u: Tensor, shift: float) -> Tensor:
+    """t = u / (u + s - s·u): more of the steps near the noise for s > 1, the same for s = 1."""
+    return u / (u + shift - shift * u)
+
+
+def time_grid(steps: int, shift: float = OFFICIAL_SHIFT) -> Tensor:
+    """Shifted times 0 … 1 (official transport/integrators.py).
+
+    Args:
+        steps: number of intervals, at least 1.
+        shift: s > 0.
+
+    Returns:
+        (steps + 1,) float32 on the CPU, rising, first exactly 0 and last exactly 1.
+
+    Raises:
+        UserError: steps or shift out of range.
+    """
+    if steps < 1 or shift <= 0:
+        raise UserError(
+            f"expected steps >= 1 and shift > 0, found {steps} and {shift}; fix: correct the sampling"
+        )
+    return shift_time(torch.linspace(0, 1, steps + 1, dtype=torch.float64), shift).float()
+
+
+def sigma_grid(steps: int, shift: float = OFFICIAL_SHIFT) -> Tensor:
+    """Noise levels of diffusers' FlowMatchEulerDiscreteScheduler with static shift: 1 … 1/n shifted, then 0.
+
+    Returns:
+        (steps + 1,) float32, falling. It is 1 - `time_grid` of the same steps; kept to state that.
+    """
+    sigma = torch.linspace(1, 1 / steps, steps, dtype=torch.float64)  # (steps,)
+    sigma = shift * sigma / (1 + (shift - 1) * sigma)
+    return torch.cat([sigma, sigma.new_zeros(1)]).float()  # (steps + 1,)
