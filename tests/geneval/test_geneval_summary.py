@@ -68,8 +68,8 @@ def test_a_record_as_the_official_script_writes_it() -> None:
     assert lines == [
         r'{"filename":"images\/00000\/samples\/0000.png","tag":"single_object","prompt":"a photo of a bench",'
         r'"correct":true,"reason":"","metadata":"{\"tag\": \"single_object\", \"include\": [{\"class\": '
-        r'\"bench\", \"count\": 1}], \"prompt\": \"a photo of a bench\"}","details":"{\"bench\": [[1.0, 2.0, 3.0, 4.0, '
-        r'0.949999988079071]]}"}'
+        r'\"bench\", \"count\": 1}], \"prompt\": \"a photo of a bench\"}","details":"{\"bench\": '
+        r'[[1.0, 2.0, 3.0, 4.0, 0.949999988079071]]}"}'
     ]
 
 
