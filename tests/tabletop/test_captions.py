@@ -5,6 +5,7 @@ The readers here know the languages' words from their own tables and never look 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import time
@@ -220,12 +221,12 @@ def test_covering_is_told_exactly_where_it_is(scene: Scene, seed: int) -> None:
 
 
 def test_covers_reaches_the_corners() -> None:
-    """Corners of neighbouring triangles reach past their bounding circles."""
-    left, right = (Thing("triangle", "red", "plain", "large", x, y) for x, y in ((0.3, 0.3), (0.62, 0.64)))
-    apart = Thing("star", "blue", "plain", "small", 0.8, 0.2)
-    assert covers(left, Thing("circle", "blue", "plain", "large", 0.4, 0.3))
-    assert covers(right, left) == bool(np.count_nonzero(silhouette(left, 64) & silhouette(right, 64)) >= 4)
-    assert not covers(apart, left)
+    """Corners of squares reach past their bounding circles; tips of stars leave gaps within theirs."""
+    square = Thing("square", "red", "plain", "large", 0.3, 0.3)
+    assert covers(Thing("square", "blue", "plain", "large", 0.57, 0.57), square)
+    assert not covers(Thing("square", "blue", "plain", "large", 0.62, 0.62), square)
+    star = Thing("star", "red", "plain", "large", 0.3, 0.5)
+    assert not covers(Thing("star", "blue", "plain", "large", 0.3, 0.8), star)
 
 
 FORMS = {
@@ -270,6 +271,92 @@ def test_both_orders_of_two_things() -> None:
         "a photo of a red star left of a blue heart",
         "a photo of a blue heart right of a red star",
     }
+
+
+RED_STAR = Thing("star", "red", "plain", "large", 0.30, 0.5)
+BLUE_CIRCLE = Thing("circle", "blue", "plain", "small", 0.52, 0.5)
+BESIDE = Scene((RED_STAR, dataclasses.replace(BLUE_CIRCLE, x=0.80)), (150, 150, 150))
+BELOW = Scene((RED_STAR, dataclasses.replace(BLUE_CIRCLE, x=0.30, y=0.85)), (150, 150, 150))
+ON_TOP = Scene((RED_STAR, BLUE_CIRCLE), (150, 150, 150))
+
+
+@pytest.mark.parametrize(
+    ("scene", "language", "expected"),
+    [
+        (BESIDE, "zh", {"一颗红色星星在一个蓝色圆形左边的照片", "一个蓝色圆形在一颗红色星星右边的照片"}),
+        (BELOW, "zh", {"一颗红色星星在一个蓝色圆形上方的照片", "一个蓝色圆形在一颗红色星星下方的照片"}),
+        (BESIDE, "ja", {"青い円の左にある赤い星の写真", "赤い星の右にある青い円の写真"}),
+        (BELOW, "ja", {"青い円の上にある赤い星の写真", "赤い星の下にある青い円の写真"}),
+        (
+            BESIDE,
+            "ru",
+            {"фото красной звезды слева от синего круга", "фото синего круга справа от красной звезды"},
+        ),
+        (BELOW, "ru", {"фото красной звезды над синим кругом", "фото синего круга под красной звездой"}),
+        (
+            BESIDE,
+            "de",
+            {
+                "ein Foto von einem roten Stern links von einem blauen Kreis",
+                "ein Foto von einem blauen Kreis rechts von einem roten Stern",
+            },
+        ),
+        (
+            BELOW,
+            "de",
+            {
+                "ein Foto von einem roten Stern über einem blauen Kreis",
+                "ein Foto von einem blauen Kreis unter einem roten Stern",
+            },
+        ),
+    ],
+)
+def test_relations_in_each_language(scene: Scene, language: str, expected: set[str]) -> None:
+    rng = np.random.default_rng(0)
+    said = {caption(scene, "short", language, rng) for _ in range(400)}
+    assert expected <= said
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        (
+            "en",
+            r"The (blue )?circle (partly covers|lies partly on top of|overlaps) the (red )?star"
+            r"( from above)?\.",
+        ),
+        ("zh", r"(蓝色)?圆形(遮住了(红色)?星星的一部分|部分盖住了(红色)?星星)。"),
+        ("ja", r"(青い)?円が(赤い)?星(の一部を覆っている|に部分的に重なっている)。"),
+        ("ru", r"(Синий к|К)руг (частично закрывает (красную )?звезду|закрывает часть (красной )?звезды)\."),
+        (
+            "de",
+            r"Der (blaue )?Kreis verdeckt (teilweise den (roten )?Stern|einen Teil von dem (roten )?Stern)\.",
+        ),
+    ],
+)
+def test_what_lies_on_top_covers_what_lies_below(language: str, sentence: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        assert re.search(sentence, caption(ON_TOP, "detailed", language, rng))
+
+
+def test_templates_ask_only_for_cases_that_the_sentence_governs() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        for sentence in caption(BELOW, "detailed", "ru", rng).split(". ")[1:]:
+            if re.search(r"\b(над|под|выше|ниже)\b", sentence):
+                assert re.fullmatch(
+                    r"(Красная з|З)везда (находится над (синим )?кругом|выше (синего )?круга)"
+                    r"|(Синий к|К)руг (находится под (красной )?звездой|ниже (красной )?звезды)",
+                    sentence,
+                ), sentence
+        for sentence in caption(BESIDE, "detailed", "de", rng).split(". ")[1:]:
+            if re.search(r"\b(links|rechts) von\b", sentence):
+                assert re.fullmatch(
+                    r"Der (rote )?Stern (ist|liegt) links von dem (blauen )?Kreis"
+                    r"|Der (blaue )?Kreis (ist|liegt) rechts von dem (roten )?Stern",
+                    sentence,
+                ), sentence
 
 
 #: Stems by which a reader of each language knows the words, in the order of SHAPES and COLORS above.
