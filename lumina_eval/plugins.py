@@ -29,7 +29,10 @@ JudgeKind = Literal["detect", "question", "scorer", "rubric", "set", "pair"]
 
 @runtime_checkable
 class Model(Protocol):
-    """A checkpoint that turns text into images."""
+    """A checkpoint that turns text into images.
+
+    A model may offer ``bind(images: Sequence[Planned])``, called with the whole plan before it generates.
+    """
 
     @property
     def name(self) -> str:
@@ -64,8 +67,11 @@ class Model(Protocol):
     def final_text(self, prompt: str) -> str:
         """Return the text that is encoded: after rewriting and with the system prompt."""
 
-    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image]:
-        """Return one RGB image per prompt; its noise depends on its own seed alone."""
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image | None]:
+        """Return one RGB image per prompt; its noise depends on its own seed alone.
+
+        None stands for an image that the model does not have; it is counted as failed.
+        """
 
 
 @runtime_checkable

@@ -1,0 +1,41 @@
+"""Opening models by what ``--model`` says: ``SCHEME[:SPEC]`` or ``FILE.py:function``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lumina_eval import plugins
+from lumina_eval.errors import UserError
+from lumina_eval.models import function
+from lumina_eval.plugins import Model
+
+
+def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
+    """Return the checkpoints that ``text`` names, in order.
+
+    ``options`` go to the plug-in: ``device`` (``auto``, ``cpu``, ``cuda``) and what ``--option`` says.
+    """
+    if function.is_function(text):
+        return function.open_models(text, options)
+    scheme, _, spec = text.partition(":")
+    models: Sequence[Model] = plugins.load("models", scheme)(spec, options)
+    if not models:
+        raise UserError(f"expected at least one checkpoint from --model {text}, found none")
+    return list(models)
+
+
+def distribution_of(text: str) -> str | None:
+    """Return the distribution that answers to ``text``; None for a function in a file."""
+    plugin = plugins.available("models").get(text.partition(":")[0])
+    if function.is_function(text) or plugin is None:
+        return None
+    return plugin.distribution.split(" ")[0]
+
+
+def device_kind(wanted: str) -> str:
+    """Resolve ``auto`` to ``cuda`` where torch sees a device, else ``cpu``."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,85 @@
+"""``FILE.py:function``: any function of (prompts, seeds) as a model.
+
+The function returns one PIL image per prompt. It may carry attributes: ``name``, ``stage``, ``step``,
+``sampling`` (a JSON object), ``sampler_version``, ``device``. The file's sha256 is its only component: code
+that it imports, or weights that it loads, belong into ``components`` (name to sha256) to be part of the key.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lumina_eval.digests import sha256_file
+from lumina_eval.errors import UserError, is_user_error, nearest
+from lumina_eval.plugins import Model
+
+Generate = Callable[[Sequence[str], Sequence[int]], Sequence[Image.Image | None]]
+
+
+def is_function(text: str) -> bool:
+    """Tell whether ``text`` has the form ``FILE.py:function``."""
+    return re.search(r"\.py(:|$)", text) is not None
+
+
+def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
+    """Load the file and return its function as the only model."""
+    file, _, name = text.rpartition(":")
+    if not file or not name:
+        raise UserError(f"expected --model FILE.py:function, found {text!r}; fix: name the function")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"expected a Python file with function {name!r}, found no file {path}")
+    spec = importlib.util.spec_from_file_location(f"lumina_eval_function_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickles look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        raise UserError(f"{path} does not load: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise UserError(f"{path} has no function {name!r}; {nearest(name, names)}")
+    return [FunctionModel(function, path, name)]
+
+
+class FunctionModel:
+    """A function dressed as a model."""
+
+    def __init__(self, function: Generate, path: Path, name: str) -> None:
+        self._function = function
+        self._components = {"file": sha256_file(path), **getattr(function, "components", {})}
+        self._sampling = {"function": name, **getattr(function, "sampling", {})}
+        self.name: str = getattr(function, "name", name)
+        self.checkpoint = f"{path}:{name}"
+        self.stage: str | None = getattr(function, "stage", None)
+        self.step: int | None = getattr(function, "step", None)
+        self.device: str = getattr(function, "device", "cpu")
+        self.sampler_version: int = getattr(function, "sampler_version", 1)
+
+    def components(self) -> Mapping[str, str]:
+        """Return the file's sha256, and what the function says."""
+        return self._components
+
+    def sampling(self) -> Mapping[str, Any]:
+        """Return the function's name and its own settings."""
+        return self._sampling
+
+    def final_text(self, prompt: str) -> str:
+        """Return the prompt as it is."""
+        return prompt
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image | None]:
+        """Call the function."""
+        return self._function(prompts, seeds)

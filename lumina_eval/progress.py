@@ -1,0 +1,50 @@
+"""Progress for people: a bar on a terminal, a plain line now and then elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+#: Least time between two plain lines, in seconds.
+LINE_EVERY: Final = 10.0
+
+Advance = Callable[[int], None]
+"""Called with the number of images that are now done."""
+
+
+@contextmanager
+def progress(console: Console, label: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show ``label`` with a bar over ``total`` images, of which ``done`` were there before."""
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(label, total=total, completed=done)
+            yield lambda count: bar.advance(task, count)
+        return
+    state = {"done": done, "told": time.monotonic()}
+
+    def advance(count: int) -> None:
+        state["done"] += count
+        if time.monotonic() - state["told"] >= LINE_EVERY:
+            state["told"] = time.monotonic()
+            console.print(f"{label}: {state['done']} of {total}", highlight=False)
+
+    yield advance

@@ -1,0 +1,187 @@
+"""Run folders: the records of one checkpoint on one protocol.
+
+``DIR/runs/<benchmark>-<protocol>-<model>-<stage>-<digest12>/`` holds
+
+- ``manifest.json``: what is needed to make the run again, with times and the MLflow id;
+- ``items.jsonl`` and ``plan.jsonl``: the prompts, and seed and key of every image;
+- ``verdicts.jsonl``, ``results.jsonl``, ``scores.jsonl``, ``metrics.json``: what was found;
+- ``timings.jsonl``: one line for each batch made or judged; ``failures.jsonl`` if anything failed.
+
+The id comes from content: the same command finds the same folder and goes on. Times and ids of other systems
+stand in manifest and timings alone, so that all other files are the same bytes each time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from lumina_eval.digests import canonical_json, digest_of
+from lumina_eval.errors import UserError
+from lumina_eval.files import append_lines, valid_lines, write_atomic, write_lines
+from lumina_eval.records import (
+    Aggregate,
+    ImageRef,
+    Item,
+    Manifest,
+    Record,
+    RunResult,
+    Score,
+    Seconds,
+    Verdict,
+)
+
+DEFAULT_OUT: Final = Path("lumina-runs")
+R = TypeVar("R", bound=Record)
+
+
+def run_id(identity: Mapping[str, Any], benchmark: str, protocol: str, model: str, stage: str | None) -> str:
+    """Return the folder name; ``identity`` is all that can change a byte of the results."""
+    words = [re.sub(r"[^A-Za-z0-9._-]+", "_", word) for word in (benchmark, protocol, model, stage or "none")]
+    return "-".join([*words, digest_of(identity)[:12]])
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+class RunFolder:
+    """Reads and writes the files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.verdicts_path = path / "verdicts.jsonl"
+        self._last = time.monotonic()
+
+    def begin(self, manifest: Manifest, items: Sequence[Item], refs: Sequence[ImageRef]) -> Manifest:
+        """Write manifest and plan; a run that was begun before keeps its times and its MLflow id."""
+        before = self._manifest_before()
+        if before is not None and before.run_digest == manifest.run_digest:
+            kept = {name: getattr(before, name) for name in ("started", "finished", "mlflow_run_id")}
+            manifest = manifest.model_copy(update={**kept, "seconds": before.seconds})
+        self.write_manifest(manifest)
+        write_lines(self.path / "items.jsonl", [item.model_dump_json() for item in items])
+        write_lines(self.path / "plan.jsonl", [ref.model_dump_json() for ref in refs])
+        self._last = time.monotonic()
+        return manifest
+
+    def finish(self, result: RunResult, aggregate: Aggregate, failures: Sequence[Mapping[str, Any]]) -> None:
+        """Write what was found; ``metrics.json`` comes last and says that the run is whole."""
+        write_lines(self.path / "results.jsonl", aggregate.results)
+        write_lines(self.path / "scores.jsonl", [score.model_dump_json() for score in aggregate.scores])
+        if failures:
+            write_lines(self.path / "failures.jsonl", [canonical_json(failure) for failure in failures])
+        else:
+            (self.path / "failures.jsonl").unlink(missing_ok=True)
+        write_atomic(self.path / "metrics.json", f"{result.model_dump_json(indent=2)}\n".encode())
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write ``manifest.json`` anew."""
+        write_atomic(self.path / "manifest.json", f"{manifest.model_dump_json(indent=2)}\n".encode())
+
+    def tick(self, step: str, images: int) -> None:
+        """Note that ``images`` are done, in the time since the last tick."""
+        moment = time.monotonic()
+        line = {"step": step, "images": images, "seconds": round(moment - self._last, 4)}
+        append_lines(self.path / "timings.jsonl", [canonical_json(line)])
+        self._last = moment
+
+    def start_clock(self) -> None:
+        """Count the next tick from now."""
+        self._last = time.monotonic()
+
+    def seconds(self) -> Seconds:
+        """Return the time spent on this run, over all of its starts."""
+        spent: dict[str, float] = {}
+        for _, value in valid_lines(self.path / "timings.jsonl"):
+            spent[value["step"]] = spent.get(value["step"], 0.0) + value["seconds"]
+        return Seconds(**{step: round(total, 3) for step, total in spent.items()})
+
+    def _manifest_before(self) -> Manifest | None:
+        try:
+            return Manifest.model_validate_json((self.path / "manifest.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+
+def find_runs(out: Path) -> list[Path]:
+    """Return the folders of finished runs below ``out``, sorted by name."""
+    return sorted(path.parent for path in out.glob("runs/*/metrics.json"))
+
+
+def read_manifest(run_dir: Path) -> Manifest:
+    """Return the manifest of a run folder."""
+    return _read(run_dir / "manifest.json", Manifest)
+
+
+def read_result(run_dir: Path) -> RunResult:
+    """Return the metrics of a run folder, with times, folder and MLflow id filled in."""
+    manifest, result = read_manifest(run_dir), _read(run_dir / "metrics.json", RunResult)
+    return result.model_copy(
+        update={
+            "run_dir": str(run_dir),
+            "seconds": manifest.seconds,
+            "mlflow_run_id": manifest.mlflow_run_id,
+        }
+    )
+
+
+def read_items(run_dir: Path) -> list[Item]:
+    """Return the prompts of a run in official order."""
+    return _read_lines(run_dir / "items.jsonl", Item)
+
+
+def read_plan(run_dir: Path) -> list[ImageRef]:
+    """Return the planned images of a run in plan order."""
+    return _read_lines(run_dir / "plan.jsonl", ImageRef)
+
+
+def read_verdicts(run_dir: Path) -> list[Verdict]:
+    """Return the verdicts of a run in plan order."""
+    return _read_lines(run_dir / "verdicts.jsonl", Verdict)
+
+
+def read_scores(run_dir: Path) -> list[Score]:
+    """Return the scores of a run in plan order."""
+    return _read_lines(run_dir / "scores.jsonl", Score)
+
+
+def store_of(run_dir: Path) -> Path:
+    """Return the image store of a run."""
+    store = read_manifest(run_dir).store
+    return (run_dir / store).resolve() if store else run_dir.parent.parent / "images"
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    if not path.parent.is_dir():
+        raise UserError(f"no run folder {path.parent}; fix: see 'lumina-eval list runs'")
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; fix: run the same command again, it goes on from here"
+        ) from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no {kind.__name__} of schema 1: {error.errors()[0]['msg']}") from error
+
+
+def _read_lines(path: Path, kind: type[R]) -> list[R]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    records = []
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            records.append(kind.model_validate(json.loads(line)))
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: no {kind.__name__} of ours: {error}") from error
+    return records
