@@ -94,6 +94,17 @@ def test_relative_position_turns_round(a: list[float], b: list[float]) -> None:
     assert {opposite[relation] for relation in relative_position(a, b)} == relative_position(b, a)
 
 
+def test_overlap_at_the_limit_is_too_much() -> None:
+    halves = [[0, 0, 9, 9, 0.9], [0, 0, 9, 4, 0.8]]
+    assert [found.index for found in keep(halves, threshold=0.3, max_overlap=0.5)] == [0]
+    assert [found.index for found in keep(halves, threshold=0.3, max_overlap=0.51)] == [0, 1]
+
+
+@pytest.mark.parametrize(("offset", "relations"), [(0.002, {"right of"}), (0.0005, set())])
+def test_less_than_a_thousandth_of_a_pixel_is_no_offset(offset: float, relations: set[str]) -> None:
+    assert relative_position([offset, 0, offset, 0], [0, 0, 0, 0]) == relations
+
+
 def test_two_relations_hold_on_the_diagonal() -> None:
     assert relative_position(at(300, 300), at(100, 100)) == {"right of", "below"}
     assert relative_position(at(104, 100), at(100, 100)) == set()
