@@ -10,10 +10,11 @@ from typing import Any, Final
 from PIL import Image
 
 from benchmarks.geneval import drawing, reading
-from benchmarks.geneval.prompt_set import items_of, vocabulary_of
+from benchmarks.geneval.prompt_set import items_of, known_ids, vocabulary_of
 from benchmarks.geneval.prompts import to_jsonl
 from benchmarks.geneval.rules import MissingColorError, Options, Outcome, evaluate
 from benchmarks.geneval.summary import result_lines, result_row, summary_text
+from benchmarks.geneval.validation import check_output
 from benchmarks.geneval.vocabulary import COLORS, TABLETOP, TASKS, VOCABULARIES, Vocabulary
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, available, load
@@ -67,11 +68,11 @@ class GenEval:
 
     def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[tuple[Item, int, Path]]:
         """Find images in the official layout; see :func:`benchmarks.geneval.reading.read_images`."""
-        return reading.read_images(Path(folder), vocabulary_of(protocol))
+        return reading.read_images(Path(folder), vocabulary_of(protocol), known_ids(protocol))
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts, and check that no colour is absent that a rule needs."""
-        items, verdicts = reading.read_verdicts(Path(file), vocabulary_of(protocol))
+        items, verdicts = reading.read_verdicts(Path(file), vocabulary_of(protocol), known_ids(protocol))
         by_id = {item.id: item for item in items}
         for verdict in verdicts:
             if any("color" in clause for clause in by_id[verdict.item_id].metadata.get("include", [])):
@@ -115,7 +116,7 @@ class GenEval:
     ) -> Outcome:
         vocabulary = vocabulary_of(protocol) if protocol else _vocabulary_for(item)
         where = f"{_filename(verdict)}" + (f" in {file}" if file else "")
-        output = reading.check_output(verdict.output, vocabulary, where)
+        output = check_output(verdict.output, vocabulary, where)
         try:
             return evaluate(
                 item.metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from benchmarks.geneval.prompts import Record, generate
@@ -37,18 +38,20 @@ def items_of(protocol: ResolvedProtocol) -> list[Item]:
     for task in left:
         if task not in TASKS:
             raise unknown(f"task in prompts.per_task of protocol {protocol.name}:", task, TASKS)
-    records = generate(
-        vocabulary, seed=int(protocol.value("prompts.seed")), draws=int(protocol.value("prompts.draws"))
-    )
     items = []
-    for number, record in enumerate(records):
+    for identifier, record in _whole_set(protocol):
         task = record["tag"]
         if not _belongs(record, part) or left.get(task, 1) <= 0:
             continue
         if task in left:
             left[task] -= 1
-        items.append(item_of(record, f"{number:05d}", vocabulary))
+        items.append(item_of(record, identifier, vocabulary))
     return items
+
+
+def known_ids(protocol: ResolvedProtocol) -> dict[str, str]:
+    """Return the id of every prompt of the whole set, whatever its part, by its official metadata line."""
+    return {json.dumps(record): identifier for identifier, record in _whole_set(protocol)}
 
 
 def item_of(record: Record, identifier: str, vocabulary: Vocabulary) -> Item:
@@ -60,6 +63,15 @@ def item_of(record: Record, identifier: str, vocabulary: Vocabulary) -> Item:
         split=_split(record) if vocabulary is TABLETOP else None,
         metadata=record,
     )
+
+
+def _whole_set(protocol: ResolvedProtocol) -> list[tuple[str, Record]]:
+    records = generate(
+        vocabulary_of(protocol),
+        seed=int(protocol.value("prompts.seed")),
+        draws=int(protocol.value("prompts.draws")),
+    )
+    return [(f"{number:05d}", record) for number, record in enumerate(records)]
 
 
 def _part(protocol: ResolvedProtocol, vocabulary: Vocabulary) -> str:

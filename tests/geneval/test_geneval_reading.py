@@ -47,7 +47,8 @@ def test_saved_verdicts_become_official_results(tmp_path: Path, protocol: Make) 
     official = protocol("official")
     items, verdicts = GenEval().read_verdicts(file, official)
     assert [item.metadata for item in items] == [RED_DOG, CAT]
-    assert [(v.item_id, v.index) for v in verdicts] == [("00000", 0), ("00000", 1), ("00001", 0)]
+    dog, cat = items[0].id, items[1].id
+    assert [(v.item_id, v.index) for v in verdicts] == [(dog, 0), (dog, 1), (cat, 0)]
     found = GenEval().aggregate(official, items, verdicts)
     rows = [json.loads(line) for line in found.results]
     assert [(r["filename"], r["correct"]) for r in rows] == [
@@ -61,6 +62,23 @@ def test_saved_verdicts_become_official_results(tmp_path: Path, protocol: Make) 
         "position": None, "color_attr": None,
     }  # fmt: skip
     assert found.summary.endswith("Overall score (avg. over tasks): 0.75000\n")
+
+
+def test_a_prompt_of_the_set_keeps_its_id_and_others_get_one_from_their_content(
+    tmp_path: Path, protocol: Make
+) -> None:
+    official = protocol("official")
+    known = GenEval().items(official)[17]
+    own = {**CAT, "prompt": "a cat, please"}
+    records = [
+        record(filename=metadata["prompt"], metadata=metadata, detections={}, colors={})
+        for metadata in (own, known.metadata)
+    ]
+    items, _ = GenEval().read_verdicts(write(tmp_path, *records), official)
+    turned, _ = GenEval().read_verdicts(write(tmp_path, *reversed(records)), official)
+    assert items[1] == known
+    assert items == list(reversed(turned))
+    assert items[0].id not in {item.id for item in GenEval().items(official)}
 
 
 def test_changed_rules_apply_to_saved_verdicts(tmp_path: Path, protocol: Make) -> None:
@@ -144,7 +162,7 @@ def test_the_official_layout(tmp_path: Path, protocol: Make) -> None:
             (samples / name).touch()
     found = GenEval().read_images(tmp_path, protocol("official"))
     # As the official regular expression has it, a name need only begin like a sample.
-    assert [(item.id, index, path.name) for item, index, path in found] == [
+    assert [(path.parts[-3], index, path.name) for _, index, path in found] == [
         (folder, index, name)
         for folder in ("00000", "00001")
         for index, name in enumerate(["0000.png", "0001.png", "0001.png.bak"])

@@ -1,0 +1,105 @@
+"""Checks of foreign objects: official metadata, and what a judge says it saw.
+
+``where`` is the start of each message: the file, the line, or the image that the object belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.geneval.vocabulary import Vocabulary
+from lumina_eval.errors import UserError, nearest
+
+
+def check_metadata(metadata: Mapping[str, Any], vocabulary: Vocabulary, where: str) -> None:
+    """Raise UserError unless this is an official metadata object over the vocabulary."""
+    need(metadata, "tag", str, where)
+    need(metadata, "prompt", str, where)
+    include, exclude = metadata.get("include", []), metadata.get("exclude", [])
+    for name, clauses in (("include", include), ("exclude", exclude)):
+        if not isinstance(clauses, list):
+            raise UserError(f"{where}: expected a list for metadata.{name}, found {short(clauses)}")
+        for place, clause in enumerate(clauses):
+            _check_clause(clause, place, vocabulary, f"{where}: metadata.{name}[{place}]")
+
+
+def check_output(output: Mapping[str, Any], vocabulary: Vocabulary, where: str) -> dict[str, Any]:
+    """Return the detections and colors of a judge's output; raise UserError if they are not well formed."""
+    detections = need(output, "detections", dict, where)
+    colors = output.get("colors", {})
+    if not isinstance(colors, dict):
+        raise UserError(f"{where}: expected an object for colors, found {short(colors)}")
+    for name in (*detections, *colors):
+        if name not in vocabulary.classes:
+            raise UserError(f"{where}: unknown class {name!r}; {nearest(name, vocabulary.classes)}")
+    for name, rows in detections.items():
+        _check_rows(rows, f"{where}: detections[{name!r}]")
+    for name, words in colors.items():
+        expected = len(detections.get(name, []))
+        if not isinstance(words, list) or len(words) not in (0, expected):
+            raise UserError(
+                f"{where}: expected {expected} entries in colors[{name!r}], one for each detection, "
+                f"found {short(words)}"
+            )
+        for index, word in enumerate(words):
+            if word is not None and word not in vocabulary.colors:
+                raise UserError(
+                    f"{where}: unknown colour {short(word)} at colors[{name!r}][{index}]; "
+                    f"{nearest(str(word), vocabulary.colors)}"
+                )
+    return {"detections": detections, "colors": colors}
+
+
+def _check_clause(clause: Any, place: int, vocabulary: Vocabulary, where: str) -> None:
+    if not isinstance(clause, dict):
+        raise UserError(f"{where}: expected an object, found {short(clause)}")
+    name, count = clause.get("class"), clause.get("count")
+    if name not in vocabulary.classes:
+        raise UserError(f"{where}: unknown class {short(name)}; {nearest(str(name), vocabulary.classes)}")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise UserError(f"{where}: expected a count of 0 or more, found {short(count)}")
+    color, position = clause.get("color"), clause.get("position")
+    if "color" in clause and color not in vocabulary.colors:
+        raise UserError(f"{where}: unknown colour {short(color)}; {nearest(str(color), vocabulary.colors)}")
+    if "position" not in clause:
+        return
+    pair = position if isinstance(position, list) and len(position) == 2 else [None, None]
+    if pair[0] not in vocabulary.relations or type(pair[1]) is not int or not 0 <= pair[1] < place:
+        raise UserError(
+            f"{where}: expected position = [relation, index of an earlier clause] with a relation of "
+            f"{', '.join(vocabulary.relations)}, found {short(position)}"
+        )
+
+
+def _check_rows(rows: Any, where: str) -> None:
+    if not isinstance(rows, list):
+        raise UserError(f"{where}: expected a list of boxes, found {short(rows)}")
+    for index, row in enumerate(rows):
+        numbers = isinstance(row, list) and all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in row
+        )
+        if not numbers or len(row) != 5:
+            raise UserError(f"{where}[{index}]: expected [x1, y1, x2, y2, score], found {short(row)}")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.array(row, dtype=np.float32)).all():
+                raise UserError(f"{where}[{index}]: expected finite numbers, found {short(row)}")
+
+
+def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    """Return the value at a key; raise UserError unless it is of the kind, ``str`` or ``dict``."""
+    value = record.get(key)
+    if not isinstance(value, kind):
+        wanted = "a string" if kind is str else "an object"
+        found = short(value) if key in record else "no such key"
+        raise UserError(f"{where}: expected {wanted} for {key!r}, found {found}")
+    return value
+
+
+def short(value: Any) -> str:
+    """Write a value for a message, cut to 60 characters."""
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 60 else text[:57] + "..."
