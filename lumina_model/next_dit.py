@@ -22,8 +22,9 @@ S = W/p columns of image tokens, I = R·S image tokens, T text tokens (padded), 
 D hidden size, F caption features, E = min(D, 1024) time embedding, A heads, K key-value heads, d = D/A.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil, log
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -64,48 +65,26 @@ class NextDiTConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "axes_dim_rope", tuple(self.axes_dim_rope))
         object.__setattr__(self, "axes_lens", tuple(self.axes_lens))
-        for name in (
-            "patch_size",
-            "in_channels",
-            "hidden_size",
-            "num_layers",
-            "num_attention_heads",
-            "num_kv_heads",
-            "multiple_of",
-            "cap_feat_dim",
-        ):
-            value = getattr(self, name)
-            _expect(isinstance(value, int) and value >= 1, f"{name} >= 1 (int)", value)
-        _expect(self.num_refiner_layers >= 0, "num_refiner_layers >= 0", self.num_refiner_layers)
-        _expect(
-            self.hidden_size % self.num_attention_heads == 0,
-            f"hidden_size divisible by {self.num_attention_heads} heads",
-            self.hidden_size,
+        for name, value in [(f.name, getattr(self, f.name)) for f in fields(self) if f.type is int]:
+            least = 0 if name == "num_refiner_layers" else 1
+            self._expect(isinstance(value, int) and value >= least, name, f"an int >= {least}")
+        heads, kv_heads, axes = self.num_attention_heads, self.num_kv_heads, self.axes_dim_rope
+        self._expect(self.hidden_size % heads == 0, "hidden_size", f"a multiple of {heads} heads")
+        self._expect(
+            heads % kv_heads == 0, "num_attention_heads", f"a multiple of {kv_heads} key-value heads"
         )
-        _expect(
-            self.num_attention_heads % self.num_kv_heads == 0,
-            f"num_attention_heads divisible by {self.num_kv_heads} key-value heads",
-            self.num_attention_heads,
+        even = len(axes) == 3 and all(d >= 2 and d % 2 == 0 for d in axes)
+        self._expect(
+            even and sum(axes) == self.head_dim, "axes_dim_rope", f"three even numbers of sum {self.head_dim}"
         )
-        _expect(
-            len(self.axes_dim_rope) == 3
-            and all(d >= 2 and d % 2 == 0 for d in self.axes_dim_rope)
-            and sum(self.axes_dim_rope) == self.head_dim,
-            f"axes_dim_rope of three even numbers that sum to the head size {self.head_dim}",
-            self.axes_dim_rope,
-        )
-        _expect(
-            len(self.axes_lens) == 3 and all(n >= 2 for n in self.axes_lens),
-            "axes_lens of three numbers >= 2",
-            self.axes_lens,
-        )
-        _expect(
+        self._expect(len(self.axes_lens) == 3 and min(self.axes_lens) >= 2, "axes_lens", "three numbers >= 2")
+        self._expect(
             self.ffn_dim_multiplier is None or self.ffn_dim_multiplier > 0,
-            "ffn_dim_multiplier > 0 or null",
-            self.ffn_dim_multiplier,
+            "ffn_dim_multiplier",
+            "null or > 0",
         )
         for name in ("norm_eps", "qk_norm_eps", "rope_theta"):
-            _expect(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
+            self._expect(getattr(self, name) > 0, name, "a number > 0")
 
     @property
     def head_dim(self) -> int:
@@ -125,12 +104,12 @@ class NextDiTConfig:
             width = int(self.ffn_dim_multiplier * width)
         return self.multiple_of * ceil(width / self.multiple_of)
 
-
-def _expect(condition: bool, expected: str, found: object) -> None:
-    if not condition:
-        raise UserError(
-            f"expected {expected}, found {found!r}, in the NextDiT config; fix: correct that value"
-        )
+    def _expect(self, condition: bool, name: str, expected: str) -> None:
+        if not condition:
+            found = getattr(self, name)
+            raise UserError(
+                f"expected {name} to be {expected}, found {found!r}, in NextDiTConfig; fix: {name}"
+            )
 
 
 # The official factories (models/model.py); only the 2.6B has released weights.
@@ -176,9 +155,13 @@ class CaptionEmbedding(nn.Sequential):
     """Norm and linear map from caption features to the model's width: (B, T, F) -> (B, T, D)."""
 
     def __init__(self, config: NextDiTConfig):
-        super().__init__(
-            RMSNorm(config.cap_feat_dim, config.norm_eps), nn.Linear(config.cap_feat_dim, config.hidden_size)
-        )
+        linear = nn.Linear(config.cap_feat_dim, config.hidden_size)
+        super().__init__(RMSNorm(config.cap_feat_dim, config.norm_eps), linear)
+
+    @property
+    def linear(self) -> nn.Linear:
+        """The linear map; in the checkpoint it has the number 1."""
+        return cast(nn.Linear, self[1])
 
 
 class TimeCaptionEmbedding(nn.Module):
@@ -416,7 +399,7 @@ class NextDiT(nn.Module):
                 nn.init.normal_(module.linear_1.weight, std=0.02)
                 nn.init.normal_(module.linear_2.weight, std=0.02)
             elif isinstance(module, CaptionEmbedding):
-                nn.init.trunc_normal_(module[1].weight, std=0.02)
+                nn.init.trunc_normal_(module.linear.weight, std=0.02)
             elif isinstance(module, Modulation):
                 nn.init.zeros_(module.linear.weight)
         nn.init.zeros_(self.norm_out.linear_1.weight)

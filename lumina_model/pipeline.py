@@ -13,7 +13,6 @@ from lumina_model.checkpoint import (
     Parts,
     component_folder,
     read_autoencoder,
-    read_json,
     read_shift,
     read_text_encoder,
     read_transformer,
@@ -25,6 +24,7 @@ from lumina_model.sampling import DTYPES, Sampling
 from lumina_model.solvers import SOLVERS
 from lumina_model.text_encoder import TextEncoder
 from lumina_model.time_grid import time_grid
+from lumina_model.weights import read_json
 
 Progress = Callable[[int, int], None]
 """(steps done, steps in all), called after every solver step of a batch."""
@@ -47,13 +47,13 @@ class Pipeline:
     def __post_init__(self) -> None:
         if self.text_encoder.dim != self.transformer.config.cap_feat_dim:
             raise UserError(
-                f"expected text features of {self.transformer.config.cap_feat_dim} dimensions (cap_feat_dim), found "
-                f"{self.text_encoder.dim}; fix: use the text encoder that the transformer was trained with"
+                f"expected text features of {self.transformer.config.cap_feat_dim} dimensions, "
+                f"found {self.text_encoder.dim}; fix: take the text encoder of this transformer"
             )
         if self.autoencoder.channels != self.transformer.config.in_channels:
             raise UserError(
-                f"expected latents of {self.transformer.config.in_channels} channels (in_channels), found "
-                f"{self.autoencoder.channels}; fix: use the autoencoder that the transformer was trained with"
+                f"expected latents of {self.transformer.config.in_channels} channels, found "
+                f"{self.autoencoder.channels}; fix: take the autoencoder of this transformer"
             )
 
     @classmethod

@@ -52,13 +52,12 @@ class TextEncoder:
         if not texts:
             raise UserError("expected at least one text, found none; fix: give a prompt")
         limit = pad_to or MAX_TOKENS
-        full = self.tokenizer(list(texts)).input_ids
-        for text, ids in zip(texts, full, strict=True):
+        tokenized = self.tokenizer(list(texts), return_offsets_mapping=True)
+        full = tokenized.input_ids
+        for text, ids, spans in zip(texts, full, tokenized.offset_mapping, strict=True):
             if len(ids) > limit:
-                lost = self.tokenizer.decode(ids[limit:])
-                warnings.warn(
-                    f"text of {len(ids)} tokens cut to {limit}; lost: {lost!r} (of {text!r})", stacklevel=3
-                )
+                lost = text[spans[limit][0] :]
+                warnings.warn(f"text cut from {len(ids)} to {limit} tokens; lost: {lost!r}", stacklevel=3)
         longest = max(map(len, full))
         length = pad_to or min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, limit)
         ids = torch.full((len(full), length), self.tokenizer.pad_token_id)  # (B, T)

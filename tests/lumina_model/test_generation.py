@@ -34,7 +34,9 @@ def test_equals_diffusers(pipeline_folder: Path, pipeline: Pipeline, guidance: f
         "cfg_normalization": False,  # on by default, and another operation than the official one
     }
     expected = theirs(latents=noise, output_type="latent", **common).images
-    found = pipeline.generate_latents(PROMPTS, noise, Sampling(**(SAMPLING.canonical() | {"guidance": guidance})))
+    found = pipeline.generate_latents(
+        PROMPTS, noise, Sampling(**(SAMPLING.canonical() | {"guidance": guidance}))
+    )
     assert expected.std() > 0.1
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
@@ -50,7 +52,7 @@ def test_load_takes_defaults_from_the_folder(pipeline: Pipeline) -> None:
 
 
 def test_image_does_not_depend_on_neighbours(pipeline: Pipeline) -> None:
-    sampling = Sampling(steps=3, height=64, width=64, max_text_tokens=128)
+    sampling = Sampling(steps=3, height=64, width=64, max_text_tokens=200)
     one = pipeline.generate(PROMPTS, [7, 8], sampling)
     other = pipeline.generate([PROMPTS[0], "x " * 20], [7, 99], sampling)
     assert np.array_equal(np.asarray(one[0]), np.asarray(other[0]))
@@ -58,7 +60,7 @@ def test_image_does_not_depend_on_neighbours(pipeline: Pipeline) -> None:
 
 
 def test_batch_of_16_is_close_to_16_batches(pipeline: Pipeline) -> None:
-    sampling = Sampling(solver="euler", steps=3, height=64, width=64, max_text_tokens=128)
+    sampling = Sampling(solver="euler", steps=3, height=64, width=64, max_text_tokens=200)
     prompts, seeds = PROMPTS * 8, list(range(16))
     together = [np.asarray(image).astype(int) for image in pipeline.generate(prompts, seeds, sampling)]
     alone = [
@@ -79,13 +81,13 @@ def test_noise_belongs_to_the_seed() -> None:
 
 def test_progress_counts_solver_steps(pipeline: Pipeline) -> None:
     told: list[tuple[int, int]] = []
-    sampling = Sampling(steps=3, height=64, width=64, max_text_tokens=96)
+    sampling = Sampling(steps=3, height=64, width=64, max_text_tokens=200)
     pipeline.generate(PROMPTS[:1], [0], sampling, lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_sampling_fields_reach_the_pixels(pipeline: Pipeline) -> None:
-    base = Sampling(steps=2, height=64, width=64, max_text_tokens=128).canonical()
+    base = Sampling(steps=2, height=64, width=64, max_text_tokens=200).canonical()
     changes: list[dict[str, object]] = [
         {},
         {"solver": "euler"},
@@ -98,7 +100,9 @@ def test_sampling_fields_reach_the_pixels(pipeline: Pipeline) -> None:
         {"negative_prompt": "a cube"},
     ]
     noise = draw_noise([1], (16, 8, 8))
-    latents = [pipeline.generate_latents(PROMPTS[:1], noise, Sampling(**(base | change))) for change in changes]
+    latents = [
+        pipeline.generate_latents(PROMPTS[:1], noise, Sampling(**(base | change))) for change in changes
+    ]
     for i, one in enumerate(latents):
         for j in range(i):
             assert not torch.equal(one, latents[j]), (changes[i], changes[j])
@@ -113,6 +117,8 @@ def test_sampling_fields_reach_the_pixels(pipeline: Pipeline) -> None:
         (["a"], [1], Sampling(height=64, width=64, dtype="bfloat16"), "found bfloat16"),
     ],
 )
-def test_bad_input(pipeline: Pipeline, prompts: list[str], seeds: list[int], sampling: Sampling, message: str) -> None:
+def test_bad_input(
+    pipeline: Pipeline, prompts: list[str], seeds: list[int], sampling: Sampling, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         pipeline.generate(prompts, seeds, sampling)
