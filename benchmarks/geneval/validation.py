@@ -14,6 +14,9 @@ import numpy as np
 from benchmarks.geneval.vocabulary import Vocabulary
 from lumina_eval.errors import UserError, nearest
 
+#: Rules work in float32; what does not fit there (or is NaN) is no box.
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def check_metadata(metadata: Mapping[str, Any], vocabulary: Vocabulary, where: str) -> None:
     """Raise UserError unless this is an official metadata object over the vocabulary."""
@@ -84,9 +87,8 @@ def _check_rows(rows: Any, where: str) -> None:
         )
         if not numbers or len(row) != 5:
             raise UserError(f"{where}[{index}]: expected [x1, y1, x2, y2, score], found {short(row)}")
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.array(row, dtype=np.float32)).all():
-                raise UserError(f"{where}[{index}]: expected finite numbers, found {short(row)}")
+        if not all(abs(value) <= _LARGEST for value in row):
+            raise UserError(f"{where}[{index}]: expected finite float32 numbers, found {short(row)}")
 
 
 def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:

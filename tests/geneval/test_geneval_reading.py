@@ -113,6 +113,7 @@ def test_colours_may_be_absent_where_no_rule_needs_them(tmp_path: Path, protocol
         (record(detections={"dog": [BOX[:4]]}), r":2: detections\['dog'\]\[0\]: expected \[x1, y1, x2, y2"),
         (record(detections={"dog": BOX}), r"detections\['dog'\]\[0\]: expected \[x1"),
         (record(detections={"dog": [[*BOX[:4], "0.9"]]}), r"detections\['dog'\]\[0\]: expected \[x1"),
+        (record(detections={"dog": [[*BOX[:4], 10**400]]}), r"detections\['dog'\]\[0\]: expected finite"),
         (record(detections={"dog": [[*BOX[:4], 1e300]]}), r"detections\['dog'\]\[0\]: expected finite"),
         (record(detections={"dog": [[*BOX[:4], float("nan")]]}), r":2: broken JSON: NaN"),
         (record(colors={"dog": ["red", "red"]}), r":2: expected 1 entries in colors\['dog'\]"),
