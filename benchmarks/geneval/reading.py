@@ -1,7 +1,7 @@
 """Images and verdicts that were made elsewhere: the official image layout, and verdict files.
 
-Everything is checked as it is read (see ``validation.py``). What is wrong is a UserError that names file, line
-and place, so that the rules never meet a bad value.
+Everything is checked as it is read (``validation.py``). What is wrong is a UserError naming file, line and
+place, so that the rules never meet a bad value.
 """
 
 from __future__ import annotations
