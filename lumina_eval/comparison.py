@@ -67,7 +67,7 @@ class Comparison(Record):
     equivalent: bool | None = None
     """It is neither worse nor better by the margin or more (two one-sided t)."""
     images_per_prompt: tuple[float, float]
-    """Mean of the baseline, mean of the candidate; the prompts count equally where they differ."""
+    """Of the baseline and of the candidate, on average."""
     resamples: int
     seed: int
 

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Score
-from lumina_eval.statistics import Floats, Weights
+from lumina_eval.statistics import Clusters, Floats, Weights
 
 
 @dataclass(frozen=True)
 class Paired:
-    """P prompts that both runs answered, with their mean scores, in a fixed order."""
+    """P prompts that both runs answered, in a fixed order, with the mean score of each.
+
+    Where images are missing, a prompt's value is linearised: the task's mean plus the prompt's distance from
+    it times its number of images over the task's average. The mean of the values over a task is then the
+    task's mean over images, as in the run's own metrics.
+    """
 
     baseline: Floats  # (P,)
     candidate: Floats  # (P,)
@@ -41,37 +46,34 @@ class Paired:
 
 
 def pair_runs(baseline: Sequence[Score], candidate: Sequence[Score], names: tuple[str, str]) -> Paired:
-    """Means per prompt, paired; UserError if the prompts are not the same."""
-    found: list[dict[tuple[str, str], list[float]]] = [{}, {}]
-    for means, scores in zip(found, (baseline, candidate), strict=True):
-        for score in sorted(scores, key=lambda score: (score.task, score.item_id, score.index)):
-            means.setdefault((score.task, score.item_id), []).append(score.value)
-    left, right = found
+    """Bring two runs together; UserError if they did not answer the same prompts."""
+    left, right = ({(score.task, score.item_id) for score in scores} for scores in (baseline, candidate))
     if not left and not right:
         raise UserError("expected scores to compare, found none in either run; fix: judge the images first")
-    if left.keys() != right.keys():
+    if left != right:
+        only = [
+            f"{len(rest)} only in {name} ({_few(rest)})"
+            for name, rest in zip(names, (left - right, right - left), strict=True)
+            if rest
+        ]
         raise UserError(
-            "expected the same prompts in both runs, found "
-            + "; ".join(
-                f"{len(only)} only in {name} ({_few(only)})"
-                for name, only in (
-                    (names[0], left.keys() - right.keys()),
-                    (names[1], right.keys() - left.keys()),
-                )
-                if only
-            )
-            + f"; {len(left.keys() & right.keys())} in both; fix: compare runs of one protocol and one subset"
+            f"expected the same prompts in both runs, found {'; '.join(only)}; {len(left & right)} in both; "
+            "fix: compare runs of one protocol and one subset"
         )
-    prompts = list(left)
-    tasks = list(dict.fromkeys(task for task, _ in prompts))
-    place = {task: h for h, task in enumerate(tasks)}
-    return Paired(
-        np.array([np.mean(left[prompt]) for prompt in prompts]),
-        np.array([np.mean(right[prompt]) for prompt in prompts]),
-        np.array([place[task] for task, _ in prompts], dtype=np.intp),
-        tasks,
-        (len(baseline) / len(prompts), len(candidate) / len(prompts)),
-    )
+    before, after = Clusters.of_scores(baseline), Clusters.of_scores(candidate)  # in the same order
+    tasks = sorted({task for task, _ in left})
+    images = (len(baseline) / len(left), len(candidate) / len(left))
+    return Paired(_values(before), _values(after), before.stratum, tasks, images)
+
+
+def _values(clusters: Clusters) -> Floats:
+    """One value for each prompt (P,); see `Paired`."""
+    stratum, count = clusters.stratum, clusters.count
+    images = np.bincount(stratum, weights=count)
+    task_mean = (np.bincount(stratum, weights=clusters.total) / images)[stratum]
+    relative = count / (images / np.bincount(stratum))[stratum]
+    mean = clusters.total / count
+    return np.where(relative == 1, mean, task_mean + relative * (mean - task_mean))
 
 
 def _few(prompts: set[tuple[str, str]]) -> str:
