@@ -1,0 +1,68 @@
+"""What a reader must know before quoting a number: warnings of the runs, and what a benchmark may claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from reports.groups import Group
+from reports.loading import RunView
+from reports.numbers import count
+from reports.stage_tables import label
+
+#: The embedded world, by the name of its protocols and of its judge.
+TABLETOP: Final = "tabletop"
+
+TABLETOP_CLAIM: Final = (
+    "These are drawn scenes of coloured shapes, and the judge reads them by image analysis. In a world where "
+    "the truth is known, the harness measures what it says, and the ceiling shows how much the judge itself "
+    "loses. It says nothing about photographs, nor about a neural judge on photographs, and its scores cannot "
+    "be compared with published GenEval scores."
+)
+
+
+def claims(group: Group) -> str | None:
+    """Return what the numbers of a group may claim, where that is less than a reader would think."""
+    manifest = group.first.manifest
+    ours = manifest.protocol == TABLETOP or manifest.judge.partition("@")[0] == TABLETOP
+    return TABLETOP_CLAIM if ours else None
+
+
+def warnings(group: Group) -> tuple[str, ...]:
+    """Return everything that limits the numbers of a group, the gravest first, each once."""
+    first = group.first.result
+    found = []
+    if first.subset is not None:
+        found.append(
+            f"Subset: {first.subset}. These numbers are not numbers of the whole protocol; "
+            "do not set them beside such."
+        )
+    if first.changed:
+        found.append(f"Protocol values were changed: {', '.join(first.changed)}.")
+    for run in group.runs:
+        cover = run.result.coverage
+        if not cover.complete:
+            found.append(
+                f"{label(run)}: incomplete, {count(cover.judged)} of {count(cover.expected)} images judged, "
+                f"{count(cover.failed)} failed."
+            )
+        found += [f"{label(run)}: {text}" for text in run.result.warnings]
+    found += _differences(group)
+    dirty = [label(run) for run in group.runs if run.manifest.provenance.git_dirty]
+    if dirty:
+        found.append(f"Made with uncommitted changes in the code: {', '.join(dirty)}.")
+    return tuple(dict.fromkeys(found))
+
+
+def _differences(group: Group) -> list[str]:
+    """Say what differs between runs that a table sets beside each other."""
+    told: dict[str, Callable[[RunView], object]] = {
+        "base seed": lambda run: run.manifest.base_seed,
+        "number of images per prompt": lambda run: run.manifest.images_per_prompt,
+        "commit of the code": lambda run: run.manifest.provenance.git_sha,
+    }
+    return [
+        f"Runs of this table differ in the {name}."
+        for name, of in told.items()
+        if len({of(run) for run in group.runs}) > 1
+    ]

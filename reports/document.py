@@ -1,0 +1,110 @@
+"""The content of a report, before it is Markdown or HTML: both render this and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports import caveats, curves, gallery, stage_tables
+from reports.gallery import TaskGallery
+from reports.groups import Group, group_runs, metric_of, value_of
+from reports.loading import load_runs
+from reports.numbers import count, digits, fixed, percent
+from reports.paired import paired
+from reports.reproduce import Recipe, recipe
+from reports.stored import StoredImages
+from reports.table import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One group of runs: the answer, how sure it is, what it looks like, how to get it again."""
+
+    anchor: str
+    title: str
+    badges: tuple[tuple[str, str], ...]
+    lead: str
+    overview: Table
+    parts: tuple[Table, ...]
+    paired: tuple[Table, ...]
+    curve: str | None
+    categories: str | None
+    galleries: tuple[TaskGallery, ...]
+    claims: str | None
+    warnings: tuple[str, ...]
+    recipe: Recipe
+
+    def tables(self) -> tuple[Table, ...]:
+        """All tables in reading order."""
+        return (self.overview, *self.parts, *self.paired)
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A title and a section for each group of runs."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def document(run_dirs: Sequence[Path], store: Path) -> Document:
+    """Read run folders and gather what a report says about them.
+
+    Raises :class:`lumina_eval.errors.UserError` for a folder that holds no whole run.
+    """
+    find_image = StoredImages(store)
+    groups = group_runs(load_runs(run_dirs))
+    sections = tuple(_section(place, group, find_image) for place, group in enumerate(groups, 1))
+    titles = list(dict.fromkeys(section.title for section in sections))
+    return Document(" · ".join(titles) if len(titles) < 4 else "Text-to-image evaluation", sections)
+
+
+def lead(group: Group) -> str:
+    """Say the answer in one sentence: the last checkpoint given, its value, intervals, n and coverage."""
+    if not group.stages:
+        return "Only ground truth was judged: these numbers say what the judge itself can see."
+    run = group.stages[-1]
+    metric = metric_of(run, group.primary)
+    if metric is None:
+        return f"{stage_tables.label(run)} has no value for {group.primary}."
+    places = digits(metric.unit)
+    step = f" at step {count(run.result.step)}" if run.result.step is not None else ""
+    cover = run.result.coverage
+    said = [
+        f"{stage_tables.label(run)}{step}: {group.primary} {fixed(value_of(metric), places)}",
+        *_said("with these prompts and other noise", metric.ci_seeds, places),
+        *_said("with other prompts as well", metric.ci_prompts, places),
+    ]
+    return (
+        f"{'; '.join(said)}. {count(metric.n_prompts)} prompts, {count(metric.n_images)} images, "
+        f"coverage {percent(cover.judged, cover.expected)}."
+    )
+
+
+def _said(when: str, bounds: tuple[float, float] | None, places: int) -> list[str]:
+    return [f"{fixed(bounds[0], places)} to {fixed(bounds[1], places)} {when}"] if bounds else []
+
+
+def _section(place: int, group: Group, find_image: gallery.FindImage) -> Section:
+    shown = gallery.galleries(group, find_image)
+    compared, problems = paired(group)
+    warnings = [*caveats.warnings(group), *problems]
+    if not shown:
+        warnings.append("No gallery: none of the judged images is in the image store.")
+    return Section(
+        anchor=f"s{place}-{re.sub(r'[^a-z0-9]+', '-', group.title.lower()).strip('-')}",
+        title=group.title,
+        badges=group.badges,
+        lead=lead(group),
+        overview=stage_tables.overview(group),
+        parts=stage_tables.parts(group),
+        paired=compared,
+        curve=curves.steps_curve(group),
+        categories=curves.categories(group),
+        galleries=shown,
+        claims=caveats.claims(group),
+        warnings=tuple(warnings),
+        recipe=recipe(group),
+    )

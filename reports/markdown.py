@@ -1,0 +1,136 @@
+"""The Markdown renderer: the same report for a repository, with its figures and images as files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from lumina_eval.files import write_atomic
+from reports.curves import in_file
+from reports.document import Document, Section, document
+from reports.gallery import Picture, TaskGallery
+from reports.pictures import beside, together
+from reports.table import Cell, Table
+
+#: Name of the document within the output folder, and of the folder for its figures.
+PAGE: Final = "report.md"
+FIGURES: Final = "report-figures"
+
+ARROWS: Final = {"higher": " ↑", "lower": " ↓", None: ""}
+
+
+def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
+    """Write ``report.md`` and its figures for run folders into folder ``out``; images come from ``store``.
+
+    Raises :class:`lumina_eval.errors.UserError` for a broken run folder or an unwritable ``out``.
+    """
+    text, figures = page(document(run_dirs, store))
+    out = Path(out)
+    for name, data in figures.items():
+        write_atomic(out / name, data)
+    write_atomic(out / PAGE, text.encode())
+    return [out / PAGE, *(out / name for name in figures)]
+
+
+def page(content: Document) -> tuple[str, dict[str, bytes]]:
+    """Return the document, and the files that it shows by their relative names."""
+    figures: dict[str, bytes] = {}
+    blocks = [f"# {escape(content.title)}"]
+    for section in content.sections:
+        blocks += _section(section, figures, alone=len(content.sections) == 1)
+    return "\n\n".join(blocks) + "\n", figures
+
+
+def markdown_table(table: Table) -> str:
+    """Render as a GitHub table with its caption and notes; intervals stand below their value, by name."""
+    lines = [
+        f"**{escape(table.caption)}**",
+        "",
+        _row(escape(cell.label) + ARROWS[cell.direction] for cell in table.header),
+        _row("---:" if cell.numeric else ":---" for cell in table.header),
+        *(_row(_cell(cell, italic=row.kind == "ceiling") for cell in row.cells) for row in table.rows),
+    ]
+    if table.notes:
+        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
+    return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` so that Markdown shows it as it stands, also within a table."""
+    escaped = re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", text)
+    return re.sub(r"\s*\n\s*", " ", escaped)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell, *, italic: bool) -> str:
+    text = escape(cell.display)
+    if cell.href:
+        text = f"[{text}]({cell.href})"
+    text = f"**{text}**" if cell.best else f"*{text}*" if italic else text
+    text += f" {escape(cell.significance)}" if cell.significance else ""
+    for found in cell.intervals:
+        text += f"<br><sub>{escape(found.name)} {escape(found.display)}</sub>"
+    return text
+
+
+def _section(section: Section, figures: dict[str, bytes], *, alone: bool) -> list[str]:
+    blocks = [] if alone else [f"## {escape(section.title)}"]
+    blocks.append(
+        " · ".join(f"**{escape(t)}**" if kind == "warn" else escape(t) for kind, t in section.badges)
+    )
+    blocks.append(escape(section.lead))
+    if section.warnings:
+        blocks.append("\n".join(f"> - {escape(text)}" for text in section.warnings))
+    blocks.append(markdown_table(section.overview))
+    if section.curve:
+        blocks.append(_figure("Score over training steps", f"{section.anchor}-steps", section.curve, figures))
+    blocks += [markdown_table(table) for table in section.paired[:1]]
+    if section.parts:
+        blocks.append("### By category")
+        if section.categories:
+            blocks.append(_figure("By category", f"{section.anchor}-categories", section.categories, figures))
+        blocks += [markdown_table(table) for table in (*section.parts, *section.paired[1:])]
+    if section.claims:
+        blocks += ["### What these numbers may claim", escape(section.claims)]
+    if section.galleries:
+        blocks.append("### Images")
+        for gallery in section.galleries:
+            blocks += _gallery(section, gallery, figures)
+    blocks += [
+        "### How to reproduce these numbers",
+        *(f"```sh\n{line}\n```" for line in section.recipe.commands),
+    ]
+    for facts in (section.recipe.shared, *section.recipe.own):
+        if facts.pairs:
+            lines = [f"- {escape(name)}: {escape(value)}" for name, value in facts.pairs]
+            blocks.append("\n".join([f"**{escape(facts.title)}**", "", *lines]))
+    return blocks
+
+
+def _figure(title: str, name: str, svg: str, figures: dict[str, bytes]) -> str:
+    path = f"{FIGURES}/{name}.svg"
+    figures[path] = in_file(svg).encode()
+    return f"![{title}]({path})"
+
+
+def _gallery(section: Section, gallery: TaskGallery, figures: dict[str, bytes]) -> list[str]:
+    blocks = [f"#### {escape(gallery.task.replace('_', ' '))}"]
+    task = re.sub(r"[^a-z0-9]+", "-", gallery.task.lower())
+    for place, strip in enumerate(gallery.strips, 1):
+        path = f"{FIGURES}/{section.anchor}-{task}-{place}.png"
+        figures[path] = beside([together(picture.image, picture.marks) for picture in strip.pictures])
+        title = f"{strip.label}: {strip.right} of {strip.total} {strip.words[0]}"
+        captions = (f"{n}. {_caption(picture)}" for n, picture in enumerate(strip.pictures, 1))
+        blocks += [f"**{escape(title)}**", f"![{escape(title)}]({path})", "\n".join(captions)]
+    return blocks
+
+
+def _caption(picture: Picture) -> str:
+    mark = "✓" if picture.right else "✗"
+    reason = f": {escape(picture.reason)}" if picture.reason else ""
+    return f"{escape(picture.prompt)} {mark} {picture.verdict}{reason}"

@@ -1,0 +1,141 @@
+"""Successive checkpoints compared, paired by prompt: the overall score first, then where it comes from."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Final
+
+from lumina_eval.comparison import Comparison, Difference, compare
+from lumina_eval.errors import UserError
+from lumina_eval.records import Metric
+from lumina_eval.statistics import BOUNDS, Weights
+from reports.groups import Group, metric_of
+from reports.loading import RunView
+from reports.numbers import count, digits, fixed, interval, p_value, signed
+from reports.stage_tables import WIDEST, label
+from reports.table import Cell, HeaderCell, Row, Table
+
+ALPHA: Final = 0.05
+NOTE_TEST: Final = (
+    "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison; * marks p ≤ 0.05."
+)
+NOTE_MDE: Final = "detectable: the true difference that these prompts would have shown with power 0.8."
+NOTE_HOLM: Final = (
+    "Differences with their 95 % interval over prompts; * marks p ≤ 0.05 after Holm's correction over the "
+    "categories of a comparison."
+)
+
+
+def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """Compare each checkpoint with the one before it, and the last with the first where there are more.
+
+    Returns the tables (none if there is nothing to compare): one for the primary metric, then categories.
+    Beside them, what could not be compared and why.
+    """
+    compared: list[Comparison] = []
+    problems: list[str] = []
+    for before, after in _pairs(group.stages):
+        names = _names(before, after)
+        try:
+            compared.append(_compare(group, before, after, names))
+        except UserError as error:
+            problems.append(f"{names[0]} and {names[1]} are not compared: {error}")
+    if not compared:
+        return (), tuple(problems)
+    places = digits(_metric(group, group.stages[-1]).unit)
+    tasks = list(dict.fromkeys(task.name for found in compared for task in found.tasks))
+    chunks = [tasks[start : start + WIDEST] for start in range(0, len(tasks), WIDEST)]
+    tables = (_primary(group, compared, places), *(_parts(group, compared, c, places) for c in chunks))
+    return tables, tuple(problems)
+
+
+def _pairs(runs: tuple[RunView, ...]) -> list[tuple[RunView, RunView]]:
+    pairs = list(itertools.pairwise(runs))
+    return [*pairs, (runs[0], runs[-1])] if len(runs) > 2 else pairs
+
+
+def _names(before: RunView, after: RunView) -> tuple[str, str]:
+    """Names that tell two runs apart: with their steps where the titles are the same."""
+    one, other = label(before), label(after)
+    if one != other:
+        return one, other
+    return f"{one} @ {count(before.result.step)}", f"{other} @ {count(after.result.step)}"
+
+
+def _compare(group: Group, before: RunView, after: RunView, names: tuple[str, str]) -> Comparison:
+    """Compare with the weights that the metric itself is made with; UserError if it is no mean of scores."""
+    wanted = [_metric(group, before), _metric(group, after)]
+    bounds = BOUNDS.get(wanted[1].unit)
+    choices: tuple[Weights, ...] = ("equal", "images")
+    for weights in choices:
+        found = compare(before.scores, after.scores, names=names, bounds=bounds, weights=weights)
+        values = (found.primary.baseline, found.primary.candidate)
+        if all(
+            math.isclose(value, metric.value or 0.0, rel_tol=1e-6, abs_tol=1e-9)
+            for value, metric in zip(values, wanted, strict=True)
+        ):
+            return found
+    raise UserError(f"{group.primary} is no mean of the scores of single images")
+
+
+def _metric(group: Group, run: RunView) -> Metric:
+    found = metric_of(run, group.primary)
+    if found is None:
+        raise UserError(f"{label(run)} has no value for {group.primary}")
+    return found
+
+
+def _primary(group: Group, compared: list[Comparison], places: int) -> Table:
+    header = (
+        HeaderCell("comparison", numeric=False),
+        HeaderCell("before"),
+        HeaderCell("after"),
+        HeaderCell("difference"),
+        HeaderCell("p"),
+        HeaderCell("detectable"),
+        HeaderCell("prompts"),
+    )
+    rows = []
+    for found in compared:
+        one = found.primary
+        cells = (
+            Cell(_title(found)),
+            Cell(fixed(one.baseline, places), one.baseline),
+            Cell(fixed(one.candidate, places), one.candidate),
+            _difference(one, places),
+            Cell(p_value(one.p_adjusted), one.p_adjusted),
+            Cell(fixed(one.minimum_detectable, places), one.minimum_detectable),
+            Cell(count(one.n_prompts), one.n_prompts),
+        )
+        rows.append(Row(cells))
+    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}{group.mark}"
+    return Table(caption, header, tuple(rows), (NOTE_TEST, NOTE_MDE))
+
+
+def _parts(group: Group, compared: list[Comparison], tasks: list[str], places: int) -> Table:
+    header = (
+        HeaderCell("comparison", numeric=False),
+        *(HeaderCell(t.replace("_", " "), note=t) for t in tasks),
+    )
+    rows = []
+    for found in compared:
+        known = {task.name: task for task in found.tasks}
+        cells = [_difference(known[t], places) if t in known else Cell.missing() for t in tasks]
+        rows.append(Row((Cell(_title(found)), *cells)))
+    return Table(f"Paired differences by category{group.mark}", header, tuple(rows), (NOTE_HOLM,))
+
+
+def _title(found: Comparison) -> str:
+    return f"{found.baseline} → {found.candidate}"
+
+
+def _difference(found: Difference, places: int) -> Cell:
+    return Cell(
+        signed(found.difference, places),
+        found.difference,
+        interval("prompts", found.ci, places),
+        note=f"{found.name}: {fixed(found.baseline, places)} to {fixed(found.candidate, places)}, "
+        f"p {p_value(found.p_adjusted)}, {count(found.n_prompts)} prompts",
+        significance="*" if found.p_adjusted <= ALPHA else "",
+    )
