@@ -13,6 +13,7 @@ from typing import Any
 
 from lumina_eval.digests import digest_of
 from lumina_eval.records import Manifest, RunResult
+from lumina_eval.runs import read_manifest, read_result
 
 DIGEST_LENGTH = 32  # MLflow refuses a dataset digest of more than 36 characters
 PARAM_LENGTH = 6000  # it truncates a longer value
@@ -34,7 +35,7 @@ def _plain(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class RunView:
+class Projection:
     """A run folder, read, as what MLflow is to be told of it."""
 
     run_dir: Path
@@ -42,11 +43,9 @@ class RunView:
     result: RunResult
 
     @classmethod
-    def read(cls, run_dir: Path) -> RunView:
-        """Read `manifest.json` and `metrics.json`; errors are those of the file system and of pydantic."""
-        manifest = Manifest.model_validate_json((run_dir / "manifest.json").read_bytes())
-        result = RunResult.model_validate_json((run_dir / "metrics.json").read_bytes())
-        return cls(run_dir, manifest, result)
+    def read(cls, run_dir: Path) -> Projection:
+        """Read manifest and metrics; a UserError names the file that is missing or broken."""
+        return cls(run_dir, read_manifest(run_dir), read_result(run_dir))
 
     @property
     def key(self) -> str:
@@ -148,8 +147,7 @@ class RunView:
                 points[f"{key}/{name}_low"], points[f"{key}/{name}_high"] = limits or (None, None)
             points[f"{key}/n_prompts"], points[f"{key}/n_images"] = metric.n_prompts, metric.n_images
         points |= {f"coverage/{name}": value for name, value in self.result.coverage.model_dump().items()}
-        seconds = self.result.seconds if self.result.seconds.generate is not None else self.manifest.seconds
-        points |= {f"seconds/{name}": value for name, value in seconds.model_dump().items()}
+        points |= {f"seconds/{name}": value for name, value in self.manifest.seconds.model_dump().items()}
         return {name: float(value) for name, value in points.items() if value is not None}
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from lumina_eval.digests import digest_of
 from lumina_eval.mosaic import MAX_SAMPLES, Sample, mosaic
-from lumina_eval.projection import DIGEST_LENGTH, RunView, metric_key
+from lumina_eval.projection import DIGEST_LENGTH, Projection, metric_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -92,7 +92,7 @@ def log_runs(
     trainings: dict[str, None] = {}
     for run_dir in run_dirs:
         try:
-            view = RunView.read(run_dir)
+            view = Projection.read(run_dir)
             run_id, new = store.send(view, samples)
             trainings[store.training(view)] = None
             sent.append(MlflowRun(run_dir, shown_uri(uri), run_id, new=new))
@@ -148,7 +148,7 @@ class _Store:
         client.search_experiments(max_results=1)
         return cls(client, uri)
 
-    def send(self, view: RunView, samples: SampleSource | None) -> tuple[str, bool]:
+    def send(self, view: Projection, samples: SampleSource | None) -> tuple[str, bool]:
         """Return the id of the benchmark run, and whether anything of it was sent now."""
         from mlflow.entities import Metric, Param
 
@@ -182,7 +182,7 @@ class _Store:
         client.set_terminated(run_id, "FINISHED", view.finished_ms)
         return run_id, True
 
-    def experiment(self, view: RunView) -> str:
+    def experiment(self, view: Projection) -> str:
         """The experiment of the model line, made on first use."""
         name = f"lumina-eval/{view.result.model}"
         if name not in self.experiments:
@@ -196,7 +196,7 @@ class _Store:
             )
         return self.experiments[name]
 
-    def find(self, view: RunView, key: str) -> str | None:
+    def find(self, view: Projection, key: str) -> str | None:
         """The id of the run with this `lumina.run_key`."""
         found = self.client.search_runs(
             [self.experiment(view)], f"tags.`lumina.run_key` = '{key}'", max_results=1
@@ -204,18 +204,18 @@ class _Store:
         return str(found[0].info.run_id) if found else None
 
     def start(
-        self, view: RunView, name: str, tags: Mapping[str, str], parent: str | None, start_ms: int
+        self, view: Projection, name: str, tags: Mapping[str, str], parent: str | None, start_ms: int
     ) -> str:
         """Make a run below `parent`."""
         nested = {**tags, **({"mlflow.parentRunId": parent} if parent else {})}
         run = self.client.create_run(self.experiment(view), start_time=start_ms, tags=nested, run_name=name)
         return str(run.info.run_id)
 
-    def training(self, view: RunView) -> str:
+    def training(self, view: Projection) -> str:
         """The run at the top: one for the model line."""
         return self.parents(view)[0]
 
-    def parents(self, view: RunView) -> list[str]:
+    def parents(self, view: Projection) -> list[str]:
         """Training run, then stage run if the checkpoint has a stage; found or made."""
         names = [name for name in (view.result.model, view.result.stage) if name is not None]
         runs: list[str] = []
@@ -231,7 +231,7 @@ class _Store:
             runs.append(run_id)
         return runs
 
-    def model(self, view: RunView, source_run: str) -> str:
+    def model(self, view: Projection, source_run: str) -> str:
         """The LoggedModel of the checkpoint, found by the digest of its weights or made."""
         from mlflow.entities import LoggedModelStatus
 
@@ -253,7 +253,7 @@ class _Store:
         self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
         return str(model.model_id)
 
-    def link(self, run_id: str, view: RunView, model_id: str) -> None:
+    def link(self, run_id: str, view: Projection, model_id: str) -> None:
         """Name the prompts and the checkpoint as inputs of the run."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
 
@@ -269,7 +269,7 @@ class _Store:
             models=[LoggedModelInput(model_id)],
         )
 
-    def mirror(self, parent: str, view: RunView) -> None:
+    def mirror(self, parent: str, view: Projection) -> None:
         """Draw the run's values on the curves of `parent`; what is there already is not drawn again.
 
         Another run at the same step of a curve (other sampling, other weights) gets a curve of its own.
@@ -283,7 +283,7 @@ class _Store:
             if view.step not in taken:
                 self.client.log_metric(parent, key, value, timestamp=view.finished_ms, step=view.step)
 
-    def show(self, run_id: str, view: RunView, samples: Sequence[Sample]) -> None:
+    def show(self, run_id: str, view: Projection, samples: Sequence[Sample]) -> None:
         """Send the samples at their training step, and one sheet of all with what the judge saw."""
         if not samples:
             return
@@ -295,10 +295,18 @@ class _Store:
         self.client.set_tag(run_id, "lumina.samples", str(len(samples)))
 
     def send_reports(self, trainings: Sequence[str], reports: Sequence[Path]) -> None:
-        """Put report files and folders on the training runs; a newer report takes the place of an older."""
+        """Put report files and folders on the training runs; a newer report takes the place of an older.
+
+        What lies in subfolders stays there, so that a page still finds its pictures.
+        """
+        if not reports:
+            return
+        root = Path(os.path.commonpath([path.absolute().parent for path in reports]))
         for run_id in trainings:
             for path in reports:
+                inside = path.absolute().parent.relative_to(root).as_posix()
+                place = "report" if inside == "." else f"report/{inside}"
                 if path.is_dir():
-                    self.client.log_artifacts(run_id, str(path), f"report/{path.name}")
+                    self.client.log_artifacts(run_id, str(path), f"{place}/{path.name}")
                 else:
-                    self.client.log_artifact(run_id, str(path), "report")
+                    self.client.log_artifact(run_id, str(path), place)

@@ -14,7 +14,7 @@ from PIL import Image
 from lumina_eval import tracking
 from lumina_eval.digests import digest_of
 from lumina_eval.mosaic import Sample, mosaic
-from lumina_eval.projection import RunView, metric_key
+from lumina_eval.projection import Projection, metric_key
 from lumina_eval.records import Coverage, Manifest, Metric, RunResult, Seconds
 
 
@@ -36,7 +36,6 @@ def write_run(
             Metric(name="l2/entity (whole)", value=None, n_prompts=0, n_images=0),
         ],
         "coverage": Coverage(expected=80, generated=80, judged=79, failed=1),
-        "seconds": Seconds(generate=1.5, judge=None),
     })  # fmt: skip
     manifest = Manifest.model_validate({
         **common, "run_id": f"{benchmark}-tabletop-embedded-{stage}", "run_digest": digest_of(common),
@@ -44,6 +43,7 @@ def write_run(
         "sampling": {"steps": 18, "solver": {"name": "midpoint"}, "size": [64, 64]}, "images_per_prompt": 4,
         "judge": "tabletop@0123456789ab", "judge_kind": "detect", "judge_digest": "ab",
         "started": "2026-01-01T10:00:00+00:00", "finished": "2026-01-01T10:05:00+00:00",
+        "seconds": Seconds(generate=1.5, judge=None),
     })  # fmt: skip
     folder = out / "runs" / f"{manifest.run_id}-{digest[:12]}-{step}"
     folder.mkdir(parents=True)
@@ -67,9 +67,16 @@ def sent(tmp_path_factory: pytest.TempPathFactory):
     ]
     report = out / "report.html"
     report.write_text("<p>report</p>")
+    picture = out / "pictures" / "curve.svg"
+    picture.parent.mkdir()
+    picture.write_text("<svg/>")
     view = Image.new("RGB", (8, 8), "red")
     runs = tracking.log_runs(
-        folders, None, out, [report], samples=lambda folder: [Sample(f"a red {folder.name}", view, view)] * 40
+        folders,
+        None,
+        out,
+        [report, picture],
+        samples=lambda folder: [Sample(f"a red {folder.name}", view, view)] * 40,
     )
     from mlflow import MlflowClient
 
@@ -122,6 +129,7 @@ def test_metrics_params_tags_and_records(sent):
     assert run.data.metrics["geneval/overall"] == 0.75
     assert run.data.metrics["geneval/overall/ci_seeds_high"] == pytest.approx(0.85)
     assert run.data.metrics["coverage/judged"] == 79
+    assert run.data.metrics["seconds/generate"] == 1.5
     assert not [key for key in run.data.metrics if "ci_prompts" in key]  # unknown is left out
     assert run.data.params["sampling.solver.name"] == "midpoint"
     assert run.data.tags["lumina.stage"] == "high_res"
@@ -149,7 +157,9 @@ def test_a_checkpoint_is_one_logged_model_with_its_metrics(sent):
 def test_report_is_on_the_training_run_and_artifacts_are_beside_the_database(sent):
     out, _, _, client = sent
     (top,) = [run for run in all_runs(client) if "mlflow.parentRunId" not in run.data.tags]
-    assert [file.path for file in client.list_artifacts(top.info.run_id, "report")] == ["report/report.html"]
+    files = [file.path for file in client.list_artifacts(top.info.run_id, "report")]
+    assert files == ["report/pictures", "report/report.html"]
+    assert list((out / "mlartifacts").rglob("report/pictures/curve.svg"))
     assert list((out / "mlartifacts").rglob("report.html"))
     assert not list(Path.cwd().iterdir())  # nothing in the working directory
 
@@ -240,9 +250,9 @@ def test_known_names_stay_as_they_are():
 
 
 def test_the_key_follows_what_was_measured(tmp_path):
-    one = RunView.read(write_run(tmp_path / "a", "low_res", 1, 0.5))
-    same = RunView.read(write_run(tmp_path / "b", "low_res", 1, 0.5))
-    other = RunView.read(write_run(tmp_path / "c", "low_res", 1, 0.6))
+    one = Projection.read(write_run(tmp_path / "a", "low_res", 1, 0.5))
+    same = Projection.read(write_run(tmp_path / "b", "low_res", 1, 0.5))
+    other = Projection.read(write_run(tmp_path / "c", "low_res", 1, 0.6))
     assert one.key == same.key != other.key
     assert json.loads(json.dumps(one.points())) == one.points()
 
