@@ -1,0 +1,67 @@
+"""Guidance: the formulas by hand, and how many branches are computed when."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumina_model.guidance import classifier_free, guided_velocity, renormalise
+from lumina_model.next_dit import Context, NextDiT
+
+
+def test_classifier_free_by_hand() -> None:
+    v_cond, v_uncond = torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.0])
+    assert classifier_free(v_cond, v_uncond, 4.0).tolist() == [5.0, -3.0]
+    assert torch.equal(classifier_free(v_cond, v_uncond, 1.0), v_cond)
+    assert torch.equal(classifier_free(v_cond, v_uncond, 0.0), v_uncond)
+
+
+@given(ratio=st.floats(0.1, 3), seed=st.integers(0, 1000))
+def test_renormalise_never_lengthens_and_keeps_the_direction(ratio: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    v, v_cond = torch.randn(2, 3, 2, 4, 4, generator=generator)
+    v = v * torch.tensor([0.2, 1.0, 5.0])[:, None, None, None]
+    out = renormalise(v, v_cond, ratio)
+    before, after = v.flatten(1).norm(dim=1), out.flatten(1).norm(dim=1)
+    limit = ratio * v_cond.flatten(1).norm(dim=1)
+    torch.testing.assert_close(after, torch.minimum(before, limit))
+    torch.testing.assert_close(torch.cosine_similarity(out.flatten(1), v.flatten(1)), torch.ones(3))
+
+
+def test_renormalise_of_zero_is_zero() -> None:
+    assert torch.equal(renormalise(torch.zeros(1, 2), torch.zeros(1, 2), 1.0), torch.zeros(1, 2))
+
+
+def contexts(model: NextDiT) -> tuple[Context, Context]:
+    feats = torch.randn(2, 2, 6, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
+    return model.encode_context(feats[0], mask), model.encode_context(feats[1], mask.flip(0))
+
+
+def test_one_forward_equals_two(model: NextDiT) -> None:
+    cond, uncond = contexts(model)
+    x, t = torch.randn(2, 16, 4, 4), torch.tensor(0.3)
+    v_cond, v_uncond = (model(x, t.expand(2), context) for context in (cond, uncond))
+    for renorm in (None, 1.0):
+        expected = v_uncond + 4 * (v_cond - v_uncond)
+        if renorm is not None:
+            expected = renormalise(expected, v_cond, renorm)
+        found = guided_velocity(model, cond, uncond, 4.0, renorm)(x, t)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scale", "truncation", "t", "branches"),
+    [(4.0, None, 0.9, 2), (4.0, 0.25, 0.2, 2), (4.0, 0.25, 0.25, 1), (1.0, None, 0.2, 1)],
+)
+def test_branches_computed(
+    model: NextDiT, scale: float, truncation: float | None, t: float, branches: int
+) -> None:
+    cond, uncond = contexts(model)
+    sizes: list[int] = []
+    model.x_embedder.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
+    x = torch.randn(2, 16, 4, 4)
+    v = guided_velocity(model, cond, uncond, scale, truncation=truncation)(x, torch.tensor(t))
+    assert sizes == [2 * branches]
+    if branches == 1:
+        assert torch.equal(v, model(x, torch.full((2,), t), cond))

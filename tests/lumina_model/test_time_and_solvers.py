@@ -1,0 +1,79 @@
+"""The time grid's two formulas, and the order of the solvers on an equation with a known solution."""
+
+import math
+
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumina_model.errors import UserError
+from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS
+from lumina_model.time_grid import sigma_grid, time_grid
+
+
+@given(steps=st.integers(1, 200), shift=st.floats(0.1, 20))
+def test_official_and_diffusers_grids_are_one(steps: int, shift: float) -> None:
+    times = time_grid(steps, shift)
+    assert times.shape == (steps + 1,)
+    assert times[0] == 0
+    assert times[-1] == 1
+    assert (times.diff() > 0).all()
+    torch.testing.assert_close(times, 1 - sigma_grid(steps, shift), atol=2e-7, rtol=0)
+
+
+def test_grid_of_the_official_script() -> None:
+    """18 points, shift 6: Euler's last evaluation is at t = 0.727 (counted on the official solver)."""
+    assert time_grid(17, 6.0)[-2].item() == pytest.approx(0.727, abs=5e-4)
+
+
+def test_grid_of_diffusers_scheduler() -> None:
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=6.0)
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / 30, 30).tolist())
+    torch.testing.assert_close(time_grid(30, 6.0), 1 - scheduler.sigmas, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("steps", "shift"), [(0, 6.0), (4, 0.0)])
+def test_bad_grid(steps: int, shift: float) -> None:
+    with pytest.raises(UserError, match="steps >= 1 and shift > 0"):
+        time_grid(steps, shift)
+
+
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("midpoint", 2)])
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_order(name: str, order: int, shift: float) -> None:
+    """dx/dt = x + t has the solution (x0 + 1) e^t - t - 1."""
+    x0 = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    exact = (x0 + 1) * math.e - 2
+
+    def error(steps: int) -> float:
+        x = SOLVERS[name](lambda x, t: x + t, x0, time_grid(steps, shift).double())
+        return (x - exact).abs().max().item()
+
+    measured = math.log2(error(64) / error(128))
+    assert measured == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_straight_lines_are_exact_and_counted(name: str) -> None:
+    image, noise = torch.randn(2, 3), torch.randn(2, 3)
+    calls, told = [], []
+
+    def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        calls.append(float(t))
+        return image - noise
+
+    x = SOLVERS[name](velocity, noise, time_grid(5), lambda done, t, x: told.append((done, float(t))))
+    torch.testing.assert_close(x, image)
+    assert len(calls) == 5 * EVALUATIONS_PER_STEP[name]
+    assert calls[0] == 0
+    assert max(calls) < 1
+    assert [done for done, _ in told] == [1, 2, 3, 4, 5]
+    assert told[-1][1] == 1
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_state_is_float32_whatever_the_model_computes_in(name: str) -> None:
+    x = SOLVERS[name](lambda x, t: x.bfloat16(), torch.ones(1, dtype=torch.bfloat16), time_grid(3))
+    assert x.dtype == torch.float32
