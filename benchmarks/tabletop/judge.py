@@ -1,0 +1,64 @@
+"""The judge of the embedded world: what lies on the table, from pixels alone, without weights."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.tabletop import perception
+from benchmarks.tabletop.perception import Seen, see
+from lumina_eval.records import Item
+
+#: The files that a verdict depends on.
+_SOURCES: Final = (
+    "judge.py", "perception.py", "segmentation.py", "matching.py", "surface.py", "templates.py", "renderer.py",
+    "vocabulary.py",
+)  # fmt: skip
+
+
+class TabletopJudge:
+    """Reads boxes, classes, colours and textures; a score is a visible fraction times the fit's confidence."""
+
+    kind: Literal["detect"] = "detect"
+    name = "tabletop"
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of the judge's source files."""
+        return _source_digest()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The constants that decide what counts as a thing."""
+        return {
+            "smallest": perception.SMALLEST,
+            "sure": perception.SURE,
+            "unsure": perception.UNSURE,
+        }
+
+    def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> list[dict[str, Any]]:
+        """Return for each image ``detections``, ``colors`` and ``textures`` by class; prompts are not read."""
+        return [output_of(see(np.asarray(image.convert("RGB")))) for image in images]
+
+
+def output_of(things: Sequence[Seen]) -> dict[str, Any]:
+    """Write things as a ``detect`` verdict: per class, best score first, numbers rounded to 4 decimals."""
+    output: dict[str, dict[str, list[Any]]] = {"detections": {}, "colors": {}, "textures": {}}
+    for thing in things:
+        row = [round(value, 4) for value in (*thing.box, thing.score)]
+        output["detections"].setdefault(thing.shape, []).append(row)
+        output["colors"].setdefault(thing.shape, []).append(thing.color)
+        output["textures"].setdefault(thing.shape, []).append(thing.texture)
+    return output
+
+
+@functools.cache
+def _source_digest() -> str:
+    folder = resources.files("benchmarks.tabletop")
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in _SOURCES)).hexdigest()

@@ -1,0 +1,224 @@
+"""From pixels to things: segment, group, fit, and say how much of each thing can be seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.tabletop.matching import Fit, Pose, fit
+from benchmarks.tabletop.segmentation import Segmentation, segment, to_lab, tones
+from benchmarks.tabletop.surface import texture
+from benchmarks.tabletop.vocabulary import COLORS
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+#: Smallest blob that is looked at, as a fraction of the image; the smallest thing covers 0.016.
+SMALLEST: Final = 0.004
+#: Agreement of outline and template at which a thing counts fully, and at which it does not count at all.
+SURE: Final = 0.80
+UNSURE: Final = 0.55
+#: Below this agreement a blob is tried as several things of one colour.
+SUSPICIOUS: Final = 0.84
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A thing as the judge sees it."""
+
+    shape: str
+    color: str
+    texture: str
+    score: float
+    """Visible fraction of the complete silhouette, times the confidence that it is this shape."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom in pixels; right and bottom are one past the last visible pixel."""
+    mask: Mask
+    pose: Pose
+
+
+@dataclasses.dataclass
+class _Blob:
+    mask: Mask
+    color: int
+    fit: Fit
+
+
+def see(picture: npt.NDArray[np.uint8]) -> list[Seen]:
+    """Find the things in a square sRGB picture (side, side, 3), best score first."""
+    seen = segment(picture)
+    blobs = _blobs(seen)
+    covered = [blob.fit.pose.coverage(len(picture)) for blob in blobs]
+    things = [_describe(seen, blobs, covered, i) for i in range(len(blobs))]
+    return sorted(things, key=lambda thing: (-thing.score, thing.box))
+
+
+def _blobs(seen: Segmentation) -> list[_Blob]:
+    smallest = SMALLEST * seen.label.size
+    masks = [(mask, color) for mask, color in _components(seen) if mask.sum() >= smallest]
+    everything = np.zeros(seen.label.shape, dtype=np.bool_)
+    for mask, _ in masks:
+        everything |= mask
+    blobs: list[_Blob] = []
+    for mask, color in sorted(masks, key=lambda pair: -int(pair[0].sum())):
+        if _is_remnant(mask, color, blobs):
+            continue
+        blobs += _fitted(seen, mask, color, everything)
+    return blobs
+
+
+def _components(seen: Segmentation) -> list[tuple[Mask, int]]:
+    """Group solid pixels of one colour word; dissolve what is too thin to be a thing."""
+    solid = (seen.opacity >= 0.5) & (seen.label >= 0)
+    label = np.where(solid, seen.label, -1)
+    for _ in range(3):
+        found, thin = [], np.zeros(label.shape, dtype=np.bool_)
+        for color in np.unique(label[label >= 0]):
+            count, parts, stats, _ = cv2.connectedComponentsWithStats(
+                (label == color).astype(np.uint8), connectivity=4
+            )
+            for k in range(1, count):
+                mask = parts == k
+                if _is_thin(mask, int(stats[k, cv2.CC_STAT_AREA]), label):
+                    thin |= mask
+                else:
+                    found.append((mask, int(color)))
+        if not thin.any():
+            break
+        label = _dissolved(label, thin, found, seen)
+    return found
+
+
+def _is_thin(mask: Mask, area: int, label: npt.NDArray[np.int32]) -> bool:
+    """Tell whether a component is a seam: all rim and no core, and not alone on the table."""
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
+    wide = 2.0 + len(label) / 128
+    if depth.max() >= wide or area >= 0.02 * label.size:
+        return False
+    ring = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_) & ~mask
+    return bool((label[ring] >= 0).mean() > 0.2)
+
+
+def _dissolved(
+    label: npt.NDArray[np.int32], thin: Mask, found: list[tuple[Mask, int]], seen: Segmentation
+) -> npt.NDArray[np.int32]:
+    """Give the pixels of thin components to the neighbour whose colour fits best."""
+    near = np.zeros((*label.shape, len(COLORS)), dtype=np.bool_)
+    kernel = np.ones((5, 5), np.uint8)
+    for mask, color in found:
+        near[..., color] |= cv2.dilate(mask.astype(np.uint8), kernel).astype(np.bool_)
+    cost = np.where(near, seen.cost, np.inf)
+    best = np.argmin(cost, axis=2).astype(np.int32)
+    reachable = near.any(axis=2)
+    return np.where(thin, np.where(reachable, best, -1), label).astype(np.int32)
+
+
+def _is_remnant(mask: Mask, color: int, blobs: list[_Blob]) -> bool:
+    """Absorb a piece that another thing cut off: same colour, and within a silhouette already fitted."""
+    for blob in blobs:
+        if blob.color == color:
+            inside = blob.fit.pose.coverage(len(mask))
+            if float(inside[mask].mean()) > 0.6:
+                blob.mask = blob.mask | mask
+                return True
+    return False
+
+
+def _opacity_of(seen: Segmentation, mask: Mask) -> Floats:
+    """Return the share of each pixel that this thing covers; inside it is 1, whatever the pattern."""
+    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
+    own = np.where(near, seen.opacity, 0.0)
+    typical = float(np.median(seen.opacity[core])) if core.any() else 1.0
+    return np.where(core, 1.0, np.clip(own / max(typical, 0.3), 0, 1)).astype(np.float32)
+
+
+def _fitted(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> list[_Blob]:
+    whole = _Blob(mask, color, fit(_own(seen, mask, everything), everything & ~mask))
+    if whole.fit.agreement >= SUSPICIOUS:
+        return [whole]
+    parts = _parts(mask)
+    if len(parts) < 2:
+        return [whole]
+    split = [_Blob(part, color, fit(_own(seen, part, everything), everything & ~part)) for part in parts]
+    if min(blob.fit.agreement for blob in split) > max(whole.fit.agreement + 0.05, SURE - 0.05):
+        return split
+    return [whole]
+
+
+def _own(seen: Segmentation, mask: Mask, everything: Mask) -> Floats:
+    return np.where(everything & ~mask, 0.0, _opacity_of(seen, mask)).astype(np.float32)
+
+
+def _parts(mask: Mask) -> list[Mask]:
+    """Cut a blob at its waists: cores that erosion separates, grown again to the whole blob."""
+    smallest = SMALLEST * mask.size
+    core = mask.astype(np.uint8)
+    for _ in range(max(2, len(mask) // 16)):
+        core = cv2.erode(core, np.ones((3, 3), np.uint8), borderValue=0)
+        count, seeds = cv2.connectedComponents(core, connectivity=4)
+        sizes = [int((seeds == k).sum()) for k in range(1, count)]
+        if sum(size >= smallest / 4 for size in sizes) > 1:
+            distances = [
+                cv2.distanceTransform((seeds != k).astype(np.uint8), cv2.DIST_L2, 5)
+                for k in range(1, count)
+                if sizes[k - 1] >= smallest / 4
+            ]
+            owner = np.argmin(np.stack(distances), axis=0)
+            return [mask & (owner == k) for k in range(len(distances))]
+    return [mask]
+
+
+def _describe(seen: Segmentation, blobs: list[_Blob], covered: list[Floats], i: int) -> Seen:
+    blob = blobs[i]
+    rows, columns = np.flatnonzero(blob.mask.any(1)), np.flatnonzero(blob.mask.any(0))
+    core = cv2.erode(blob.mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
+    core = core if core.sum() >= 12 else blob.mask
+    word, tone = _color(seen, core)
+    score = _visible(blobs, covered, i) * _confidence(blob.fit)
+    return Seen(
+        shape=blob.fit.pose.shape,
+        color=tuple(COLORS)[word],
+        texture=texture(tone, core, blob.fit.pose),
+        score=float(np.clip(score, 0, 1)),
+        box=(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),
+        mask=blob.mask,
+        pose=blob.fit.pose,
+    )
+
+
+def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats]:
+    """Name the colour of the core's pixels, and say for each pixel how far it is on the way to the second tone."""
+    pixels = seen.lab[core]
+    ends = to_lab(tones()[:, [0, -1]])
+    first, way = ends[:, 0], ends[:, 1] - ends[:, 0]
+    length = (way**2).sum(1)
+    along = np.einsum("nkc,kc->nk", pixels[:, None] - first, way) / length
+    offset = pixels[:, None] - first - np.clip(along, 0, 1)[..., None] * way
+    distance = np.sqrt((offset**2).sum(2))
+    word = int(np.argmin(np.minimum(distance, 45.0).mean(0)))
+    tone = np.zeros(core.shape, np.float32)
+    tone[core] = np.clip(along[:, word], -1, 2)
+    return word, tone
+
+
+def _visible(blobs: list[_Blob], covered: list[Floats], i: int) -> float:
+    """Return the visible fraction: the silhouette less what other things and the picture's rim hide."""
+    full = covered[i]
+    seen = full.copy()
+    for j, other in enumerate(blobs):
+        if j != i:
+            both = np.minimum(full, covered[j])
+            if float(both[other.mask].sum()) > float(both[blobs[i].mask].sum()):
+                seen = seen * (1 - covered[j])
+    return float(seen.sum()) / max(blobs[i].fit.pose.area, 1.0)
+
+
+def _confidence(found: Fit) -> float:
+    """Return how sure the shape is: 1 for a clean thing, 0 for a blob that matches nothing."""
+    return float(np.clip((found.agreement - UNSURE) / (SURE - UNSURE), 0, 1))

@@ -1,0 +1,52 @@
+"""The pattern on a thing, from the variation of lightness inside its outline."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.tabletop.matching import Pose
+from benchmarks.tabletop.templates import CELLS, SIDE, cells, patterns
+from benchmarks.tabletop.vocabulary import SHAPES, TEXTURES
+
+Floats = npt.NDArray[np.float32]
+
+#: A pattern may sit off its place by this much, in diameters (generators do not know the grid).
+SHIFTS: Final = (0.0, -0.06, 0.06)
+#: Share of the two tones' difference that a pattern must show, and share of variance that it must explain.
+CONTRAST: Final = 0.22
+EXPLAINED: Final = 0.16
+
+
+def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
+    """Name the texture.
+
+    Args:
+        tone: (side, side), 0 for the first tone of the colour, 1 for the second; read where ``inside``.
+        inside: pixels well within the visible part of the thing.
+        pose: how the thing lies.
+    """
+    rows, columns = np.nonzero(inside)
+    if len(rows) < 12:
+        return "plain"
+    values = tone[rows, columns].astype(np.float64)
+    values -= values.mean()
+    spread = float(np.sqrt((values**2).mean()))
+    if spread < CONTRAST / 2:
+        return "plain"
+    u, v = pose.frame(columns.astype(np.float32) + 0.5, rows.astype(np.float32) + 0.5)
+    place = cells(u, v)
+    tables = patterns()[SHAPES.index(pose.shape)].reshape(len(TEXTURES) - 1, -1)
+    offsets = [(round(a * CELLS) * SIDE + round(b * CELLS)) for a in SHIFTS for b in SHIFTS]
+    spots = np.clip(place[None, :] + np.array(offsets)[:, None], 0, SIDE * SIDE - 1)
+    expected = tables[:, spots].astype(np.float64)  # (patterns, shifts, pixels)
+    expected -= expected.mean(axis=2, keepdims=True)
+    power = (expected**2).sum(axis=2)
+    product = expected @ values
+    explained = product**2 / np.maximum(power, 1e-9) / float((values**2).sum())
+    contrast = np.abs(product) / np.maximum(power, 1e-9)
+    known = (power > 0.02 * len(values)) & (contrast > CONTRAST) & (explained > EXPLAINED)
+    best = np.where(known, explained, 0.0).max(axis=1)
+    return TEXTURES[1 + int(np.argmax(best))] if best.max() > 0 else "plain"
