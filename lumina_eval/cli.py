@@ -1,0 +1,97 @@
+"""``lumina-eval``: the commands put together, and errors turned into messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from lumina_eval import plugins
+from lumina_eval.commands import judge, look, run, watch
+from lumina_eval.errors import ExitCode, is_user_error
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(version("lumina-eval"))
+        raise typer.Exit
+
+
+def top(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Honest evaluation of text-to-image models: any checkpoint, any benchmark, with intervals.
+
+    Exit codes: 0 ok, 1 gate failed, 2 user's mistake, 3 this n cannot decide the gate, 4 incomplete coverage,
+    130 interrupted.
+    """
+
+
+def make_app() -> typer.Typer:
+    """Put the commands together, ours and those of plug-ins; a plug-in that does not load is passed over."""
+    app = typer.Typer(
+        name="lumina-eval", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    )
+    app.callback()(top)
+    for name, command in (
+        ("run", run.run),
+        ("generate", run.generate),
+        ("judge", judge.judge),
+        ("watch", watch.watch),
+        ("report", look.report),
+        ("compare", look.compare),
+        ("prompts", look.prompts),
+        ("list", look.list_),
+        ("sync", look.sync),
+        ("doctor", look.doctor),
+    ):
+        app.command(name)(command)
+    _add_plugins(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is a message and exit code 2, never a traceback."""
+    try:
+        make_app()()
+    except SystemExit as end:
+        if end.code == ExitCode.INTERRUPTED:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+        raise
+    except Exception as error:
+        if is_user_error(error):
+            _fail(str(error))
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _fail(
+                f"no space left on the disk: {error}; all that was written before is kept; "
+                "fix: free some space and run the same command again"
+            )
+        if isinstance(error, PermissionError):
+            _fail(f"{error.filename}: {error.strerror}; fix: mend the permissions, or choose another folder")
+        raise
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(ExitCode.USER)
+
+
+def _add_plugins(app: typer.Typer) -> None:
+    """Add the sub-command of each plug-in, imported only if it is the one that was asked for."""
+    for name in plugins.available("commands"):
+        if name in sys.argv[1:2]:
+            app.add_typer(plugins.load("commands", name), name=name)
+        else:
+            app.add_typer(
+                typer.Typer(), name=name, help=f"Commands of {name}; see lumina-eval {name} --help."
+            )
+
+
+if __name__ == "__main__":
+    main()

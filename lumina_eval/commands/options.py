@@ -1,0 +1,77 @@
+"""Options that several commands share: one spelling and one help text for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lumina_eval.errors import UserError
+from lumina_eval.runs import DEFAULT_OUT
+
+BenchmarkName = Annotated[
+    str, typer.Argument(help="Name of the benchmark, e.g. geneval.", show_default=False)
+]
+ProtocolName = Annotated[str, typer.Option("--protocol", help="Pinned variant by name, or a TOML file.")]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", help="SCHEME[:SPEC] or FILE.py:function; may be given several times."),
+]
+Options = Annotated[
+    list[str],
+    typer.Option("--option", help="KEY=VALUE for the model, e.g. dtype=bfloat16.", show_default=False),
+]
+SuiteName = Annotated[str, typer.Option("--suite", help="How much of the protocol: quick, standard, paper.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="This many prompts of each task.")]
+Changes = Annotated[
+    list[str], typer.Option("--set", help="KEY=VALUE changes a protocol value.", show_default=False)
+]
+ImagesPerPrompt = Annotated[
+    int | None, typer.Option("--images-per-prompt", min=1, help="Instead of the protocol's number.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for runs, images and the MLflow database.")]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="Image store; OUT/images if not given.", show_default=False)
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images made at once.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout; all else on stderr.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+MinOverall = Annotated[
+    float | None,
+    typer.Option(
+        "--min-overall", help="Gate: exit 1 if overall of the last checkpoint is below.", show_default=False
+    ),
+]
+StrictGate = Annotated[
+    bool, typer.Option("--strict-gate", help="The whole interval must pass; exit 3 if it holds the border.")
+]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Write the report when all is scored.")]
+Mlflow = Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", help="MLflow store; MLFLOW_TRACKING_URI, else OUT/mlflow.db.", show_default=False
+    ),
+]
+
+NONE: list[str] = []
+DEFAULT_PROTOCOL = "official"
+DEFAULT_MODELS = ["embedded"]
+DEFAULT_SUITE = "standard"
+DEFAULT_BATCH_SIZE = 16
+OUT = DEFAULT_OUT
+
+
+def model_options(pairs: list[str], device: str) -> dict[str, str]:
+    """Return the options of ``--option KEY=VALUE`` and ``--device`` as one mapping."""
+    if device not in ("auto", "cpu") and not device.startswith("cuda"):
+        raise UserError(f"expected --device auto, cpu or cuda, found {device!r}")
+    options = {"device": device}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"expected --option KEY=VALUE, found {pair!r}")
+        options[key] = value
+    return options

@@ -1,0 +1,224 @@
+"""``run`` and ``generate``: checkpoints on a protocol."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from lumina_eval import plugins
+from lumina_eval.commands import options as o
+from lumina_eval.comparison import gate
+from lumina_eval.console import Output, output, redacted, stage_table
+from lumina_eval.errors import ExitCode
+from lumina_eval.evaluation import Question, Site, ask, evaluate, make_images, title_of
+from lumina_eval.files import make_folder
+from lumina_eval.generation import missing
+from lumina_eval.models import distribution_of, open_models
+from lumina_eval.plan import make_plan
+from lumina_eval.plugins import Model
+from lumina_eval.publishing import publish
+from lumina_eval.records import RunResult
+from lumina_eval.runs import read_result
+from lumina_eval.store import ImageStore
+
+
+def run(
+    benchmark: o.BenchmarkName,
+    protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
+    model: o.Models = o.DEFAULT_MODELS,
+    option: o.Options = o.NONE,
+    suite: o.SuiteName = o.DEFAULT_SUITE,
+    limit: o.Limit = None,
+    set_: o.Changes = o.NONE,
+    images_per_prompt: o.ImagesPerPrompt = None,
+    batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
+    device: o.Device = "auto",
+    out: o.Out = o.OUT,
+    store: o.Store = None,
+    min_overall: o.MinOverall = None,
+    strict_gate: o.StrictGate = False,
+    report: o.Report = True,
+    mlflow: o.Mlflow = True,
+    tracking_uri: o.TrackingUri = None,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
+    with output(as_json) as streams:
+        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        models = open_all(model, o.model_options(option, device))
+        site = make_site(out, store, batch_size, streams, benchmark, model)
+        if dry_run:
+            for one in models:
+                tell_plan(question, one, site, streams)
+            return
+        judge = question.benchmark.judge(question.protocol)
+        make_folder(out)
+        run_dirs = [evaluate(question, one, judge, site) for one in models]
+        results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
+        code = exit_code(results, min_overall, strict_gate, streams)
+    raise typer.Exit(code)
+
+
+def generate(
+    benchmark: o.BenchmarkName,
+    protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
+    model: o.Models = o.DEFAULT_MODELS,
+    option: o.Options = o.NONE,
+    suite: o.SuiteName = o.DEFAULT_SUITE,
+    limit: o.Limit = None,
+    set_: o.Changes = o.NONE,
+    images_per_prompt: o.ImagesPerPrompt = None,
+    batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
+    device: o.Device = "auto",
+    out: o.Out = o.OUT,
+    store: o.Store = None,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Make the images of a run and nothing else; ``run`` with the same arguments then judges them."""
+    code = ExitCode.OK
+    with output(as_json) as streams:
+        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        site = make_site(out, store, batch_size, streams, benchmark, model)
+        for one in open_all(model, o.model_options(option, device)):
+            if dry_run:
+                tell_plan(question, one, site, streams)
+                continue
+            plan, generated = make_images(question, one, site)
+            record = {
+                "schema": 1,
+                "model": one.name,
+                "stage": one.stage,
+                "step": one.step,
+                "store": str(site.store.root),
+                "expected": len(plan.images),
+                "made": generated.made,
+                "failed": len(generated.failed),
+            }
+            streams.emit(record)
+            streams.result(f"{title_of(one)}: made {generated.made} images in {site.store.root}")
+            for reason in dict.fromkeys(generated.failed.values()):
+                streams.warn(f"{title_of(one)}: {reason}")
+                code = ExitCode.INCOMPLETE
+    raise typer.Exit(code)
+
+
+def open_all(texts: Sequence[str], options: dict[str, str]) -> list[Model]:
+    """Open every ``--model`` in order."""
+    return [model for text in texts for model in open_models(text, options)]
+
+
+def make_site(
+    out: Path, store: Path | None, batch_size: int, streams: Output, benchmark: str, models: Sequence[str]
+) -> Site:
+    """Collect where a command works and what takes part in it."""
+    plugin = plugins.available("benchmarks").get(benchmark)
+    names = [
+        plugin.distribution.split(" ")[0] if plugin else None,
+        *(distribution_of(text) for text in models),
+    ]
+    return Site(
+        out=out,
+        store=ImageStore(store or out / "images"),
+        batch_size=batch_size,
+        console=streams.people,
+        argv=redacted(["lumina-eval", *sys.argv[1:]]),
+        distributions=sorted({name for name in names if name}),
+    )
+
+
+def finish(
+    run_dirs: Sequence[Path], site: Site, streams: Output, report: bool, mlflow: bool, uri: str | None
+) -> list[RunResult]:
+    """Publish the runs, print table and JSON lines, and say where everything is."""
+    published = publish(run_dirs, site.out, site.store.root, report, mlflow, uri)
+    results = []
+    for run_dir in run_dirs:
+        result = read_result(run_dir)
+        results.append(result.model_copy(update={"warnings": [*result.warnings, *published.warnings]}))
+    streams.tables.print(stage_table(results))
+    for result in results:
+        for text in result.warnings:
+            if text not in published.warnings:
+                streams.warn(f"{result.title}: {text}")
+        streams.emit(result)
+    for text in published.warnings:
+        streams.warn(text)
+    for run_dir in run_dirs:
+        streams.result(f"run     {run_dir}")
+    for path in published.reports:
+        if path.suffix in (".html", ".md"):
+            streams.result(f"report  {path}")
+    if published.ui_line:
+        streams.result(f"MLflow  {published.ui_line}")
+    return results
+
+
+def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool, streams: Output) -> ExitCode:
+    """Say how it ended: incomplete coverage first, then the gate, which looks at the last checkpoint."""
+    if any(not result.coverage.complete for result in results):
+        return ExitCode.INCOMPLETE
+    if minimum is None:
+        return ExitCode.OK
+    last = results[-1]
+    overall = last.metric("overall")
+    state = "undecided" if overall is None else gate(overall, minimum, strict)
+    found = "unknown" if overall is None or overall.value is None else f"{overall.value:.4f}"
+    streams.say(f"gate {state}: overall of {last.title} is {found}, the minimum is {minimum}")
+    codes = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
+    return codes[state]
+
+
+def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> None:
+    """Print what a run would make: images, disk, and hours where an earlier run tells the speed."""
+    plan = make_plan(question.selection, question.protocol, model, site.batch_size)
+    absent = missing(plan, site.store)
+    sampling = model.sampling()
+    width, height = (sampling.get(name) or sampling.get("size") for name in ("width", "height"))
+    size = width * height * 3 / 1e9 if isinstance(width, int) and isinstance(height, int) else None
+    speed = _seconds_per_image(site.out, model)
+    record: dict[str, Any] = {
+        "schema": 1,
+        "dry_run": True,
+        "benchmark": question.benchmark.name,
+        "protocol": question.protocol.name,
+        "suite": question.selection.suite,
+        "subset": question.selection.subset,
+        "model": model.name,
+        "checkpoint": model.checkpoint,
+        "stage": model.stage,
+        "step": model.step,
+        "prompts": len(question.selection.items),
+        "images": len(plan.images),
+        "missing": len(absent),
+        "hours": None if speed is None else round(len(absent) * speed / 3600, 4),
+        "gigabytes_at_most": None if size is None else round(len(absent) * size, 4),
+    }
+    streams.emit(record)
+    hours = "unknown hours" if record["hours"] is None else f"about {record['hours']} hours"
+    disk = "unknown size" if size is None else f"at most {record['gigabytes_at_most']} GB"
+    streams.result(
+        f"{title_of(model)}: {len(question.selection.items)} prompts, {len(plan.images)} images, "
+        f"{len(absent)} to make, {hours} on {model.device}, {disk}, into {site.store.root}"
+    )
+
+
+def _seconds_per_image(out: Path, model: Model) -> float | None:
+    """Return the speed that this model had in earlier runs below ``out``."""
+    from lumina_eval.files import valid_lines
+    from lumina_eval.runs import find_runs, read_manifest
+
+    seconds = images = 0.0
+    for run_dir in find_runs(out):
+        manifest = read_manifest(run_dir)
+        if manifest.components != dict(model.components()) or manifest.device != model.device:
+            continue
+        for _, line in valid_lines(run_dir / "timings.jsonl"):
+            if line["step"] == "generate":
+                seconds, images = seconds + line["seconds"], images + line["images"]
+    return seconds / images if images else None

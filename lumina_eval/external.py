@@ -1,0 +1,201 @@
+"""Images and verdicts that were made elsewhere: judged and added up like our own, into a run folder.
+
+What is expected is what the file or folder names: its prompts times the images per prompt. Without a number
+of images per prompt a folder is taken to hold as many of each prompt as of the fullest one, and a verdict
+file to be whole as it is. ``complete`` asks for every prompt of the protocol.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lumina_eval import plugins
+from lumina_eval.digests import digest_of, sha256_bytes, sha256_file
+from lumina_eval.errors import UserError
+from lumina_eval.evaluation import Question, Site, conclude, find_protocol, judge_sights
+from lumina_eval.files import make_folder, sole_writer, write_lines
+from lumina_eval.judging import Judged, Sight, judge_label, verdict_line
+from lumina_eval.plan import Selection
+from lumina_eval.plugins import Benchmark
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.provenance import provenance
+from lumina_eval.records import Item, Manifest, Verdict
+from lumina_eval.runs import RunFolder, now, run_id
+from lumina_eval.store import StoredImage
+
+
+def judge_folder(
+    benchmark: str,
+    protocol: str,
+    changes: Sequence[str],
+    folder: Path,
+    site: Site,
+    images_per_prompt: int | None = None,
+    complete: bool = False,
+) -> Path:
+    """Judge the images of a folder in the benchmark's official layout; return the run folder."""
+    bench, resolved = _bench(benchmark, protocol, changes)
+    if not folder.is_dir():
+        raise UserError(f"expected a folder of images, found none at {folder}")
+    read = _offered(bench, "read_images", "--images")
+    found: Sequence[tuple[Item, int, Path]] = read(folder, resolved)
+    judge = bench.judge(resolved)
+    sights = [Sight(item, index, _sha256(path), _reader(path)) for item, index, path in found]
+    counts = Counter(item.id for item, _, _ in found)
+    per_prompt = images_per_prompt or max(counts.values(), default=0)
+    items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
+    content = digest_of([[sight.item.id, sight.index, sight.sha256] for sight in sights])
+    manifest = _manifest(
+        bench, resolved, "images", folder, content, per_prompt, items, site,
+        judge=judge_label(judge), judge_kind=judge.kind, judge_digest=judge.digest,
+        judge_settings=dict(judge.settings),
+    )  # fmt: skip
+    run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
+    with sole_writer(run.path):
+        manifest = run.begin(manifest, items, [])
+        judged = judge_sights(sights, judge, site, run, manifest.title)
+        failures = [
+            {"item_id": item_id, "index": index, "key": None, "step": "judge", "reason": reason}
+            for (item_id, index), reason in judged.failed.items()
+        ]
+        question = Question(bench, resolved, _selection(items, per_prompt))
+        there = sum(sight.sha256 is not None for sight in sights)
+        conclude(question, manifest, run, judged, failures, expected, generated=there)
+    return run.path
+
+
+def judge_verdicts(
+    benchmark: str,
+    protocol: str,
+    changes: Sequence[str],
+    file: Path,
+    site: Site,
+    images_per_prompt: int | None = None,
+    complete: bool = False,
+) -> Path:
+    """Apply the rules to verdicts that were saved in the benchmark's own form; return the run folder."""
+    bench, resolved = _bench(benchmark, protocol, changes)
+    if not file.is_file():
+        raise UserError(f"expected a verdict file, found none at {file}")
+    read = _offered(bench, "read_verdicts", "--verdicts")
+    found: tuple[Sequence[Item], Sequence[Verdict]] = read(file, resolved)
+    given, verdicts = found
+    counts = Counter(verdict.item_id for verdict in verdicts)
+    items, expected = _expected(bench, resolved, given, counts, images_per_prompt or 0, complete)
+    per_prompt = images_per_prompt or max(counts.values(), default=0)
+    manifest = _manifest(
+        bench, resolved, "verdicts", file, sha256_file(file), per_prompt, items, site,
+        judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
+    )  # fmt: skip
+    run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
+    with sole_writer(run.path):
+        manifest = run.begin(manifest, items, [])
+        write_lines(run.verdicts_path, [verdict_line(verdict) for verdict in verdicts])
+        question = Question(bench, resolved, _selection(items, per_prompt))
+        conclude(question, manifest, run, Judged(list(verdicts), {}), [], expected, generated=len(verdicts))
+    return run.path
+
+
+def _bench(benchmark: str, protocol: str, changes: Sequence[str]) -> tuple[Benchmark, ResolvedProtocol]:
+    bench = plugins.benchmark(benchmark)
+    return bench, find_protocol(bench, protocol, changes)
+
+
+def _offered(bench: Benchmark, method: str, option: str) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = getattr(bench, method, None)
+    if found is None:
+        raise UserError(f"benchmark {bench.name} does not read {option}")
+    return found
+
+
+def _expected(
+    bench: Benchmark,
+    protocol: ResolvedProtocol,
+    given: Sequence[Item],
+    counts: Mapping[str, int],
+    per_prompt: int,
+    complete: bool,
+) -> tuple[list[Item], int]:
+    """Return the prompts that were asked, and how many images are expected of them."""
+    items = list({item.id: item for item in given}.values())
+    if complete:
+        per_prompt = per_prompt or protocol.suite("standard").images_per_prompt
+        whole = bench.items(protocol)
+        lacking = Counter(item.prompt for item in whole) - Counter(item.prompt for item in items)
+        expected = sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
+        return items, expected + per_prompt * lacking.total()
+    return items, sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
+
+
+def _selection(items: Sequence[Item], per_prompt: int) -> Selection:
+    return Selection(tuple(items), max(per_prompt, 1), "external", None, len(items))
+
+
+def _manifest(
+    bench: Benchmark,
+    protocol: ResolvedProtocol,
+    kind: str,
+    source: Path,
+    content: str,
+    per_prompt: int,
+    items: Sequence[Item],
+    site: Site,
+    **judge: Any,
+) -> Manifest:
+    identity = {
+        "benchmark": bench.name,
+        "protocol": protocol.name,
+        "protocol_digest": protocol.digest,
+        "items": digest_of([item.model_dump(mode="json") for item in items]),
+        "images_per_prompt": per_prompt,
+        "kind": kind,
+        "content": content,
+        "judge": judge["judge"],
+    }
+    title = source.resolve().stem
+    return Manifest(
+        run_id=run_id(identity, bench.name, protocol.name, kind, title),
+        run_digest=digest_of(identity),
+        benchmark=bench.name,
+        protocol=protocol.name,
+        protocol_digest=protocol.digest,
+        protocol_values=dict(protocol.values),
+        changed=list(protocol.changed),
+        model=kind,
+        title=title,
+        checkpoint=str(source),
+        components={kind: content},
+        digest=content,
+        images_per_prompt=max(per_prompt, 1),
+        store=os.path.relpath(site.store.root, site.out / "runs" / "any"),
+        provenance=provenance(site.distributions),
+        argv=list(site.argv),
+        started=now(),
+        **judge,
+    )
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None
+
+
+def _reader(path: Path) -> Callable[[], StoredImage | None]:
+    def read() -> StoredImage | None:
+        try:
+            data = path.read_bytes()
+            with Image.open(io.BytesIO(data)) as image:
+                return StoredImage(image.convert("RGB"), sha256_bytes(data))
+        except (OSError, SyntaxError, ValueError):
+            return None
+
+    return read

@@ -1,0 +1,91 @@
+"""After the runs: reports, and MLflow. Whatever fails here is a warning; the run folders are the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from lumina_eval import plugins
+from lumina_eval.errors import is_user_error
+from lumina_eval.mosaic import MAX_SAMPLES, Sample
+from lumina_eval.records import ImageRef
+from lumina_eval.runs import RunFolder, read_items, read_manifest, read_plan, read_verdicts, store_of
+from lumina_eval.store import ImageStore
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What was written, and what could not be."""
+
+    reports: tuple[Path, ...]
+    ui_line: str | None
+    warnings: tuple[str, ...]
+
+
+def write_reports(run_dirs: Sequence[Path], out: Path, store: Path) -> tuple[list[Path], list[str]]:
+    """Let every reporter write its files into ``out``; return the files, and what failed."""
+    files: list[Path] = []
+    warnings = []
+    for name in plugins.available("reporters"):
+        try:
+            files += plugins.load("reporters", name)(list(run_dirs), out, store)
+        except Exception as error:
+            text = str(error) if is_user_error(error) else f"{type(error).__name__}: {error}"
+            warnings.append(f"report {name} was not written: {text}")
+    return files, warnings
+
+
+def publish(
+    run_dirs: Sequence[Path], out: Path, store: Path, report: bool, mlflow: bool, uri: str | None
+) -> Published:
+    """Write the reports, send the runs to MLflow and note the ids in the manifests."""
+    files, warnings = write_reports(run_dirs, out / "report", store) if report else ([], [])
+    if not mlflow:
+        return Published(tuple(files), None, tuple(warnings))
+    try:
+        from lumina_eval import tracking
+
+        sent = tracking.log_runs(run_dirs, uri, out, reports=files, samples=samples)
+        line = tracking.ui_command(tracking.resolve_uri(uri, out))
+    except Exception as error:  # a tracker that is away or broken loses no run
+        warnings.append(f"not sent to MLflow: {type(error).__name__}: {error}")
+        return Published(tuple(files), None, tuple(warnings))
+    for run in sent:
+        if run.warning:
+            warnings.append(run.warning)
+        if run.run_id is not None:
+            manifest = read_manifest(run.run_dir).model_copy(update={"mlflow_run_id": run.run_id})
+            RunFolder(run.run_dir).write_manifest(manifest)
+    return Published(tuple(files), line, tuple(warnings))
+
+
+def samples(run_dir: Path) -> list[Sample]:
+    """Choose images to show: one prompt of each task after the other, first images first."""
+    manifest, store = read_manifest(run_dir), ImageStore(store_of(run_dir))
+    items = {item.id: item for item in read_items(run_dir)}
+    verdicts = {(verdict.item_id, verdict.index): verdict for verdict in read_verdicts(run_dir)}
+    draw = getattr(plugins.benchmark(manifest.benchmark), "draw", None)
+    chosen = []
+    for ref in _one_of_each_task(read_plan(run_dir), {item.id: item.task for item in items.values()}):
+        stored, item = store.read(ref.key), items[ref.item_id]
+        verdict = verdicts.get((ref.item_id, ref.index))
+        if stored is None:
+            continue
+        seen: Image.Image | None = None
+        if draw is not None and verdict is not None:
+            seen = draw(stored.image, item, verdict)
+        chosen.append(Sample(item.prompt, stored.image, seen))
+    return chosen
+
+
+def _one_of_each_task(refs: Sequence[ImageRef], task_of: dict[str, str]) -> list[ImageRef]:
+    tasks: defaultdict[str, list[ImageRef]] = defaultdict(list)
+    for ref in sorted(refs, key=lambda ref: ref.index):
+        tasks[task_of[ref.item_id]].append(ref)
+    rounds = max((len(found) for found in tasks.values()), default=0)
+    turns = [found[place] for place in range(rounds) for found in tasks.values() if place < len(found)]
+    return turns[:MAX_SAMPLES]

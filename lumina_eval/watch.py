@@ -1,0 +1,69 @@
+"""Finding the checkpoints of a training run as they are written.
+
+A checkpoint is a folder with ``checkpoint.json`` and ``transformer/``. The trainer writes ``checkpoint.json``
+last, so a folder that has it is whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint on disk."""
+
+    folder: Path
+    stage: str
+    step: int
+    written: int
+    """When ``checkpoint.json`` was written, in nanoseconds; one that is written anew is a new checkpoint."""
+
+
+def checkpoints(folder: Path) -> list[Checkpoint]:
+    """Return the whole checkpoints below ``folder``, in the order of training steps."""
+    found = []
+    for file in folder.rglob("checkpoint.json"):
+        if not (file.parent / "transformer").is_dir():
+            continue
+        try:
+            record, written = json.loads(file.read_bytes()), file.stat().st_mtime_ns
+        except (OSError, ValueError):
+            continue  # removed or written anew just now: the next look sees it
+        step = record.get("step") if isinstance(record, dict) else None
+        stage = record.get("stage") if isinstance(record, dict) else None
+        found.append(Checkpoint(file.parent, str(stage or ""), int(step or 0), written))
+    return sorted(found, key=lambda one: (one.written, one.step, str(one.folder)))
+
+
+def new_checkpoints(
+    folder: Path,
+    once: bool,
+    poll: float,
+    idle_timeout: float | None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Checkpoint]:
+    """Yield each checkpoint once, as it appears.
+
+    Ends after one look with ``once``, else when nothing new came for ``idle_timeout`` seconds (None: never).
+    ``poll`` is the time between two looks, in seconds.
+    """
+    seen: set[Checkpoint] = set()
+    last = clock()
+    while True:
+        fresh = [one for one in checkpoints(folder) if one not in seen]
+        for one in fresh:
+            seen.add(one)
+            yield one
+        if once:
+            return
+        if fresh:
+            last = clock()
+        elif idle_timeout is not None and clock() - last >= idle_timeout:
+            return
+        sleep(poll)
