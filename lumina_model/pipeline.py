@@ -175,7 +175,9 @@ def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     for seed in seeds:
         if not 0 <= seed < 2**63:
             raise UserError(f"expected a seed from 0 to 2^63 - 1, found {seed}; fix: choose another")
-    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    return torch.stack(
+        [torch.randn(shape, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
+    )
 
 
 def _repeat(context: Context, n: int) -> Context:

@@ -55,8 +55,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name in ("shift", "guidance", "renorm", "truncation"):  # 4 and 4.0 are one sampling
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, float(getattr(self, name)))
+            value = getattr(self, name)
+            if value is None and name in ("renorm", "truncation"):
+                continue
+            _expect(isinstance(value, int | float), name, "a number", value)
+            object.__setattr__(self, name, float(value))
         for name, allowed in (("solver", SOLVERS), ("system_prompt", SYSTEM_PROMPTS), ("dtype", DTYPES)):
             _expect(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", getattr(self, name))
         for name, least in (("steps", 1), ("max_text_tokens", 2)):

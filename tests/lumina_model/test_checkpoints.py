@@ -101,8 +101,10 @@ def edit(folder: Path, change: str) -> str:
 
 @pytest.mark.parametrize(
     "change",
-    ["no file", "no config", "broken config", "other class", "truncated"]
-    + ["missing", "unexpected", "shape", "nan", "inf"],
+    [
+        *("no file", "no config", "broken config", "other class", "truncated"),
+        *("missing", "unexpected", "shape", "nan", "inf"),
+    ],
 )
 def test_broken_transformer(tmp_path: Path, model: NextDiT, change: str) -> None:
     write_transformer(model, tmp_path)

@@ -43,6 +43,8 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
         ({"shift": 0}, "shift"),
         ({"guidance": float("nan")}, "guidance"),
         ({"guidance": float("inf")}, "guidance"),
+        ({"guidance": None}, "a number, found None"),
+        ({"shift": "6"}, "a number, found '6'"),
         ({"renorm": -1}, "renorm"),
         ({"truncation": 1.5}, "truncation"),
         ({"height": 72}, "multiple of 16"),
