@@ -19,11 +19,11 @@ from benchmarks.tabletop.vocabulary import SHAPES
 Floats = npt.NDArray[np.float32]
 
 #: Fits run on at most this many pixels a side; larger cut-outs are averaged down.
-FIT_SIDE: Final = 34
+FIT_SIDE: Final = 32
 #: Half width in pixels of the soft edge, per iteration: wide first, so that far starts converge.
 EDGE: Final = (2.5, 1.8, 1.2, 1.0, 0.8, 0.7, 0.6, 0.6)
 #: Hypotheses kept after each iteration.
-KEPT: Final = (16, 8, 5, 4, 3, 3, 2, 2)
+KEPT: Final = (16, 7, 4, 3, 2, 2, 2, 2)
 #: Degrees of tilt that are one standard deviation, and the most there may be.
 TILT_SPREAD: Final = 10.0
 TILT_LIMIT: Final = 20.0

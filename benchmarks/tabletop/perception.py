@@ -22,6 +22,9 @@ SMALLEST: Final = 0.004
 #: Agreement of outline and template at which a thing counts fully, and at which it does not count at all.
 SURE: Final = 0.80
 UNSURE: Final = 0.55
+#: Opacity of the core at which a thing counts fully, and at which it does not count at all.
+SOLID: Final = 0.75
+FAINT: Final = 0.5
 #: Below this agreement a blob is tried as several things of one colour.
 SUSPICIOUS: Final = 0.84
 
@@ -46,6 +49,8 @@ class _Blob:
     mask: Mask
     color: int
     fit: Fit
+    solid: float
+    """Opacity of its core, 1 for a thing of the palette's colours."""
 
 
 def see(picture: npt.NDArray[np.uint8]) -> list[Seen]:
@@ -81,9 +86,12 @@ def _components(seen: Segmentation) -> list[tuple[Mask, int]]:
             count, parts, stats, _ = cv2.connectedComponentsWithStats(
                 (label == color).astype(np.uint8), connectivity=4
             )
-            for k in range(1, count):
+            area = stats[:, cv2.CC_STAT_AREA]
+            specks = area < SMALLEST / 4 * label.size
+            thin |= specks[parts] & (parts > 0)
+            for k in (k for k in range(1, count) if not specks[k]):
                 mask = parts == k
-                if _is_thin(mask, int(stats[k, cv2.CC_STAT_AREA]), label):
+                if _is_thin(mask, int(area[k]), label):
                     thin |= mask
                 else:
                     found.append((mask, int(color)))
@@ -131,28 +139,35 @@ def _is_remnant(mask: Mask, color: int, blobs: list[_Blob]) -> bool:
 
 def _opacity_of(seen: Segmentation, mask: Mask) -> Floats:
     """Return the share of each pixel that this thing covers; inside it is 1, whatever the pattern."""
-    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
+    core = _core(mask)
     near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
     own = np.where(near, seen.opacity, 0.0)
     typical = float(np.median(seen.opacity[core])) if core.any() else 1.0
     return np.where(core, 1.0, np.clip(own / max(typical, 0.3), 0, 1)).astype(np.float32)
 
 
+def _core(mask: Mask) -> Mask:
+    """Return the pixels whose neighbours all belong to the mask; the whole mask if that leaves too few."""
+    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
+    return core if core.sum() >= 12 else mask
+
+
+def _blob(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> _Blob:
+    own = np.where(everything & ~mask, 0.0, _opacity_of(seen, mask)).astype(np.float32)
+    return _Blob(mask, color, fit(own, everything & ~mask), float(np.median(seen.opacity[_core(mask)])))
+
+
 def _fitted(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> list[_Blob]:
-    whole = _Blob(mask, color, fit(_own(seen, mask, everything), everything & ~mask))
+    whole = _blob(seen, mask, color, everything)
     if whole.fit.agreement >= SUSPICIOUS:
         return [whole]
     parts = _parts(mask)
     if len(parts) < 2:
         return [whole]
-    split = [_Blob(part, color, fit(_own(seen, part, everything), everything & ~part)) for part in parts]
+    split = [_blob(seen, part, color, everything) for part in parts]
     if min(blob.fit.agreement for blob in split) > max(whole.fit.agreement + 0.05, SURE - 0.05):
         return split
     return [whole]
-
-
-def _own(seen: Segmentation, mask: Mask, everything: Mask) -> Floats:
-    return np.where(everything & ~mask, 0.0, _opacity_of(seen, mask)).astype(np.float32)
 
 
 def _parts(mask: Mask) -> list[Mask]:
@@ -177,10 +192,9 @@ def _parts(mask: Mask) -> list[Mask]:
 def _describe(seen: Segmentation, blobs: list[_Blob], covered: list[Floats], i: int) -> Seen:
     blob = blobs[i]
     rows, columns = np.flatnonzero(blob.mask.any(1)), np.flatnonzero(blob.mask.any(0))
-    core = cv2.erode(blob.mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(np.bool_)
-    core = core if core.sum() >= 12 else blob.mask
+    core = _core(blob.mask)
     word, tone = _color(seen, core)
-    score = _visible(blobs, covered, i) * _confidence(blob.fit)
+    score = _visible(blobs, covered, i) * _confidence(blob)
     return Seen(
         shape=blob.fit.pose.shape,
         color=tuple(COLORS)[word],
@@ -219,6 +233,8 @@ def _visible(blobs: list[_Blob], covered: list[Floats], i: int) -> float:
     return float(seen.sum()) / max(blobs[i].fit.pose.area, 1.0)
 
 
-def _confidence(found: Fit) -> float:
-    """Return how sure the shape is: 1 for a clean thing, 0 for a blob that matches nothing."""
-    return float(np.clip((found.agreement - UNSURE) / (SURE - UNSURE), 0, 1))
+def _confidence(blob: _Blob) -> float:
+    """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint blob or one that matches nothing."""
+    shape = (blob.fit.agreement - UNSURE) / (SURE - UNSURE)
+    solid = (blob.solid - FAINT) / (SOLID - FAINT)
+    return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1))

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 #: Shares of a thing in a pixel, and of the second tone within the thing, that mixtures are made of.
-OPACITIES: Final = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
+OPACITIES: Final = (0.25, 0.5, 0.75, 1.0)
 TONES: Final = (0.0, 0.5, 1.0)
 #: Cost in units of CIELAB distance of explaining a pixel as transparent: a covered pixel is likelier.
 TRANSPARENCY_COST: Final = 7.0
@@ -54,18 +54,18 @@ def segment(picture: npt.NDArray[np.uint8]) -> Segmentation:
     rgb = _smoothed(picture).astype(np.float32) / 255
     lab = to_lab(rgb)
     background = estimate_background(rgb, lab)
-    distance = np.linalg.norm(lab - to_lab(background), axis=2)
-    front = distance > TABLE_DISTANCE
-    count = len(COLORS)
-    cost = np.full((*front.shape, count), COST_LIMIT, np.float32)
-    share = np.zeros((*front.shape, count), np.float32)
+    front = ((lab - to_lab(background)) ** 2).sum(axis=2) > TABLE_DISTANCE**2
+    cost = np.full((*front.shape, len(COLORS)), COST_LIMIT, np.float32)
+    points = _mixtures(background)
     if front.any():
-        cost[front], share[front] = _explain(lab[front], background)
+        cost[front] = _costs(lab[front], points)
     weight = cv2.boxFilter(front.astype(np.float32), -1, (3, 3), normalize=False)
     pooled = cv2.boxFilter(np.where(front[..., None], cost, 0), -1, (3, 3), normalize=False)
     pooled = pooled.reshape(cost.shape) / np.maximum(weight, 1)[..., None]
     label = np.where(front, np.argmin(pooled, axis=2), -1).astype(np.int32)
-    opacity = np.take_along_axis(share, np.maximum(label, 0)[..., None], axis=2)[..., 0] * front
+    opacity = np.zeros(front.shape, np.float32)
+    if front.any():
+        opacity[front] = _shares(rgb[front], lab[front], label[front], background, points)
     return Segmentation(lab, background, opacity, label, pooled)
 
 
@@ -78,15 +78,15 @@ def to_lab(rgb: Floats) -> Floats:
 
 
 def estimate_background(rgb: Floats, lab: Floats) -> Floats:
-    """Return the table's colour, sRGB 0 to 1: the middle of the rim, refined on all pixels like it."""
+    """Return the table's colour, sRGB 0 to 1: the middle of the rim, refined by all pixels like it."""
     ring = max(2, rgb.shape[0] // 24)
     rim = np.ones(rgb.shape[:2], dtype=np.bool_)
     rim[ring:-ring, ring:-ring] = False
     guess = np.median(rgb[rim], axis=0).astype(np.float32)
     for reach in (12.0, 6.0):
-        near = np.linalg.norm(lab - to_lab(guess), axis=2) < reach
+        near = ((lab - to_lab(guess)) ** 2).sum(axis=2) < reach**2
         if near.any():
-            guess = np.median(rgb[near], axis=0).astype(np.float32)
+            guess = rgb[near].mean(axis=0).astype(np.float32)
     return guess
 
 
@@ -98,18 +98,29 @@ def tones() -> Floats:
     return np.stack([first + (second - first) * np.float32(t) for t in TONES], axis=1)
 
 
-def _explain(lab: Floats, background: Floats) -> tuple[Floats, Floats]:
-    """Return for N pixels the cost (N, colours) of the best mixture with each word, and its opacity."""
+def _mixtures(background: Floats) -> Floats:
+    """Return (colours, tones x opacities, 3): what the words look like over the table, in CIELAB."""
     shares = np.array(OPACITIES, np.float32)[:, None]
-    mixed = background + (tones()[:, :, None, :] - background) * shares[None, None]
-    points = to_lab(mixed).reshape(-1, 3)
-    extra = np.tile(TRANSPARENCY_COST * (1 - shares[:, 0]), len(COLORS) * len(TONES))
-    squared = (lab**2).sum(1)[:, None] - 2 * lab @ points.T + (points**2).sum(1)[None]
-    cost = np.sqrt(np.maximum(squared, 0)) + extra[None].astype(np.float32)
-    cost = cost.reshape(len(lab), len(COLORS), -1)
-    best = np.argmin(cost, axis=2)
-    found = np.take_along_axis(cost, best[..., None], axis=2)[..., 0]
-    return np.minimum(found, COST_LIMIT), shares[:, 0][best % len(OPACITIES)]
+    mixed = background + (tones()[:, :, None, :] - background) * shares
+    return to_lab(mixed).reshape(len(COLORS), -1, 3)
+
+
+def _costs(lab: Floats, points: Floats) -> Floats:
+    """Return (N, colours): how badly N pixels are explained by the best mixture with each word."""
+    extra = np.tile(TRANSPARENCY_COST * (1 - np.array(OPACITIES, np.float32)), len(TONES)) ** 2
+    own = (lab**2).sum(1)
+    squared = [own + ((few**2).sum(1) + extra)[:, None] - 2 * few @ lab.T for few in points]
+    best = np.stack([np.min(few, axis=0) for few in squared], axis=1)
+    return np.asarray(np.minimum(np.sqrt(np.maximum(best, 0)), COST_LIMIT), np.float32)
+
+
+def _shares(rgb: Floats, lab: Floats, label: Ints, background: Floats, points: Floats) -> Floats:
+    """Return the opacity of N pixels under the words chosen for them, continuous from 0 to 1."""
+    extra = np.tile(TRANSPARENCY_COST * (1 - np.array(OPACITIES, np.float32)), len(TONES)) ** 2
+    squared = ((lab[:, None] - points[label]) ** 2).sum(2) + extra
+    way = tones()[label, np.argmin(squared, axis=1) // len(OPACITIES)] - background
+    along = ((rgb - background) * way).sum(1) / np.maximum((way**2).sum(1), 1e-6)
+    return np.asarray(np.clip(along, 0, 1), np.float32)
 
 
 def _smoothed(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

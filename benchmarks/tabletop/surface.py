@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -32,7 +33,11 @@ def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
     if len(rows) < 12:
         return "plain"
     values = tone[rows, columns].astype(np.float64)
-    values -= values.mean()
+    depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    # A blurred rim is darker or lighter all around: what the distance to the rim explains is no pattern.
+    rim = np.stack([np.ones(len(rows))] + [depth[rows, columns] < k + 1.5 for k in range(_rims(len(tone)))])
+    basis, _ = np.linalg.qr(rim.T.astype(np.float64))
+    values -= basis @ (basis.T @ values)
     spread = float(np.sqrt((values**2).mean()))
     if spread < CONTRAST / 2:
         return "plain"
@@ -42,7 +47,7 @@ def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
     offsets = [(round(a * CELLS) * SIDE + round(b * CELLS)) for a in SHIFTS for b in SHIFTS]
     spots = np.clip(place[None, :] + np.array(offsets)[:, None], 0, SIDE * SIDE - 1)
     expected = tables[:, spots].astype(np.float64)  # (patterns, shifts, pixels)
-    expected -= expected.mean(axis=2, keepdims=True)
+    expected -= (expected @ basis) @ basis.T
     power = (expected**2).sum(axis=2)
     product = expected @ values
     explained = product**2 / np.maximum(power, 1e-9) / float((values**2).sum())
@@ -50,3 +55,8 @@ def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
     known = (power > 0.02 * len(values)) & (contrast > CONTRAST) & (explained > EXPLAINED)
     best = np.where(known, explained, 0.0).max(axis=1)
     return TEXTURES[1 + int(np.argmax(best))] if best.max() > 0 else "plain"
+
+
+def _rims(side: int) -> int:
+    """Return how many layers of pixels an autoencoder may blur, at a picture of the given side."""
+    return max(1, round(side / 48))
