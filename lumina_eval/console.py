@@ -78,7 +78,7 @@ def output(as_json: bool) -> Iterator[Output]:
 
 def stage_table(results: Sequence[RunResult]) -> Table:
     """Return a table with a column per checkpoint: metrics, both intervals of the overall, and coverage."""
-    table = Table(title=_heading(results), title_justify="left")
+    table = Table()
     table.add_column("")
     for result in results:
         step = f"\nstep {result.step}" if result.step is not None else ""
@@ -106,7 +106,8 @@ def redacted(argv: Sequence[str]) -> list[str]:
     return [re.sub(r"(?i)((?:secret|token|password|api_?key)[^=]*=).+", r"\1***", word) for word in hidden]
 
 
-def _heading(results: Sequence[RunResult]) -> str:
+def heading(results: Sequence[RunResult]) -> str:
+    """Return benchmark, protocol and suite in a line; a subset and changed values are said loudly."""
     first = results[0]
     words = [
         first.benchmark,

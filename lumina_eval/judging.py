@@ -107,11 +107,11 @@ def _judge_batch(
     if not shown:
         return []
     try:
-        outputs = list(judge.judge([s.image for _, s in shown], [sight.item for sight, _ in shown]))
+        seen = judge.judge([stored.image for _, stored in shown], [sight.item for sight, _ in shown])
+        outputs = [dict(output) for output in seen]
         if len(outputs) != len(shown):
             raise ValueError(f"expected {len(shown)} verdicts from {judge.name}, found {len(outputs)}")
-        for output in outputs:
-            canonical_json(output)  # raises on NaN and on what is no JSON
+        canonical_json(outputs)  # raises on NaN and on what is no JSON
     except Exception as error:
         if is_user_error(error):
             raise
@@ -124,7 +124,7 @@ def _judge_batch(
             index=sight.index,
             image_sha256=stored.sha256,
             judge=label,
-            output=dict(output),
+            output=output,
         )
         for (sight, stored), output in zip(shown, outputs, strict=True)
     ]

@@ -12,7 +12,7 @@ import typer
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
 from lumina_eval.comparison import gate
-from lumina_eval.console import Output, output, redacted, stage_table
+from lumina_eval.console import Output, heading, output, redacted, stage_table
 from lumina_eval.errors import ExitCode
 from lumina_eval.evaluation import Question, Site, ask, evaluate, make_images, title_of
 from lumina_eval.files import make_folder
@@ -141,6 +141,7 @@ def finish(
     for run_dir in run_dirs:
         result = read_result(run_dir)
         results.append(result.model_copy(update={"warnings": [*result.warnings, *published.warnings]}))
+    streams.result(heading(results))
     streams.tables.print(stage_table(results))
     for result in results:
         for text in result.warnings:

@@ -1,0 +1,97 @@
+"""The command line on a fake world, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_world import MODEL, FakeBenchmark
+
+from lumina_eval import cli
+from lumina_eval.plugins import injected
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    path = tmp_path / "models.py"
+    path.write_text(MODEL)
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[FakeBenchmark]:
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    benchmark = FakeBenchmark(folder)
+    with injected("benchmarks", fake=benchmark):
+        yield benchmark
+
+
+@pytest.fixture
+def call(world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run ``lumina-eval`` in this process."""
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["lumina-eval", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        streams = capsys.readouterr()
+        return Done(int(end.value.code or 0), streams.out, streams.err)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Cli:
+    """Run ``lumina-eval`` in a process of its own, which may be killed."""
+    folder = tmp_path / "process-protocols"
+    folder.mkdir()
+
+    def run(*words: object, **environment: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("fake_world.py")), *map(str, words)],
+            env={**os.environ, "FAKE_FOLDER": str(folder), **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def run_words(model_file: Path, tmp_path: Path) -> list[object]:
+    """The arguments of a small run that publishes nothing."""
+    return [
+        "run", "fake", "--protocol", "plain", "--model", f"{model_file}:reddish", "--out", tmp_path / "out",
+        "--batch-size", 4, "--no-mlflow", "--no-report",
+    ]  # fmt: skip
+
+
+def with_model(words: list[object], model: str) -> list[object]:
+    """Return the words with another ``--model``."""
+    place = words.index("--model")
+    return [*words[: place + 1], model, *words[place + 2 :]]

@@ -1,0 +1,78 @@
+"""Images that were made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli
+from PIL import Image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "made"
+    made.mkdir()
+    for item in range(3):
+        for index in range(2):
+            Image.new("RGB", (8, 8), "red" if item else "blue").save(made / f"{item:05d}_{index}.png")
+    return made
+
+
+def words(folder: Path, tmp_path: Path, *more: object) -> list[Any]:
+    return [
+        "judge",
+        "fake",
+        "--protocol",
+        "plain",
+        "--images",
+        folder,
+        "--out",
+        tmp_path / "out",
+        "--json",
+        *more,
+    ]
+
+
+def test_expected_is_what_the_folder_names(call: Cli, folder: Path, tmp_path: Path) -> None:
+    done = call(*words(folder, tmp_path))
+    assert done.code == 0
+    (record,) = done.records
+    assert record["coverage"] == {"expected": 6, "generated": 6, "judged": 6, "failed": 0, "excluded": 0}
+    assert record["metrics"][0]["value"] == pytest.approx((0.5 + 1) / 2)  # even: 0 and 2, odd: 1
+
+
+def test_a_prompt_with_fewer_images_than_the_others_is_incomplete(
+    call: Cli, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "00001_1.png").unlink()
+    done = call(*words(folder, tmp_path))
+    assert done.code == 4
+    assert done.records[0]["coverage"]["expected"] == 6
+    assert done.records[0]["coverage"]["failed"] == 1
+
+
+def test_an_unreadable_image_is_a_failure(call: Cli, folder: Path, tmp_path: Path) -> None:
+    (folder / "00001_1.png").write_bytes(b"no image")
+    done = call(*words(folder, tmp_path))
+    assert done.code == 4
+    assert "cannot be read" in done.stderr
+
+
+def test_more_images_can_be_demanded(call: Cli, folder: Path, tmp_path: Path) -> None:
+    assert call(*words(folder, tmp_path, "--images-per-prompt", 4)).records[0]["coverage"]["expected"] == 12
+    whole = call(*words(folder, tmp_path, "--complete"))
+    assert whole.code == 4
+    assert whole.records[0]["coverage"] == {
+        "expected": 12, "generated": 6, "judged": 6, "failed": 6, "excluded": 0,
+    }  # fmt: skip
+
+
+def test_a_changed_image_is_another_run(call: Cli, folder: Path, tmp_path: Path) -> None:
+    first = call(*words(folder, tmp_path)).records[0]
+    Image.new("RGB", (8, 8), "red").save(folder / "00000_0.png")
+    second = call(*words(folder, tmp_path)).records[0]
+    assert first["run_dir"] != second["run_dir"]
+    assert second["metrics"][0]["value"] > first["metrics"][0]["value"]
+    assert call(*words(folder, tmp_path)).records[0]["metrics"] == second["metrics"]

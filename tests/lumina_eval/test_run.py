@@ -1,0 +1,283 @@
+"""``lumina-eval run`` on a fake world: records, resuming, coverage, gates, errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli, Done, with_model
+from fake_world import FakeBenchmark, RedJudge
+
+from lumina_eval import files
+from lumina_eval.errors import UserError
+
+SAME = ("items.jsonl", "plan.jsonl", "verdicts.jsonl", "results.jsonl", "scores.jsonl", "metrics.json")
+KEYS = {
+    "schema", "benchmark", "protocol", "suite", "subset", "model", "checkpoint", "digest", "stage", "step",
+    "metrics", "coverage", "seconds", "run_dir", "mlflow_run_id", "warnings",
+}  # fmt: skip
+
+
+def the_run(out: Path) -> Path:
+    (run_dir,) = (out / "runs").iterdir()
+    return run_dir
+
+
+def bytes_of(out: Path) -> dict[str, bytes]:
+    found = {name: (the_run(out) / name).read_bytes() for name in SAME}
+    return {**found, **{p.name: p.read_bytes() for p in sorted((out / "images").rglob("*.*"))}}
+
+
+def test_a_run_ends_with_records_a_table_and_one_json_line(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    done = call(*run_words, "--json")
+    assert done.code == 0, done.stderr
+    (record,) = done.records
+    assert record.keys() >= KEYS
+    assert record["coverage"] == {"expected": 12, "generated": 12, "judged": 12, "failed": 0, "excluded": 0}
+    assert (record["suite"], record["subset"], record["mlflow_run_id"]) == ("standard", None, None)
+    (overall,) = record["metrics"]
+    results = [
+        json.loads(line) for line in (the_run(tmp_path / "out") / "results.jsonl").read_text().splitlines()
+    ]
+    assert overall["value"] == pytest.approx(sum(r["correct"] for r in results) / len(results))
+    assert record["seconds"]["generate"] > 0
+    assert "overall" in done.stderr
+    on_disk = json.loads((the_run(tmp_path / "out") / "metrics.json").read_text())
+    timeless = {**record, "seconds": {"generate": None, "judge": None}, "run_dir": None}
+    assert on_disk == timeless
+
+
+def test_people_get_the_table_on_stdout(call: Cli, run_words: list[Any]) -> None:
+    done = call(*run_words)
+    assert "overall" in done.stdout
+    assert "12 of 12" in done.stdout
+
+
+def test_the_same_command_does_nothing_twice(
+    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark
+) -> None:
+    call(*run_words)
+    first, calls = bytes_of(tmp_path / "out"), world.the_judge.calls
+    manifest = (the_run(tmp_path / "out") / "manifest.json").read_text()
+    call(*run_words)
+    assert bytes_of(tmp_path / "out") == first
+    assert world.the_judge.calls == calls
+    assert (the_run(tmp_path / "out") / "manifest.json").read_text() == manifest
+
+
+def test_a_spoilt_image_is_made_again_as_it_was(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    call(*run_words)
+    first = bytes_of(tmp_path / "out")
+    images = sorted((tmp_path / "out" / "images").rglob("*.png"))
+    images[0].write_bytes(images[0].read_bytes()[:20])
+    images[5].unlink()
+    untouched = images[1].stat().st_mtime_ns
+    done = call(*run_words, "--json")
+    assert done.code == 0
+    assert bytes_of(tmp_path / "out") == first
+    assert images[1].stat().st_mtime_ns == untouched
+
+
+def test_suites_limits_and_changes_are_other_runs_and_are_marked(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    quick = call(*run_words, "--suite", "quick", "--json").records[0]
+    limited = call(*run_words, "--limit", 1, "--images-per-prompt", 3, "--json").records[0]
+    changed = call(*run_words, "--set", "threshold=0.9", "--json").records[0]
+    assert quick["coverage"]["expected"] == 4
+    assert "2 per task" in quick["subset"]
+    assert limited["coverage"]["expected"] == 6
+    assert changed["subset"] is None
+    assert changed["changed"] == ["threshold=0.9"]
+    assert len({r["run_dir"] for r in (quick, limited, changed)}) == 3
+
+
+def test_a_rule_that_changes_makes_no_new_image(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    call(*run_words)
+    images = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")}
+    call(*run_words, "--set", "threshold=0.9")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")} == images
+
+
+def test_two_folders_get_the_same_bytes(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    call(*run_words)
+    call(*run_words, "--out", tmp_path / "other")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "other")
+    assert the_run(tmp_path / "out").name == the_run(tmp_path / "other").name
+
+
+def test_the_run_id_has_the_documented_form(
+    call: Cli, run_words: list[Any], model_file: Path, tmp_path: Path
+) -> None:
+    call(*with_model(run_words, f"{model_file}:always"))
+    name = the_run(tmp_path / "out").name
+    assert name.startswith("fake-plain-always-hq-")
+    assert len(name.rsplit("-", 1)[1]) == 12
+
+
+@pytest.mark.parametrize(("function", "generated"), [("broken", 0), ("gappy", 10)])
+def test_missing_images_are_said_and_never_blank(
+    call: Cli, run_words: list[Any], model_file: Path, tmp_path: Path, function: str, generated: int
+) -> None:
+    done = call(*with_model(run_words, f"{model_file}:{function}"), "--json")
+    assert done.code == 4
+    (record,) = done.records
+    assert record["coverage"]["generated"] == record["coverage"]["judged"] == generated
+    assert record["coverage"]["failed"] == 12 - generated
+    assert record["warnings"]
+    assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == generated
+    failures = (the_run(tmp_path / "out") / "failures.jsonl").read_text().splitlines()
+    assert len(failures) == 12 - generated
+    if function == "broken":
+        assert record["metrics"][0]["value"] is None
+        assert "out of memory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("function", "words", "code"),
+    [
+        ("reddish", ["--min-overall", "0.0"], 0),
+        ("reddish", ["--min-overall", "0.999"], 1),
+        ("reddish", ["--min-overall", "0.65", "--strict-gate"], 3),
+        ("always", ["--min-overall", "1.0"], 0),
+    ],
+)
+def test_gates(
+    call: Cli, run_words: list[Any], model_file: Path, function: str, words: list[str], code: int
+) -> None:
+    assert call(*with_model(run_words, f"{model_file}:{function}"), *words).code == code
+
+
+def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], model_file: Path) -> None:
+    good, bad = f"{model_file}:always", f"{model_file}:reddish"
+    assert (
+        call(*run_words[:4], *run_words[6:], "--model", bad, "--model", good, "--min-overall", 0.95).code == 0
+    )
+    assert (
+        call(*run_words[:4], *run_words[6:], "--model", good, "--model", bad, "--min-overall", 0.95).code == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "fak"], "did you mean fake"),
+        (["run", "fake", "--protocol", "plian"], "did you mean plain"),
+        (["run", "fake", "--protocol", "plain", "--suite", "quik"], "did you mean quick"),
+        (["run", "fake", "--protocol", "plain", "--set", "treshold=1"], "did you mean threshold"),
+        (["run", "fake", "--protocol", "plain", "--model", "folde:x"], "did you mean folder"),
+        (["run", "fake", "--protocol", "plain", "--model", "folder:/nowhere"], "found no folder"),
+        (["run", "fake", "--protocol", "plain", "--model", "/nowhere.py:f"], "found no file"),
+        (["run", "fake", "--protocol", "plain", "--model", "models.py"], "FILE.py:function"),
+        (["run", "fake", "--protocol", "plain", "--device", "gpu"], "auto, cpu or cuda"),
+        (["run", "fake", "--protocol", "plain", "--limit", "0"], "limit"),
+        (["judge", "fake", "--protocol", "plain"], "--images DIR or --verdicts FILE"),
+        (["report", "/nowhere"], "run folder"),
+        (["list", "modles"], "did you mean models"),
+    ],
+)
+def test_a_mistake_is_a_message_and_exit_code_2(call: Cli, words: list[str], message: str) -> None:
+    done = call(*words)
+    assert done.code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_function_that_is_not_there_is_told_with_the_near_ones(
+    call: Cli, run_words: list[Any], model_file: Path
+) -> None:
+    done = call(*with_model(run_words, f"{model_file}:redish"))
+    assert done.code == 2
+    assert "did you mean reddish" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = call(*run_words, "--out", tmp_path / "file" / "out")
+    assert done.code == 2
+    assert "cannot write" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_disk_that_fills_up_loses_nothing(
+    call: Cli, run_words: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(*run_words, "--out", tmp_path / "undisturbed")
+    real, written = files.os.fsync, [0]
+
+    def filling(handle: int) -> None:
+        written[0] += 1
+        if written[0] >= 20:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", filling)
+        done = call(*run_words)
+    assert done.code == 2
+    assert "no space left" in done.stderr
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert list((tmp_path / "out" / "images").rglob("*.png"))
+    assert call(*run_words).code == 0
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "undisturbed")
+
+
+def test_an_error_of_a_plug_in_for_the_user_needs_no_import_of_ours(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "strict.py"
+    path.write_text(
+        "class Broken(Exception):\n    is_user_error = True\n"
+        "def model(prompts, seeds):\n    raise Broken('tensor x_embedder.weight has NaN')\n"
+    )
+    done = call(*run_words, "--model", f"{path}:model")
+    assert done.code == 2
+    assert "error: tensor x_embedder.weight has NaN" in done.stderr
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    done = call(*run_words, "--dry-run", "--json")
+    assert done.code == 0
+    assert done.records[0]["images"] == done.records[0]["missing"] == 12
+    assert not (tmp_path / "out").exists()
+
+
+def test_generate_makes_the_images_that_run_then_finds(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    words = ["generate", *run_words[1:-2]]
+    assert call(*words, "--json").records[0]["made"] == 12
+    images = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")}
+    assert call(*words, "--json").records[0]["made"] == 0
+    assert call(*run_words).code == 0
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")} == images
+
+
+def test_numbers_that_are_unknown_are_null(call: Cli, run_words: list[Any], model_file: Path) -> None:
+    done: Done = call(*with_model(run_words, f"{model_file}:broken"), "--json")
+
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} in JSON")
+
+    record = json.loads(done.stdout, parse_constant=refuse)
+    assert record["metrics"][0]["ci_seeds"] is None
+    assert math.isfinite(record["coverage"]["failed"])
+
+
+def test_a_judge_that_lacks_its_weights_stops_before_any_image(
+    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(protocol: object) -> RedJudge:
+        raise UserError("judge weights are missing")
+
+    monkeypatch.setattr(world, "judge", absent)
+    assert call(*run_words).code == 2
+    assert not list((tmp_path / "out").rglob("*.png"))

@@ -1,0 +1,65 @@
+"""``watch`` scores each checkpoint once it is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from conftest import Cli
+
+from lumina_eval.models.function import FunctionModel
+from lumina_eval.plugins import injected
+from lumina_eval.watch import new_checkpoints
+
+
+def write_checkpoint(folder: Path, step: int, whole: bool = True) -> None:
+    (folder / "transformer").mkdir(parents=True, exist_ok=True)
+    if whole:
+        (folder / "checkpoint.json").write_text(json.dumps({"schema": 1, "stage": "low_res", "step": step}))
+
+
+def test_a_checkpoint_comes_once_when_it_is_whole_and_again_when_written_anew(tmp_path: Path) -> None:
+    time = [0.0]
+
+    def sleep(seconds: float) -> None:
+        time[0] += seconds
+        if time[0] == 1:
+            write_checkpoint(tmp_path / "step-200", 200)
+        if time[0] == 2:
+            (tmp_path / "step-100" / "checkpoint.json").write_text('{"step": 150}')
+
+    write_checkpoint(tmp_path / "step-100", 100)
+    write_checkpoint(tmp_path / "step-200", 200, whole=False)
+    (tmp_path / "checkpoint.json").write_text("{}")  # no transformer beside it: not a checkpoint
+    found = new_checkpoints(tmp_path, False, 1.0, 5.0, sleep, lambda: time[0])
+    assert [checkpoint.step for checkpoint in found] == [100, 200, 150]
+    assert time[0] == 7  # nothing new after 2
+
+
+def test_watch_scores_checkpoints_and_passes_broken_ones_over(
+    call: Cli, tmp_path: Path, model_file: Path
+) -> None:
+    def open_checkpoint(spec: str, options: Mapping[str, str]) -> list[Any]:
+        from lumina_eval.errors import UserError
+        from lumina_eval.models import open_models
+
+        record = json.loads((Path(spec) / "checkpoint.json").read_text())
+        if record["step"] == 2:
+            raise UserError("shard 1 is truncated")
+        (model,) = open_models(f"{model_file}:reddish", options)
+        assert isinstance(model, FunctionModel)
+        model.name, model.stage, model.step = "mine", record["stage"], record["step"]
+        return [model]
+
+    for step in (1, 2, 3):
+        write_checkpoint(tmp_path / "training" / f"{step}", step)
+    with injected("models", mine=open_checkpoint):
+        done = call(
+            "watch", tmp_path / "training", "--benchmark", "fake", "--protocol", "plain", "--scheme", "mine",
+            "--once", "--out", tmp_path / "out", "--no-mlflow", "--no-report", "--json",
+        )  # fmt: skip
+    assert [record["step"] for record in done.records] == [1, 3]
+    assert "shard 1 is truncated" in done.stderr
+    assert done.code == 2

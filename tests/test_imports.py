@@ -1,0 +1,94 @@
+"""Who may import whom: held by walking the imports of every file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("lumina_model", "lumina_eval", "benchmarks", "reports")
+#: Our packages that each may import, beside itself.
+ALLOWED = {
+    "lumina_model": set(),
+    "lumina_eval": set(),
+    "benchmarks": {"lumina_eval", "lumina_model"},
+    "reports": {"lumina_eval", "benchmarks"},
+}
+#: Parts of lumina_eval that are its own.
+PRIVATE = ("lumina_eval.cli", "lumina_eval.commands", "lumina_eval.executors")
+#: Heavy packages and the files that may import them.
+SOLE = {"mlflow": {"lumina_eval/tracking.py"}, "ray": {"lumina_eval/executors/ray.py"}}
+#: The world itself stands on nothing of ours; only adapters around it may.
+WORLD = ("vocabulary", "scene", "renderer", "captions", "statements", "splits", "planning", "perception")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted name of every import of a file, also those within functions."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            stem = ".".join(part for part in (base, node.module or "") if part)
+            yield from (f"{stem}.{alias.name}" for alias in node.names)
+
+
+def sources() -> list[Path]:
+    return [path for package in OURS for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_packages_import_only_whom_they_may(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for name in imports(path)
+        if (top := name.split(".")[0]) in OURS and top != package and top not in ALLOWED[package]
+    ]
+    assert not wrong
+
+
+def test_plug_ins_use_public_modules_only() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        if path.relative_to(ROOT).parts[0] != "lumina_eval"
+        for name in imports(path)
+        if any(name == private or name.startswith(f"{private}.") for private in PRIVATE)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("heavy", SOLE)
+def test_heavy_packages_have_one_door(heavy: str) -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        for name in imports(path)
+        if name.split(".")[0] == heavy
+    }
+    assert users <= SOLE[heavy]
+
+
+def test_the_world_knows_nothing_of_models_and_harness() -> None:
+    wrong = [
+        f"{module}: {name}"
+        for module in WORLD
+        for name in imports(ROOT / "benchmarks" / "tabletop" / f"{module}.py")
+        if name.split(".")[0] in ("lumina_model", "lumina_eval", "torch")
+    ]
+    assert not wrong
+
+
+def test_the_walk_sees_imports_in_functions_and_relative_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lumina_eval" / "models" / "x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("from . import a\nfrom ..b import c\ndef f():\n    import mlflow.entities\n")
+    monkeypatch.setitem(imports.__globals__, "ROOT", tmp_path)
+    assert set(imports(path)) == {"lumina_eval.models.a", "lumina_eval.b.c", "mlflow.entities"}
