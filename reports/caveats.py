@@ -8,7 +8,6 @@ from typing import Final
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import count
-from reports.stage_tables import label
 
 #: The embedded world, by the name of its protocols and of its judge.
 TABLETOP: Final = "tabletop"
@@ -16,8 +15,8 @@ TABLETOP: Final = "tabletop"
 TABLETOP_CLAIM: Final = (
     "These are drawn scenes of coloured shapes, and the judge reads them by image analysis. In a world where "
     "the truth is known, the harness measures what it says, and the ceiling shows how much the judge itself "
-    "loses. It says nothing about photographs, nor about a neural judge on photographs, and its scores cannot "
-    "be compared with published GenEval scores."
+    "loses. This says nothing about photographs, nor about a neural judge on photographs, and no score here "
+    "can be compared with a published GenEval score."
 )
 
 
@@ -42,13 +41,11 @@ def warnings(group: Group) -> tuple[str, ...]:
     for run in group.runs:
         cover = run.result.coverage
         if not cover.complete:
-            found.append(
-                f"{label(run)}: incomplete, {count(cover.judged)} of {count(cover.expected)} images judged, "
-                f"{count(cover.failed)} failed."
-            )
-        found += [f"{label(run)}: {text}" for text in run.result.warnings]
+            there = f"{count(cover.judged)} of {count(cover.expected)} images judged"
+            found.append(f"{group.label(run)}: incomplete, {there}, {count(cover.failed)} failed.")
+        found += [f"{group.label(run)}: {text}" for text in run.result.warnings]
     found += _differences(group)
-    dirty = [label(run) for run in group.runs if run.manifest.provenance.git_dirty]
+    dirty = [group.label(run) for run in group.runs if run.manifest.provenance.git_dirty]
     if dirty:
         found.append(f"Made with uncommitted changes in the code: {', '.join(dirty)}.")
     return tuple(dict.fromkeys(found))

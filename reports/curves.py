@@ -17,10 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from lumina_eval.digests import sha256_bytes
 from lumina_eval.records import Metric
 from reports.groups import Group, metric_of, value_of
 from reports.loading import RunView
-from reports.stage_tables import label, scale
+from reports.stage_tables import scale
 
 #: Placeholder in the SVG, CSS variable in the page, colour in a file: one line for each role.
 ROLES: Final[dict[str, tuple[str, str, str]]] = {
@@ -57,6 +58,9 @@ STYLE: Final[Mapping[str, Any]] = {
     "axes.facecolor": "none",
 }
 
+#: Inches; at the page's width a point is then 1.4 pixels, so that letters have the size of the text around.
+WIDTH: Final = 10.4
+
 #: Panels beside each other in the figure of categories.
 PANELS: Final = 4
 
@@ -72,7 +76,7 @@ def steps_curve(group: Group) -> str | None:
         return None
     panels = _panels(series)
     with mpl.rc_context(dict(STYLE)):
-        figure = Figure(figsize=(7.2, 3.0), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, members in zip(axes, panels, strict=True):
             _curve(ax, group, [series[name] for name in members])
@@ -85,23 +89,26 @@ def steps_curve(group: Group) -> str | None:
 
 def categories(group: Group) -> str | None:
     """Draw every category in a small panel of its own: a dot and two intervals for each checkpoint."""
-    runs = (*group.stages, *group.ceilings)
+    runs = (*group.milestones, *group.ceilings)
     names = [group.primary, *group.parts()]
     if len(names) < 2 or scale(group) is None:
         return None
     rows = -(-len(names) // PANELS)
     with mpl.rc_context(dict(STYLE)):
-        figure = Figure(figsize=(7.2, rows * (0.62 + 0.21 * len(runs))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, rows * (0.62 + 0.24 * len(runs))), layout="constrained")
         grid = figure.subplots(rows, PANELS, sharex=True, sharey=True, squeeze=False)
         for ax, name in itertools.zip_longest(grid.flat, names):
             if name is None:
                 ax.set_visible(False)
             else:
-                _forest(ax, runs, name)
+                _forest(ax, group, runs, name)
         low, high = scale(group) or (0.0, 1.0)
         grid[0, 0].set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
         ticks = [low, (low + high) / 2, high]
         grid[0, 0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        for ax in grid.flat:  # the outer labels stay within their panel
+            for text, side in zip(ax.get_xticklabels(), ("left", "center", "right"), strict=False):
+                text.set_horizontalalignment(side)
         for below in range(len(names), rows * PANELS):
             grid.flat[below - PANELS].tick_params(labelbottom=True)
         return _svg(figure)
@@ -129,7 +136,7 @@ def _series(group: Group) -> dict[str, list[tuple[int, Metric, str]]]:
     for run in group.stages:
         metric = metric_of(run, group.primary)
         if metric is not None and run.result.step is not None:
-            stage = run.result.stage or label(run)
+            stage = run.result.stage or run.title
             found.setdefault(stage, []).append((run.result.step, metric, stage))
     return {name: sorted(points, key=lambda point: point[0]) for name, points in found.items()}
 
@@ -156,30 +163,40 @@ def _curve(ax: Axes, group: Group, series: Sequence[Sequence[tuple[int, Metric, 
             va="top",
             fontsize=8.5,
         )
-    for run in group.ceilings:
-        most = metric_of(run, group.primary)
-        if most is None:
-            continue
-        if most.ci_prompts:
-            ax.axhspan(*most.ci_prompts, color=CEILING, alpha=0.14, linewidth=0, zorder=1)
-        ax.axhline(value_of(most), color=CEILING, linewidth=1, zorder=1)
-        ax.annotate(
-            label(run), (0.01, value_of(most)), xycoords=("axes fraction", "data"), xytext=(0, -3),
-            textcoords="offset points", va="top", color=CEILING, fontsize=8.5,
-        )  # fmt: skip
+    _ceilings(ax, group)
     ax.margins(x=0.14)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(visible=False, axis="x")
 
 
-def _forest(ax: Axes, runs: Sequence[RunView], name: str) -> None:
+def _ceilings(ax: Axes, group: Group) -> None:
+    """Draw each ceiling as a line in a band; the highest is named above its line, the others below."""
+    known = [(run, most) for run in group.ceilings if (most := metric_of(run, group.primary)) is not None]
+    known.sort(key=lambda pair: -value_of(pair[1]))
+    for place, (run, most) in enumerate(known):
+        if most.ci_prompts:
+            ax.axhspan(*most.ci_prompts, color=CEILING, alpha=0.14, linewidth=0, zorder=1)
+        ax.axhline(value_of(most), color=CEILING, linewidth=1, zorder=1)
+        ax.annotate(
+            group.label(run),
+            (0.01, value_of(most)),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3 if place == 0 else -3 - 12 * (place - 1)),
+            textcoords="offset points",
+            va="bottom" if place == 0 else "top",
+            color=CEILING,
+            fontsize=8.5,
+        )
+
+
+def _forest(ax: Axes, group: Group, runs: Sequence[RunView], name: str) -> None:
     ax.set_title(name.replace("_", " "))
     for place, run in enumerate(reversed(runs)):
         metric = metric_of(run, name)
         if metric is not None:
             _whiskers(ax, metric, place, CEILING if run.is_ceiling else ACCENT, upright=False)
-    ax.set_yticks(range(len(runs)), [label(run) for run in reversed(runs)])
+    ax.set_yticks(range(len(runs)), [group.label(run) for run in reversed(runs)])
     ax.set_ylim(-0.6, len(runs) - 0.4)
     ax.tick_params(length=0)
     ax.spines["left"].set_visible(False)
@@ -191,9 +208,18 @@ def _whiskers(ax: Axes, metric: Metric, at: float, color: str, *, upright: bool)
     for bounds, width, alpha in ((metric.ci_prompts, 1.1, 0.9), (metric.ci_seeds, 3.6, 0.45)):
         if bounds is not None:
             x, y = ([at, at], list(bounds)) if upright else (list(bounds), [at, at])
-            ax.plot(x, y, color=color, linewidth=width, alpha=alpha, solid_capstyle="butt", zorder=3)
+            ax.plot(
+                x,
+                y,
+                color=color,
+                linewidth=width,
+                alpha=alpha,
+                solid_capstyle="butt",
+                zorder=3,
+                clip_on=False,
+            )
     x, y = ([at], [value_of(metric)]) if upright else ([value_of(metric)], [at])
-    ax.plot(x, y, marker="o", markersize=4, color=color, zorder=4)
+    ax.plot(x, y, marker="o", markersize=4, color=color, zorder=4, clip_on=False)
 
 
 def _limits(ax: Axes, group: Group) -> None:
@@ -201,7 +227,7 @@ def _limits(ax: Axes, group: Group) -> None:
     bounds = scale(group)
     if bounds is not None:
         low, high = bounds
-        ax.set_ylim(low, high + 0.03 * (high - low))
+        ax.set_ylim(low, high + 0.06 * (high - low))
 
 
 def _axis_name(group: Group) -> str:
@@ -220,4 +246,17 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "system-ui, sans-serif", text)
-    return text.strip()
+    text = text.replace('<style type="text/css">*{', "<style>svg *{")  # within the figure, not the page
+    return _own_ids(text.strip())
+
+
+def _own_ids(svg: str) -> str:
+    """Keep only ids that something points to, and make them differ from those of any other figure."""
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg))
+    names = {name for pair in used for name in pair if name}
+    prefix = f"f{sha256_bytes(svg.encode())[:8]}-"
+    svg = re.sub(
+        r'\sid="([^"]*)"', lambda found: f' id="{prefix}{found[1]}"' if found[1] in names else "", svg
+    )
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", svg)

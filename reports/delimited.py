@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
+from lumina_eval.files import write_atomic
+from reports.document import document
 from reports.table import Cell, Table
+
+#: Name of the folder within the output folder.
+FOLDER: Final = "report-tables"
+
+
+def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
+    """Write each table of a report as a CSV file of its own to folder ``report-tables`` in ``out``.
+
+    The mark of a table (a subset, a changed protocol) is a column of the file.
+    Raises :class:`lumina_eval.errors.UserError` for a broken run folder or an unwritable ``out``.
+    """
+    for section in document(run_dirs, None).sections:
+        for place, table in enumerate(section.tables(), 1):
+            write_atomic(Path(out) / FOLDER / f"{section.anchor}-{place}.csv", csv_table(table).encode())
+    return [Path(out) / FOLDER]
 
 
 def csv_table(table: Table) -> str:
@@ -21,7 +41,7 @@ def csv_table(table: Table) -> str:
     for header, of_column in zip(table.header, names, strict=True):
         head.append(header.label)
         head += [f"{header.label} {name} {bound}" for name in of_column for bound in ("low", "high")]
-    writer.writerow(head)
+    writer.writerow([*head, *(["mark"] if table.mark else [])])
     for row in table.rows:
         fields: list[str] = []
         for header, of_column, cell in zip(table.header, names, row.cells, strict=True):
@@ -29,7 +49,7 @@ def csv_table(table: Table) -> str:
             for name in of_column:
                 found = next((i for i in cell.intervals if i.name == name), None)
                 fields += [repr(found.low), repr(found.high)] if found else ["", ""]
-        writer.writerow(fields)
+        writer.writerow([*fields, *([table.mark] if table.mark else [])])
     return out.getvalue()
 
 

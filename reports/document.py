@@ -49,12 +49,12 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def document(run_dirs: Sequence[Path], store: Path) -> Document:
-    """Read run folders and gather what a report says about them.
+def document(run_dirs: Sequence[Path], store: Path | None) -> Document:
+    """Read run folders and gather what a report says about them; without a store there is no gallery.
 
     Raises :class:`lumina_eval.errors.UserError` for a folder that holds no whole run.
     """
-    find_image = StoredImages(store)
+    find_image = StoredImages(store) if store is not None else None
     groups = group_runs(load_runs(run_dirs))
     sections = tuple(_section(place, group, find_image) for place, group in enumerate(groups, 1))
     titles = list(dict.fromkeys(section.title for section in sections))
@@ -68,12 +68,12 @@ def lead(group: Group) -> str:
     run = group.stages[-1]
     metric = metric_of(run, group.primary)
     if metric is None:
-        return f"{stage_tables.label(run)} has no value for {group.primary}."
+        return f"{group.label(run)} has no value for {group.primary}."
     places = digits(metric.unit)
     step = f" at step {count(run.result.step)}" if run.result.step is not None else ""
     cover = run.result.coverage
     said = [
-        f"{stage_tables.label(run)}{step}: {group.primary} {fixed(value_of(metric), places)}",
+        f"{group.label(run)}{step}: {group.primary} {fixed(value_of(metric), places)}",
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
     ]
@@ -87,11 +87,11 @@ def _said(when: str, bounds: tuple[float, float] | None, places: int) -> list[st
     return [f"{fixed(bounds[0], places)} to {fixed(bounds[1], places)} {when}"] if bounds else []
 
 
-def _section(place: int, group: Group, find_image: gallery.FindImage) -> Section:
-    shown = gallery.galleries(group, find_image)
+def _section(place: int, group: Group, find_image: gallery.FindImage | None) -> Section:
+    shown = gallery.galleries(group, find_image) if find_image else ()
     compared, problems = paired(group)
     warnings = [*caveats.warnings(group), *problems]
-    if not shown:
+    if find_image and not shown:
         warnings.append("No gallery: none of the judged images is in the image store.")
     return Section(
         anchor=f"s{place}-{re.sub(r'[^a-z0-9]+', '-', group.title.lower()).strip('-')}",

@@ -21,10 +21,12 @@ from lumina_eval.records import Item, Score, Verdict
 from reports.groups import Group
 from reports.loading import RunView
 from reports.pictures import overlay, png
-from reports.stage_tables import label
 
 #: Images of one task and one checkpoint: half of them right and half of them wrong where there are so many.
 PER_TASK: Final = 6
+
+#: Checkpoints, and ceilings, in one gallery: the page has to stay one that can be sent by mail.
+MOST_RUNS: Final = 4
 
 #: Part of every hash; another value would show another sample.
 SALT: Final = "gallery 1"
@@ -66,9 +68,9 @@ class TaskGallery:
 
 def galleries(group: Group, find_image: FindImage, per_task: int = PER_TASK) -> tuple[TaskGallery, ...]:
     """Return a gallery for each task of a group; tasks of which no image is left are not in it."""
-    runs = (*group.stages, *group.ceilings)
+    runs = (*group.milestones[-MOST_RUNS:], *group.ceilings[-MOST_RUNS:])
     tasks = list(dict.fromkeys(score.task for run in runs for score in run.scores))
-    judged = [_Judged.of(run) for run in runs]
+    judged = [_Judged.of(run, group.label(run)) for run in runs]
     made = []
     for task in tasks:
         strips = [strip for one in judged if (strip := _strip(one, task, find_image, per_task)) is not None]
@@ -123,17 +125,18 @@ class _Judged:
     """What a run knows about each image, by (item id, index)."""
 
     run: RunView
+    label: str
     verdicts: Mapping[tuple[str, int], Verdict]
     rows: Mapping[tuple[str, int], Mapping[str, Any]]
     draw: Callable[..., Image.Image] | None
 
     @staticmethod
-    def of(run: RunView) -> _Judged:
+    def of(run: RunView, label: str) -> _Judged:
         keys = [(verdict.item_id, verdict.index) for verdict in run.verdicts]
         # Official result lines have no key of ours: they are one line an image in the verdicts' order, or
         # something else altogether.
         rows = dict(zip(keys, run.results, strict=True)) if len(run.results) == len(keys) else {}
-        return _Judged(run, dict(zip(keys, run.verdicts, strict=True)), rows, _drawing(run))
+        return _Judged(run, label, dict(zip(keys, run.verdicts, strict=True)), rows, _drawing(run))
 
 
 def _drawing(run: RunView) -> Callable[..., Image.Image] | None:
@@ -159,7 +162,7 @@ def _strip(judged: _Judged, task: str, find_image: FindImage, per_task: int) -> 
             pictures.append(_picture(judged, score, verdict, image, right, words[0 if right else 1]))
     if not pictures:
         return None
-    return Strip(label(judged.run), len(divide(scores)[0]), len(scores), words, tuple(pictures))
+    return Strip(judged.label, len(divide(scores)[0]), len(scores), words, tuple(pictures))
 
 
 def _picture(
@@ -180,7 +183,7 @@ def _picture(
         prompt=prompt,
         right=right,
         verdict=word,
-        reason="" if right else str(row.get("reason") or ""),
+        reason="" if right else str(row.get("reason") or "").replace("\n", "; "),
         image=png(image),
         marks=marks,
     )

@@ -8,6 +8,10 @@ from typing import Final
 
 from lumina_eval.records import Metric
 from reports.loading import RunView
+from reports.numbers import count
+
+#: Stages of training in their order; others follow in the order given.
+STAGES: Final = ("low_res", "high_res", "hq_tuning")
 
 #: Metric names that are a split of another one, by what stands before their slash.
 SPLITS: Final = ("seen", "unseen")
@@ -56,17 +60,50 @@ class Group:
 
     @property
     def mark(self) -> str:
-        """What every caption of the group ends with, so that a copied table still says it."""
+        """What every table of the group is marked with, so that a copied one still says it."""
         run = self.first.result
         marks = [f"subset: {run.subset}"] if run.subset is not None else []
         marks += [f"changed: {change}" for change in run.changed]
-        return f" — {'; '.join(marks)}" if marks else ""
+        return "; ".join(marks)
+
+    @property
+    def milestones(self) -> tuple[RunView, ...]:
+        """The last checkpoint of each stage; of a single stage the first checkpoint and the last."""
+        last = {run.title: run for run in self.stages}
+        if len(last) == 1 and len(self.stages) > 1:
+            return (self.stages[0], self.stages[-1])
+        return tuple(last.values())
+
+    def label(self, run: RunView) -> str:
+        """A run's name in tables and figures, as short as it can be and different for every run.
+
+        The stage alone where all have the same model line, with the step where a stage has several
+        checkpoints, and with the first digits of the run's digest where even that is not enough.
+        """
+        name, _, spec = run.title.partition(":")
+        same = [one for one in self.runs if one.title == run.title]
+        if run.is_ceiling:
+            text = f"ceiling ({spec})" if spec else "ceiling"
+        else:
+            lines = {one.title.partition(":")[0] for one in self.stages}
+            text = spec if spec and lines == {name} else run.title
+        if len({one.result.step for one in same}) > 1:
+            text += f" @ {count(run.result.step)}"
+        if sum(one.result.step == run.result.step for one in same) > 1:
+            text += f" #{run.manifest.run_digest[:6]}"
+        return text
 
     @property
     def primary(self) -> str:
         """Name of the metric that decides: ``overall``, else the first one."""
         names = self.metric_names()
         return "overall" if "overall" in names or not names else names[0]
+
+    @property
+    def unit(self) -> str:
+        """Unit of the primary metric."""
+        known = (run.result.metric(self.primary) for run in self.runs)
+        return next((metric.unit for metric in known if metric is not None), "fraction")
 
     def metric_names(self) -> list[str]:
         """Names of all metrics of all runs, in order of first appearance."""
@@ -104,15 +141,29 @@ def value_of(metric: Metric) -> float:
 def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
     """Part runs into groups. A subset never shares a group with a whole protocol, nor with another subset.
 
-    Groups of whole protocols come first; apart from that the order is the one in which runs were given.
+    Groups of whole protocols come first. Within a group, model lines stand in the order given, the
+    checkpoints of each in the order of training: a shell hands folders over by name.
     """
     found: dict[tuple[object, ...], list[RunView]] = {}
     for run in runs:
-        manifest, result = run.manifest, run.result
+        made, result = run.manifest, run.result
         key = (
-            manifest.benchmark, manifest.protocol, manifest.protocol_digest, tuple(result.changed),
-            result.subset, manifest.judge, manifest.judge_digest, result.suite if run.is_subset else None,
-        )  # fmt: skip
+            (made.benchmark, made.protocol, made.protocol_digest, tuple(result.changed))
+            + (made.judge, made.judge_digest, result.subset)
+            + ((result.suite,) if run.is_subset else ())
+        )
         found.setdefault(key, []).append(run)
-    groups = [Group(tuple(members)) for members in found.values()]
+    groups = [Group(tuple(_in_training_order(members))) for members in found.values()]
     return tuple(sorted(groups, key=lambda group: group.first.is_subset))
+
+
+def _in_training_order(runs: Sequence[RunView]) -> list[RunView]:
+    lines = list(dict.fromkeys(run.manifest.model for run in runs))
+    stages = [*STAGES, *dict.fromkeys(run.result.stage for run in runs)]
+
+    def place(run: RunView) -> tuple[int, int, int, int, str]:
+        step = -1 if run.result.step is None else run.result.step
+        size = len(run.title) if run.is_ceiling else 0  # 64 before 128
+        return (lines.index(run.manifest.model), stages.index(run.result.stage), step, size, run.title)
+
+    return sorted(runs, key=place)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from lumina_eval.files import write_atomic
+from reports.document import document
 from reports.table import Cell, HeaderCell, Row, Table
 
 #: Characters with a meaning in LaTeX, and marks that T1 fonts lack, as text-mode LaTeX.
@@ -41,6 +45,26 @@ ESCAPES: Final = {
 ARROWS: Final = {"higher": r"\,$\uparrow$", "lower": r"\,$\downarrow$", None: ""}
 
 
+#: Name of the file within the output folder.
+PAGE: Final = "report.tex"
+
+
+def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
+    """Write all tables of a report to ``report.tex`` in folder ``out``; a paper inputs it or copies from it.
+
+    Raises :class:`lumina_eval.errors.UserError` for a broken run folder or an unwritable ``out``.
+    """
+    sections = document(run_dirs, None).sections
+    tables = [
+        latex_table(table, f"tab:{section.anchor}-{place}")
+        for section in sections
+        for place, table in enumerate(section.tables(), 1)
+    ]
+    path = Path(out) / PAGE
+    write_atomic(path, "\n".join(["% needs \\usepackage{booktabs,textcomp}", *tables]).encode())
+    return [path]
+
+
 def escape(text: str) -> str:
     """Return ``text`` so that LaTeX prints it as it stands, one character at a time (no double escaping)."""
     return "".join(ESCAPES.get(character, character) for character in text)
@@ -57,7 +81,7 @@ def latex_table(table: Table, label: str = "") -> str:
     lines = [
         r"\begin{table}[t]",
         r"  \centering",
-        rf"  \caption{{{escape(table.caption)}}}",
+        rf"  \caption{{{escape(table.marked_caption)}}}",
         *([rf"  \label{{{label}}}"] if label else []),
         rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"    \toprule",

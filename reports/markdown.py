@@ -22,7 +22,7 @@ ARROWS: Final = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
-    """Write ``report.md`` and its figures for run folders into folder ``out``; images come from ``store``.
+    """Write ``report.md`` and the folder of its figures into folder ``out``; images come from ``store``.
 
     Raises :class:`lumina_eval.errors.UserError` for a broken run folder or an unwritable ``out``.
     """
@@ -31,7 +31,7 @@ def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
     for name, data in figures.items():
         write_atomic(out / name, data)
     write_atomic(out / PAGE, text.encode())
-    return [out / PAGE, *(out / name for name in figures)]
+    return [out / PAGE, *([out / FIGURES] if figures else [])]
 
 
 def page(content: Document) -> tuple[str, dict[str, bytes]]:
@@ -46,7 +46,7 @@ def page(content: Document) -> tuple[str, dict[str, bytes]]:
 def markdown_table(table: Table) -> str:
     """Render as a GitHub table with its caption and notes; intervals stand below their value, by name."""
     lines = [
-        f"**{escape(table.caption)}**",
+        f"**{escape(table.marked_caption)}**",
         "",
         _row(escape(cell.label) + ARROWS[cell.direction] for cell in table.header),
         _row("---:" if cell.numeric else ":---" for cell in table.header),

@@ -44,7 +44,7 @@ def interval(name: str, bounds: tuple[float, float] | None, places: int) -> tupl
     if bounds is None or not all(math.isfinite(b) for b in bounds):
         return ()
     low, high = bounds
-    return (Interval(name, low, high, f"{fixed(low, places)} – {fixed(high, places)}"),)
+    return (Interval(name, low, high, f"[{fixed(low, places)}, {fixed(high, places)}]"),)
 
 
 def count(number: int | None) -> str:

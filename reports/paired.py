@@ -13,7 +13,7 @@ from lumina_eval.statistics import BOUNDS, Weights
 from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, interval, p_value, signed
-from reports.stage_tables import WIDEST, label
+from reports.stage_tables import WIDEST
 from reports.table import Cell, HeaderCell, Row, Table
 
 ALPHA: Final = 0.05
@@ -35,16 +35,17 @@ def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     """
     compared: list[Comparison] = []
     problems: list[str] = []
-    for before, after in _pairs(group.stages):
-        names = _names(before, after)
+    for before, after in _pairs(group.milestones):
+        names = (group.label(before), group.label(after))
         try:
             compared.append(_compare(group, before, after, names))
         except UserError as error:
             problems.append(f"{names[0]} and {names[1]} are not compared: {error}")
     if not compared:
         return (), tuple(problems)
-    places = digits(_metric(group, group.stages[-1]).unit)
-    tasks = list(dict.fromkeys(task.name for found in compared for task in found.tasks))
+    places = digits(group.unit)
+    known = list(dict.fromkeys(task.name for found in compared for task in found.tasks))
+    tasks = sorted(known, key=[*group.parts(), *known].index)  # in the order of the tables above
     chunks = [tasks[start : start + WIDEST] for start in range(0, len(tasks), WIDEST)]
     tables = (_primary(group, compared, places), *(_parts(group, compared, c, places) for c in chunks))
     return tables, tuple(problems)
@@ -53,14 +54,6 @@ def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
 def _pairs(runs: tuple[RunView, ...]) -> list[tuple[RunView, RunView]]:
     pairs = list(itertools.pairwise(runs))
     return [*pairs, (runs[0], runs[-1])] if len(runs) > 2 else pairs
-
-
-def _names(before: RunView, after: RunView) -> tuple[str, str]:
-    """Names that tell two runs apart: with their steps where the titles are the same."""
-    one, other = label(before), label(after)
-    if one != other:
-        return one, other
-    return f"{one} @ {count(before.result.step)}", f"{other} @ {count(after.result.step)}"
 
 
 def _compare(group: Group, before: RunView, after: RunView, names: tuple[str, str]) -> Comparison:
@@ -82,7 +75,7 @@ def _compare(group: Group, before: RunView, after: RunView, names: tuple[str, st
 def _metric(group: Group, run: RunView) -> Metric:
     found = metric_of(run, group.primary)
     if found is None:
-        raise UserError(f"{label(run)} has no value for {group.primary}")
+        raise UserError(f"{group.label(run)} has no value for {group.primary}")
     return found
 
 
@@ -109,8 +102,8 @@ def _primary(group: Group, compared: list[Comparison], places: int) -> Table:
             Cell(count(one.n_prompts), one.n_prompts),
         )
         rows.append(Row(cells))
-    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}{group.mark}"
-    return Table(caption, header, tuple(rows), (NOTE_TEST, NOTE_MDE))
+    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}"
+    return Table(caption, header, tuple(rows), (NOTE_TEST, NOTE_MDE), mark=group.mark)
 
 
 def _parts(group: Group, compared: list[Comparison], tasks: list[str], places: int) -> Table:
@@ -123,7 +116,7 @@ def _parts(group: Group, compared: list[Comparison], tasks: list[str], places: i
         known = {task.name: task for task in found.tasks}
         cells = [_difference(known[t], places) if t in known else Cell.missing() for t in tasks]
         rows.append(Row((Cell(_title(found)), *cells)))
-    return Table(f"Paired differences by category{group.mark}", header, tuple(rows), (NOTE_HOLM,))
+    return Table("Paired differences by category", header, tuple(rows), (NOTE_HOLM,), mark=group.mark)
 
 
 def _title(found: Comparison) -> str:

@@ -44,7 +44,7 @@ def together(image: bytes, marks: bytes | None) -> bytes:
         return image
     top = Image.open(io.BytesIO(marks)).convert("RGBA")
     below = Image.open(io.BytesIO(image)).convert("RGBA").resize(top.size, Image.Resampling.NEAREST)
-    return _encoded(Image.alpha_composite(below, top).convert("RGB"))
+    return _encoded(Image.alpha_composite(below, top).convert("RGB"), optimize=False)
 
 
 def beside(images: Sequence[bytes], gap: int = 6) -> bytes:
@@ -61,7 +61,7 @@ def beside(images: Sequence[bytes], gap: int = 6) -> bytes:
     for image in scaled:
         sheet.paste(image, (left, 0))
         left += image.width + gap
-    return _encoded(sheet)
+    return _encoded(sheet, optimize=False)
 
 
 def data_uri(data: bytes, media_type: str = "image/png") -> str:
@@ -74,7 +74,7 @@ def _fewer_colors(image: Image.Image) -> Image.Image:
     return image.quantize(63, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
-def _encoded(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image, *, optimize: bool = True) -> bytes:
     out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
+    image.save(out, format="PNG", optimize=optimize)
     return out.getvalue()

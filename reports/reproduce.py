@@ -12,7 +12,6 @@ from lumina_eval.digests import canonical_json
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import duration
-from reports.stage_tables import label
 from reports.table import EM_DASH
 
 
@@ -38,7 +37,7 @@ def recipe(group: Group) -> Recipe:
     facts = [facts_of(run) for run in group.runs]
     common = {name for name in facts[0] if all(found.get(name) == facts[0][name] for found in facts)}
     own = tuple(
-        Facts(label(run), tuple((name, value) for name, value in found.items() if name not in common))
+        Facts(group.label(run), tuple((name, value) for name, value in found.items() if name not in common))
         for run, found in zip(group.runs, facts, strict=True)
     )
     shared = Facts("All runs", tuple((name, value) for name, value in facts[0].items() if name in common))

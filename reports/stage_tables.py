@@ -15,6 +15,9 @@ WIDEST: Final = 7
 
 NOTE_SEEDS: Final = "seeds: 95 % interval with the prompts fixed and the noise drawn again (ci_seeds)."
 NOTE_PROMPTS: Final = "prompts: 95 % interval with the prompts drawn again as well (ci_prompts)."
+NOTE_SPLITS: Final = (
+    "seen, unseen: the same score over prompts whose compositions were, or were not, in the training set."
+)
 NOTE_CEILING: Final = (
     "The ceiling is no model: it is ground-truth images under the same judge, the most that can be measured."
 )
@@ -35,7 +38,7 @@ def overview(group: Group) -> Table:
     for run in (*group.stages, *group.ceilings):
         metric = metric_of(run, group.primary)
         cells = [
-            name_cell(run),
+            name_cell(group, run),
             Cell(count(run.result.step), run.result.step),
             metric_cell(metric),
             *(metric_cell(metric_of(run, name)) for name in group.splits()),
@@ -44,10 +47,12 @@ def overview(group: Group) -> Table:
             coverage_cell(run),
         ]
         rows.append(Row(tuple(cells), "ceiling" if run.is_ceiling else "measured"))
-    notes = [*_interval_notes(group), *([NOTE_CEILING] if group.ceilings else [])]
-    return mark_best(
-        Table(f"{group.title}{group.mark}", tuple(header), tuple(rows), tuple(notes), scale(group))
-    )
+    notes = [
+        *_interval_notes(group),
+        *([NOTE_SPLITS] if group.splits() else []),
+        *([NOTE_CEILING] if group.ceilings else []),
+    ]
+    return mark_best(Table(group.title, tuple(header), tuple(rows), tuple(notes), scale(group), group.mark))
 
 
 def parts(group: Group) -> tuple[Table, ...]:
@@ -59,14 +64,14 @@ def parts(group: Group) -> tuple[Table, ...]:
         header = (HeaderCell("checkpoint", numeric=False), *(_header(name) for name in chosen))
         rows = [
             Row(
-                (name_cell(run), *(metric_cell(metric_of(run, name)) for name in chosen)),
+                (name_cell(group, run), *(metric_cell(metric_of(run, name)) for name in chosen)),
                 "ceiling" if run.is_ceiling else "measured",
             )
             for run in (*group.stages, *group.ceilings)
         ]
-        caption = f"{group.title}, by category{group.mark}"
+        caption = f"{group.title}, by category"
         notes = tuple(_interval_notes(group))
-        tables.append(mark_best(Table(caption, header, tuple(rows), notes, scale(group))))
+        tables.append(mark_best(Table(caption, header, tuple(rows), notes, scale(group), group.mark)))
     return tuple(tables)
 
 
@@ -76,18 +81,10 @@ def scale(group: Group) -> tuple[float, float] | None:
     return {frozenset({"fraction"}): (0.0, 1.0), frozenset({"percent"}): (0.0, 100.0)}.get(frozenset(units))
 
 
-def label(run: RunView) -> str:
-    """A run's name in tables and figures: what it is, not which command made it."""
-    if run.is_ceiling:
-        _, _, spec = run.title.partition(":")
-        return f"ceiling ({spec})" if spec else "ceiling"
-    return run.title
-
-
-def name_cell(run: RunView) -> Cell:
+def name_cell(group: Group, run: RunView) -> Cell:
     """The cell that names a row."""
     note = run.result.checkpoint or run.manifest.checkpoint
-    return Cell(label(run), note=note)
+    return Cell(group.label(run), note=note)
 
 
 def metric_cell(metric: Metric | None) -> Cell:

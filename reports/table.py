@@ -75,7 +75,8 @@ class Row:
 class Table:
     """A caption, columns, rows, and the notes that belong below them.
 
-    ``scale`` is the range (low, high) on which a renderer may draw intervals, or ``None`` for no drawing.
+    ``mark`` says what every number in it is limited to (a subset, a changed protocol); no renderer leaves it
+    out. ``scale`` is the range (low, high) to draw intervals on, or ``None`` for no drawing.
     """
 
     caption: str
@@ -83,6 +84,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     scale: tuple[float, float] | None = None
+    mark: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -90,6 +92,11 @@ class Table:
                 raise ValueError(
                     f"table {self.caption!r}: expected {len(self.header)} cells a row, found {len(row.cells)}"
                 )
+
+    @property
+    def marked_caption(self) -> str:
+        """Caption and mark in one line of plain text."""
+        return f"{self.caption} ({self.mark})" if self.mark else self.caption
 
     def column(self, index: int) -> Iterator[Cell]:
         """Cells of one column, from top to bottom."""
