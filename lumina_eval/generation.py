@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from PIL import Image
 
@@ -11,7 +12,11 @@ from lumina_eval.errors import is_user_error
 from lumina_eval.plan import Plan, Planned, model_identity
 from lumina_eval.plugins import Model
 from lumina_eval.progress import Advance
+from lumina_eval.provenance import package_versions
 from lumina_eval.store import ImageStore
+
+#: Distributions whose versions are written beside each image.
+LIBRARIES: Final = ("diffusers", "numpy", "pillow", "torch", "transformers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +41,7 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
     that are there are left untouched: a resumed run ends with the same bytes. A batch that the model fails on
     is recorded as failed; nothing is stored in its place. Errors for the user are passed on.
     """
-    identity = model_identity(model)
+    origin = {**model_identity(model), "made_with": made_with(model)}
     made = 0
     failed: dict[str, str] = {}
     for batch in plan.batches:
@@ -59,10 +64,16 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
                 failed[planned.ref.key] = "the model gave no image"
                 continue
             text = model.final_text(planned.item.prompt)
-            store.write(planned.ref.key, image, {**identity, "text": text, "seed": planned.ref.seed})
+            store.write(planned.ref.key, image, {**origin, "text": text, "seed": planned.ref.seed})
             made += 1
         advance(len(wanted))
     return Generated(made, failed)
+
+
+def made_with(model: Model) -> Mapping[str, Any]:
+    """Return what can move last bits and is no part of the key: library versions, and what the model adds."""
+    environment = getattr(model, "environment", dict)
+    return {**package_versions(LIBRARIES), **environment()}
 
 
 def _checked(batch: Sequence[Planned], model: Model) -> list[Image.Image | None]:

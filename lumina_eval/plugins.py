@@ -31,7 +31,9 @@ JudgeKind = Literal["detect", "question", "scorer", "rubric", "set", "pair"]
 class Model(Protocol):
     """A checkpoint that turns text into images.
 
-    A model may offer ``bind(images: Sequence[Planned])``, called with the whole plan before it generates.
+    A model may offer ``bind(images: Sequence[Planned])``, called with the whole plan before it generates,
+    and ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key,
+    such as the attention backend. ``components`` and ``sampling`` are called often and should be quick.
     """
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,10 @@ def test_the_walk_sees_imports_in_functions_and_relative_ones(
     path.write_text("from . import a\nfrom ..b import c\ndef f():\n    import mlflow.entities\n")
     monkeypatch.setitem(imports.__globals__, "ROOT", tmp_path)
     assert set(imports(path)) == {"lumina_eval.models.a", "lumina_eval.b.c", "mlflow.entities"}
+
+
+def test_the_command_line_starts_without_the_heavy_packages() -> None:
+    heavy = ("mlflow", "torch", "diffusers", "transformers")
+    code = f"import lumina_eval.cli, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

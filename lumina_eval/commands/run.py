@@ -80,7 +80,7 @@ def generate(
     dry_run: o.DryRun = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Make the images of a run and nothing else; ``run`` with the same arguments then judges them."""
+    """Make the images of a run and nothing else; run with the same arguments then judges them."""
     code = ExitCode.OK
     with output(as_json) as streams:
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)

@@ -6,6 +6,7 @@ process when the n-th batch is to be judged.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,15 @@ class FakeBenchmark:
         results = [f'{{"item":"{s.item_id}","correct":{str(bool(s.value)).lower()}}}' for s in scores]
         return Aggregate(metrics=[metric("overall", scores)], results=results, scores=scores)
 
+    def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
+        items = {item.id: item for item in self.items(protocol)}
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        verdicts = [
+            Verdict(item_id=v["item"], index=v["index"], image_sha256="", judge="saved", output=v["output"])
+            for v in lines
+        ]
+        return [items[v["item"]] for v in lines], verdicts
+
     def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[tuple[Item, int, Path]]:
         items = {item.id: item for item in self.items(protocol)}
         paths = sorted(folder.glob("*_*.png"))
@@ -111,7 +121,7 @@ def reddish(prompts, seeds):
     global calls
     calls += 1
     if str(calls) == os.environ.get("FAKE_MODEL_KILL"):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, os.environ.get("FAKE_SIGNAL", "SIGKILL")))
     print("a library that talks on stdout")
     images = []
     for seed in seeds:

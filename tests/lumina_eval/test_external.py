@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,20 @@ def test_a_changed_image_is_another_run(call: Cli, folder: Path, tmp_path: Path)
     assert first["run_dir"] != second["run_dir"]
     assert second["metrics"][0]["value"] > first["metrics"][0]["value"]
     assert call(*words(folder, tmp_path)).records[0]["metrics"] == second["metrics"]
+
+
+def test_saved_verdicts_are_whole_as_they_are_unless_more_is_demanded(call: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "saved.jsonl"
+    places = [("00000", 0, 1.0), ("00000", 1, 0.0), ("00001", 0, 1.0)]
+    lines = [{"item": item, "index": index, "output": {"red": red}} for item, index, red in places]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ["judge", "fake", "--protocol", "plain", "--verdicts", file, "--out", tmp_path / "out", "--json"]
+    done = call(*words)
+    assert done.code == 0
+    assert done.records[0]["coverage"]["expected"] == done.records[0]["coverage"]["judged"] == 3
+    assert done.records[0]["metrics"][0]["value"] == pytest.approx(0.75)
+    assert call(*words, "--images-per-prompt", 2).code == 4
+    assert call(*words, "--complete").records[0]["coverage"]["expected"] == 12
+    strict = call(*words, "--set", "threshold=1.0").records[0]
+    assert strict["metrics"][0]["value"] == 0
+    assert strict["changed"] == ["threshold=1.0"]

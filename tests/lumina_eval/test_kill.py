@@ -41,3 +41,13 @@ def test_stdout_is_json_alone_even_if_a_library_talks(process: Cli, run_words: l
     assert done.code == 0
     assert len(done.records) == 1
     assert "a library that talks on stdout" in done.stderr
+
+
+def test_an_interrupted_run_says_so_and_goes_on(process: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    stopped = process(*run_words, "--json", FAKE_MODEL_KILL="2", FAKE_SIGNAL="SIGINT")
+    assert stopped.code == 130
+    assert "goes on from here" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert stopped.stdout == ""
+    assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == 4
+    assert process(*run_words).code == 0

@@ -22,6 +22,17 @@ def test_listing_imports_nothing_and_a_broken_plug_in_is_told_when_asked_for() -
             load("models", "gone")
 
 
+def test_a_package_that_stands_before_ours_is_named() -> None:
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'email.geneval'")
+
+    found = plugins.Plugin("benchmarks", "geneval", "email.geneval:GenEval", "ours 1.0", broken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugins, "available", lambda group: {"geneval": found})
+        with pytest.raises(UserError, match=r"package 'email' is .*email.__init__\.py"):
+            load("benchmarks", "geneval")
+
+
 def test_an_injected_plug_in_ends_with_its_block() -> None:
     with injected("judges", mine=1):
         assert load("judges", "mine") == 1
