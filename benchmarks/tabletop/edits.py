@@ -1,4 +1,4 @@
-"""Minimal edits: two scenes that differ in one respect, one of which fulfils a prompt while the other does not.
+"""Minimal edits: two scenes that differ in one respect, of which one fulfils a prompt and the other does not.
 
 A judge that tells them apart, in both directions, can be trusted with that respect.
 """
@@ -22,7 +22,10 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Edit:
-    """``original`` fulfils ``metadata`` (GenEval's object, perhaps with ``texture`` in a clause), ``edited`` not."""
+    """Two scenes: ``original`` fulfils ``metadata``, ``edited`` does not.
+
+    ``metadata`` is GenEval's object, for an edit of texture with ``texture`` in a clause.
+    """
 
     kind: str
     metadata: Metadata

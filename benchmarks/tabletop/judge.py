@@ -17,13 +17,13 @@ from lumina_eval.records import Item
 
 #: The files that a verdict depends on.
 _SOURCES: Final = (
-    "judge.py", "perception.py", "segmentation.py", "matching.py", "surface.py", "templates.py", "renderer.py",
-    "vocabulary.py",
+    "judge.py", "perception.py", "segmentation.py", "matching.py", "surface.py", "templates.py",
+    "renderer.py", "vocabulary.py",
 )  # fmt: skip
 
 
 class TabletopJudge:
-    """Reads boxes, classes, colours and textures; a score is a visible fraction times the fit's confidence."""
+    """Reads boxes, classes, colours and textures; a score is visible fraction times the fit's confidence."""
 
     kind: Literal["detect"] = "detect"
     name = "tabletop"
@@ -43,7 +43,7 @@ class TabletopJudge:
         }
 
     def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> list[dict[str, Any]]:
-        """Return for each image ``detections``, ``colors`` and ``textures`` by class; prompts are not read."""
+        """Return ``detections``, ``colors`` and ``textures`` by class for each image; reads no prompt."""
         return [output_of(see(np.asarray(image.convert("RGB")))) for image in images]
 
 

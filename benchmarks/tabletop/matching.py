@@ -57,7 +57,7 @@ class Pose:
         axis = np.arange(side, dtype=np.float32) + 0.5
         u, v = self.frame(axis[None, :], axis[:, None])
         distance = outlines().distance[SHAPES.index(self.shape)].ravel()[cells(u, v)]
-        return np.clip(0.5 - distance * np.float32(self.diameter), 0, 1)
+        return np.asarray(np.clip(0.5 - distance * np.float32(self.diameter), 0, 1), np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,8 @@ def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Fit:
     score = _agreement(_phi(shapes, poses, x, y)[0], target, care, 0.5)
     i = int(np.argmax(score))
     cx, cy, diameter, tilt = (float(value) for value in poses[i])
-    pose = Pose(SHAPES[int(shapes[i])], cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
+    name = SHAPES[int(shapes[i])]
+    pose = Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
     return Fit(pose, float(score[i]))
 
 
@@ -134,8 +135,8 @@ def _starts(seen: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
         poses.append((cx - d * known.center[k, 0], cy - d * known.center[k, 1], d, 0.0))
     for k in range(len(SHAPES)):
         left, top, right, bottom = known.box[k]
-        wide, high = (columns[-1] + 1 - columns[0]) / (right - left), (rows[-1] + 1 - rows[0]) / (bottom - top)
-        d = (wide + high) / 2
+        wide, high = columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
+        d = (wide / (right - left) + high / (bottom - top)) / 2
         x = (columns[0] + columns[-1] + 1) / 2 - d * (left + right) / 2
         y = (rows[0] + rows[-1] + 1) / 2 - d * (top + bottom) / 2
         poses.append((x, y, d, 0.0))
@@ -163,7 +164,13 @@ def _agreement(phi: Floats, target: Floats, care: Floats, edge: float) -> Floats
 
 
 def _improve(
-    shapes: npt.NDArray[np.intp], poses: Floats, x: Floats, y: Floats, target: Floats, care: Floats, edge: float
+    shapes: npt.NDArray[np.intp],
+    poses: Floats,
+    x: Floats,
+    y: Floats,
+    target: Floats,
+    care: Floats,
+    edge: float,
 ) -> tuple[Floats, Floats]:
     """Take one damped Gauss-Newton step for every hypothesis; also return the agreement before it."""
     phi, u, v, index = _phi(shapes, poses, x, y)
@@ -191,7 +198,8 @@ def _improve(
     prior = 0.25 / (spread * poses[:, 2]) ** 2
     normal[:, 3, 3] += prior
     gradient[:, 3] += prior * arc
-    normal += np.eye(4, dtype=np.float32) * (0.02 * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 4 + 1e-4)
+    damping = 0.005 * np.trace(normal, axis1=1, axis2=2) + 1e-4
+    normal += np.eye(4, dtype=np.float32) * damping[:, None, None]
     step = -np.linalg.solve(normal, gradient[..., None])[..., 0]
     bound = 0.15 * poses[:, 2:3]
     step = np.clip(step, -bound, bound)

@@ -207,7 +207,7 @@ def _describe(seen: Segmentation, blobs: list[_Blob], covered: list[Floats], i: 
 
 
 def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats]:
-    """Name the colour of the core's pixels, and say for each pixel how far it is on the way to the second tone."""
+    """Name the colour of the core's pixels; say how far each is on the way from first to second tone."""
     pixels = seen.lab[core]
     ends = to_lab(tones()[:, [0, -1]])
     first, way = ends[:, 0], ends[:, 1] - ends[:, 0]
@@ -234,7 +234,7 @@ def _visible(blobs: list[_Blob], covered: list[Floats], i: int) -> float:
 
 
 def _confidence(blob: _Blob) -> float:
-    """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint blob or one that matches nothing."""
+    """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint or shapeless one."""
     shape = (blob.fit.agreement - UNSURE) / (SURE - UNSURE)
     solid = (blob.solid - FAINT) / (SOLID - FAINT)
     return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1))

@@ -51,7 +51,7 @@ class Segmentation:
 
 def segment(picture: npt.NDArray[np.uint8]) -> Segmentation:
     """Segment an sRGB picture, shape (side, side, 3)."""
-    rgb = _smoothed(picture).astype(np.float32) / 255
+    rgb = np.asarray(_smoothed(picture), np.float32) / np.float32(255)
     lab = to_lab(rgb)
     background = estimate_background(rgb, lab)
     front = ((lab - to_lab(background)) ** 2).sum(axis=2) > TABLE_DISTANCE**2
@@ -127,7 +127,7 @@ def _smoothed(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Take noise out while edges stay, as strongly as the noise that is there (Immerkaer's estimate)."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    # The median, not Immerkaer's mean: edges of things must not count as noise. |N(0, 6 s)| has median 4.05 s.
+    # The median, not Immerkaer's mean: outlines are no noise. |N(0, 6 s)| has median 4.05 s.
     sigma = float(np.median(np.abs(cv2.filter2D(grey, -1, kernel)))) / 4.05
     if sigma < 2.0:
         return picture

@@ -1,7 +1,7 @@
 """What the judge knows by heart: outlines and patterns, measured on enlarged pictures from the renderer.
 
-All tables live in a thing's own frame (see :mod:`benchmarks.tabletop.renderer`), sampled on a square grid that
-reaches :data:`REACH` bounding-circle diameters from the centre.
+All tables live in a thing's own frame (see :mod:`benchmarks.tabletop.renderer`), sampled on a square grid
+that reaches :data:`REACH` bounding-circle diameters from the centre.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def patterns() -> Floats:
     for i, shape in enumerate(SHAPES):
         for k, texture in enumerate(TEXTURES[1:]):
             picture = render(Scene((_thing(shape, texture),), COLORS["black"]), _picture_side())
-            tables[i, k] = np.clip((_on_grid(picture[:, :, 0]).astype(np.float32) - base) / (shade - base), 0, 1)
+            tone = (_on_grid(picture[:, :, 0]).astype(np.float32) - base) / (shade - base)
+            tables[i, k] = np.clip(tone, 0, 1)
     return tables
 
 
@@ -97,7 +98,7 @@ def _thing(shape: str, texture: str = "plain") -> Thing:
 
 
 def _picture_side() -> int:
-    """Side of a picture on which a large thing is ``CELLS`` pixels wide, even so that its centre is a corner."""
+    """Return the even side of a picture on which a large thing is ``CELLS`` pixels wide."""
     return 2 * round(CELLS / SIZES["large"] / 2)
 
 

@@ -19,6 +19,8 @@ from lumina_eval.errors import UserError
 #: A `detect` verdict: detections, colors and textures by class.
 Output = dict[str, dict[str, list[Any]]]
 
+#: The rules as they are.
+RULES: Final = Options()
 #: The rules with a margin: truth must not hang on the rounding of a box, or on a hair of visible area.
 STRICT: Final = Options(position_threshold=0.14, counting_threshold=0.93)
 #: Share of scenes in which things may touch and overlap a little, as in training sets, and how far.
@@ -46,7 +48,7 @@ def parse_prompt(prompt: str) -> Record:
             "prompt": prompt,
         }
     few = _FEW.fullmatch(prompt)
-    if few is None or (few[3] in RELATIONS and (few[1] or few[4])) or (few[3] == "and" and (not few[1]) != (not few[4])):
+    if few is None or not _is_asked(few[1], few[3], few[4]):
         raise UserError(
             f"expected a GenEval prompt about shapes on a table, such as 'a photo of a red circle', "
             f"found {prompt!r}; fix: take the prompts of 'geneval --protocol tabletop'"
@@ -60,6 +62,13 @@ def parse_prompt(prompt: str) -> Record:
         return {"tag": tag, "include": [first, second], "prompt": prompt}
     # The located thing comes first in the text, and second in the object, where it points back.
     return {"tag": "position", "include": [second, first | {"position": [few[3], 0]}], "prompt": prompt}
+
+
+def _is_asked(first: str | None, link: str | None, second: str | None) -> bool:
+    """Tell whether GenEval colours things in this way: both or none of two, none that stand in a relation."""
+    if link is None:
+        return True
+    return not first and not second if link in RELATIONS else bool(first) == bool(second)
 
 
 def scene_for(metadata: Mapping[str, Any], rng: np.random.Generator) -> Scene:
@@ -89,7 +98,7 @@ def _draft(metadata: Mapping[str, Any], rng: np.random.Generator) -> Scene:
 
 
 def perfect_output(scene: Scene, size: int) -> Output:
-    """Return what a judge without error would say of a render: boxes, visible fractions, colours, textures."""
+    """Return what a judge without error would say of a render; scores are visible fractions."""
     output: Output = {"detections": {}, "colors": {}, "textures": {}}
     for thing, mask in zip(scene.things, visible_masks(scene, size), strict=True):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -103,8 +112,8 @@ def perfect_output(scene: Scene, size: int) -> Output:
     return output
 
 
-def accepts(metadata: Mapping[str, Any], output: Mapping[str, Any], options: Options = Options()) -> bool:
-    """Apply GenEval's rules to a verdict, and beyond them ``texture`` in a clause, by the rule for colours."""
+def accepts(metadata: Mapping[str, Any], output: Mapping[str, Any], options: Options = RULES) -> bool:
+    """Apply GenEval's rules to a verdict, and ``texture`` in a clause by the rule for colours."""
     outcome = evaluate(metadata, output["detections"], output["colors"], TABLETOP.classes, options)
     if not outcome.correct:
         return False
