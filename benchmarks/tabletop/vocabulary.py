@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Silhouettes. Each is told from the others by outline alone, also at 14 pixels across.
+#: Silhouettes. Each is told from the others by outline alone, also at 16 pixels across.
 SHAPES: Final = ("circle", "square", "triangle", "diamond", "star", "heart", "cross", "crescent")
 
 #: GenEval's ten colour words with the sRGB value (0 to 255) that this world paints them in.
@@ -42,7 +42,7 @@ SHADES: Final[dict[str, tuple[int, int, int]]] = {
 TEXTURES: Final = ("plain", "striped", "dotted", "checkered")
 
 #: Diameter of a thing as a fraction of the image side.
-SIZES: Final[dict[str, float]] = {"small": 0.24, "medium": 0.30, "large": 0.38}
+SIZES: Final[dict[str, float]] = {"small": 0.26, "medium": 0.33, "large": 0.42}
 
 #: The table top: greys that are none of the ten colours, (lightness 0 to 255, warmth) kept within this range.
 BACKGROUND_LIGHTNESS: Final = (140, 172)

@@ -1,0 +1,68 @@
+"""Recipes: TOML files that hold every number of a training, read into the settings of its part."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lumina_model.errors import UserError
+
+FOLDER = Path(__file__).parent / "configs"
+Settings = TypeVar("Settings")
+
+
+def load_recipe(cls: type[Settings], path: Path) -> Settings:
+    """Read a recipe into a settings dataclass; nested tables become nested dataclasses.
+
+    Raises:
+        UserError: no such file, broken TOML (with line), an unknown or missing key, or a value of the wrong kind.
+    """
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
+        raise UserError(f"expected a recipe at {path}, found no such file; fix: one of {known}, or a .toml of yours")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"expected TOML, found {error}, in {path}; fix: mend that line") from error
+    return build(cls, table, str(path))
+
+
+def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
+    """Fill a settings dataclass from a table; see :func:`load_recipe`."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(table) - set(fields)):
+        raise UserError(
+            f"expected keys out of {', '.join(fields)}, found {', '.join(unknown)}, in {where}; fix: drop or rename"
+        )
+    values = {}
+    for name, value in table.items():
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+            values[name] = build(typing.cast(type, hint), value, f"{where} [{name}]")
+        else:
+            values[name] = _coerce(value, hint, f"{where}, key {name}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UserError(f"expected all required keys, found {error}, in {where}; fix: add them") from error
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(value)
+    if origin in (typing.Union, types.UnionType):
+        hint = tuple(t for t in typing.get_args(hint) if t is not type(None))
+    elif origin is not None:
+        hint = origin
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    accepted = (*hint, int) if isinstance(hint, tuple) and float in hint else hint
+    if isinstance(accepted, type | tuple) and not isinstance(value, accepted):
+        raise UserError(f"expected {hint}, found {value!r}, in {where}; fix: give a value of that kind")
+    return value
