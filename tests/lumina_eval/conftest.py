@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_world import MODEL, FakeBenchmark
+from fake_world import MODEL, Cli, Done, FakeBenchmark
 
 from lumina_eval import cli
 from lumina_eval.plugins import injected
-
-
-@dataclasses.dataclass(frozen=True)
-class Done:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-
-Cli = Callable[..., Done]
 
 
 @pytest.fixture
@@ -89,9 +72,3 @@ def run_words(model_file: Path, tmp_path: Path) -> list[object]:
         "run", "fake", "--protocol", "plain", "--model", f"{model_file}:reddish", "--out", tmp_path / "out",
         "--batch-size", 4, "--no-mlflow", "--no-report",
     ]  # fmt: skip
-
-
-def with_model(words: list[object], model: str) -> list[object]:
-    """Return the words with another ``--model``."""
-    place = words.index("--model")
-    return [*words[: place + 1], model, *words[place + 2 :]]

@@ -6,10 +6,11 @@ process when the n-th batch is to be judged.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,20 @@ name = "red"
 prompts_per_task = 2
 images_per_prompt = 1
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+Cli = Callable[..., Done]
 
 
 class RedJudge:
@@ -142,6 +157,12 @@ def always(prompts, seeds):
 
 always.stage, always.step = "hq", 10
 """
+
+
+def with_model(words: list[object], model: str) -> list[object]:
+    """Return the words with another ``--model``."""
+    place = words.index("--model")
+    return [*words[: place + 1], model, *words[place + 2 :]]
 
 
 def main() -> None:

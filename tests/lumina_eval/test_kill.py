@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli
+from fake_world import Cli
 from test_run import bytes_of
 
 

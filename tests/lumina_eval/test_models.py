@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Cli, with_model
-from fake_world import MODEL, FakeBenchmark, RedJudge
+from fake_world import MODEL, Cli, FakeBenchmark, RedJudge, with_model
 from PIL import Image
 
 from lumina_eval.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli
+from fake_world import Cli
 
 from lumina_eval import tracking
 from lumina_eval.plugins import injected

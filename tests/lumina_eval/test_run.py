@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, Done, with_model
-from fake_world import FakeBenchmark, RedJudge
+from fake_world import Cli, Done, FakeBenchmark, RedJudge, with_model
 
 from lumina_eval import files
 from lumina_eval.errors import UserError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conftest import Cli
+from fake_world import Cli
 
 from lumina_eval.models.function import FunctionModel
 from lumina_eval.plugins import injected
