@@ -14,7 +14,7 @@ TABLETOP: Final = "tabletop"
 
 TABLETOP_CLAIM: Final = (
     "These are drawn scenes of coloured shapes, and the judge reads them by image analysis. In a world where "
-    "the truth is known, the harness measures what it says, and the ceiling shows how much the judge itself "
+    "the truth is known, the harness measures what it says; a ceiling row shows how much the judge itself "
     "loses. This says nothing about photographs, nor about a neural judge on photographs, and no score here "
     "can be compared with a published GenEval score."
 )

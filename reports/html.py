@@ -9,9 +9,9 @@ import jinja2
 from markupsafe import Markup
 
 from lumina_eval.files import write_atomic
-from reports.curves import in_page
 from reports.document import Document, document
 from reports.pictures import data_uri
+from reports.svg import in_page
 from reports.table import Cell, Table
 
 #: Name of the page within the output folder.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from lumina_eval.files import write_atomic
-from reports.curves import in_file
 from reports.document import Document, Section, document
 from reports.gallery import Picture, TaskGallery
 from reports.pictures import beside, together
+from reports.svg import in_file
 from reports.table import Cell, Table
 
 #: Name of the document within the output folder, and of the folder for its figures.
