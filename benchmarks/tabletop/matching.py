@@ -10,6 +10,7 @@ import dataclasses
 import math
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +20,7 @@ from benchmarks.tabletop.vocabulary import SHAPES
 Floats = npt.NDArray[np.float32]
 
 #: Fits run on at most this many pixels a side; larger cut-outs are averaged down.
-FIT_SIDE: Final = 32
+FIT_SIDE: Final = 28
 #: Half width in pixels of the soft edge, per iteration: wide first, so that far starts converge.
 EDGE: Final = (2.5, 1.8, 1.2, 1.0, 0.8, 0.7, 0.6, 0.6)
 #: Hypotheses kept after each iteration.
@@ -27,6 +28,8 @@ KEPT: Final = (16, 7, 4, 3, 2, 2, 2, 2)
 #: Degrees of tilt that are one standard deviation, and the most there may be.
 TILT_SPREAD: Final = 10.0
 TILT_LIMIT: Final = 20.0
+#: Blurs that an autoencoder may add, in 64ths of the picture's side.
+BLURS: Final = (0.4, 0.7, 1.0, 1.4)
 #: Weight of a pixel that belongs to another thing.
 HIDDEN_WEIGHT: Final = 0.03
 
@@ -60,16 +63,8 @@ class Pose:
         return np.asarray(np.clip(0.5 - distance * np.float32(self.diameter), 0, 1), np.float32)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-    """The best pose of the best shape, and how well it agrees: intersection over union on visible pixels."""
-
-    pose: Pose
-    agreement: float
-
-
-def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Fit:
-    """Find the shape of one thing.
+def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Pose:
+    """Find the shape of one thing, and how it lies: the largest overlap on visible pixels.
 
     Args:
         opacity: (side, side), share of each pixel that the thing covers.
@@ -95,14 +90,29 @@ def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Fit:
     i = int(np.argmax(score))
     cx, cy, diameter, tilt = (float(value) for value in poses[i])
     name = SHAPES[int(shapes[i])]
-    pose = Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
-    return Fit(pose, float(score[i]))
+    return Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
+
+
+def deviation(covered: Floats, opacity: Floats, other: npt.NDArray[np.bool_]) -> float:
+    """Return the mean distance between the outlines of template and thing, in 64ths of the picture's side.
+
+    It is the area on which they disagree over the length of the visible outline. The template is blurred as
+    much as the picture seems to be, so that softness alone is no deviation.
+    """
+    top, bottom, left, right = _cutout(np.maximum(covered, opacity))
+    covered, seen = covered[top:bottom, left:right], opacity[top:bottom, left:right]
+    care = 1.0 - other[top:bottom, left:right]
+    unit = len(opacity) / 64
+    slope = [cv2.Sobel(covered, -1, dx, dy, ksize=3, scale=1 / 8) for dx, dy in ((1, 0), (0, 1))]
+    length = float((np.hypot(*slope) * care).sum())
+    blurred = [covered, *(cv2.GaussianBlur(covered, (0, 0), sigma * unit) for sigma in BLURS)]
+    return min(float((np.abs(soft - seen) * care).sum()) for soft in blurred) / max(length, 1.0) / unit
 
 
 def _cutout(opacity: Floats) -> tuple[int, int, int, int]:
     """Return top, bottom, left, right of a window with room for what may be hidden."""
     rows, columns = np.flatnonzero((opacity > 0.5).any(1)), np.flatnonzero((opacity > 0.5).any(0))
-    room = 3 + max(rows[-1] - rows[0], columns[-1] - columns[0]) // 5
+    room = 3 + max(rows[-1] - rows[0], columns[-1] - columns[0]) // 8
     return (
         max(int(rows[0]) - room, 0),
         min(int(rows[-1]) + 1 + room, opacity.shape[0]),

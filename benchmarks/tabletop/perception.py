@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.matching import Fit, Pose, fit
+from benchmarks.tabletop.matching import Pose, deviation, fit
 from benchmarks.tabletop.segmentation import Segmentation, segment, to_lab, tones
 from benchmarks.tabletop.surface import texture
 from benchmarks.tabletop.vocabulary import COLORS
@@ -19,14 +19,12 @@ Mask = npt.NDArray[np.bool_]
 
 #: Smallest blob that is looked at, as a fraction of the image; the smallest thing covers 0.016.
 SMALLEST: Final = 0.004
-#: Agreement of outline and template at which a thing counts fully, and at which it does not count at all.
-SURE: Final = 0.80
-UNSURE: Final = 0.55
+#: Deviation of the outline at which a thing counts fully, and at which it does not count at all.
+SURE: Final = 0.5
+UNSURE: Final = 1.0
 #: Opacity of the core at which a thing counts fully, and at which it does not count at all.
 SOLID: Final = 0.75
 FAINT: Final = 0.5
-#: Below this agreement a blob is tried as several things of one colour.
-SUSPICIOUS: Final = 0.84
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +46,11 @@ class Seen:
 class _Blob:
     mask: Mask
     color: int
-    fit: Fit
+    pose: Pose
+    covered: Floats
+    """Share of each pixel that the complete silhouette covers."""
+    deviation: float
+    """See :func:`benchmarks.tabletop.matching.deviation`."""
     solid: float
     """Opacity of its core, 1 for a thing of the palette's colours."""
 
@@ -57,8 +59,7 @@ def see(picture: npt.NDArray[np.uint8]) -> list[Seen]:
     """Find the things in a square sRGB picture (side, side, 3), best score first."""
     seen = segment(picture)
     blobs = _blobs(seen)
-    covered = [blob.fit.pose.coverage(len(picture)) for blob in blobs]
-    things = [_describe(seen, blobs, covered, i) for i in range(len(blobs))]
+    things = [_describe(seen, blobs, i) for i in range(len(blobs))]
     return sorted(things, key=lambda thing: (-thing.score, thing.box))
 
 
@@ -129,11 +130,9 @@ def _dissolved(
 def _is_remnant(mask: Mask, color: int, blobs: list[_Blob]) -> bool:
     """Absorb a piece that another thing cut off: same colour, and within a silhouette already fitted."""
     for blob in blobs:
-        if blob.color == color:
-            inside = blob.fit.pose.coverage(len(mask))
-            if float(inside[mask].mean()) > 0.6:
-                blob.mask = blob.mask | mask
-                return True
+        if blob.color == color and float(blob.covered[mask].mean()) > 0.6:
+            blob.mask = blob.mask | mask
+            return True
     return False
 
 
@@ -153,21 +152,22 @@ def _core(mask: Mask) -> Mask:
 
 
 def _blob(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> _Blob:
-    own = np.where(everything & ~mask, 0.0, _opacity_of(seen, mask)).astype(np.float32)
-    return _Blob(mask, color, fit(own, everything & ~mask), float(np.median(seen.opacity[_core(mask)])))
+    other = everything & ~mask
+    own = np.where(other, 0.0, _opacity_of(seen, mask)).astype(np.float32)
+    pose = fit(own, other)
+    covered = pose.coverage(len(mask))
+    solid = float(np.median(seen.opacity[_core(mask)]))
+    return _Blob(mask, color, pose, covered, deviation(covered, own, other), solid)
 
 
 def _fitted(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> list[_Blob]:
+    """Take a blob as one thing, or as several of one colour that touch, if that fits much better."""
     whole = _blob(seen, mask, color, everything)
-    if whole.fit.agreement >= SUSPICIOUS:
+    if whole.deviation <= SURE:
         return [whole]
-    parts = _parts(mask)
-    if len(parts) < 2:
-        return [whole]
-    split = [_blob(seen, part, color, everything) for part in parts]
-    if min(blob.fit.agreement for blob in split) > max(whole.fit.agreement + 0.05, SURE - 0.05):
-        return split
-    return [whole]
+    split = [_blob(seen, part, color, everything) for part in _parts(mask)]
+    worst = max(blob.deviation for blob in split)
+    return split if worst < min(whole.deviation - 0.2, (SURE + UNSURE) / 2) else [whole]
 
 
 def _parts(mask: Mask) -> list[Mask]:
@@ -189,20 +189,20 @@ def _parts(mask: Mask) -> list[Mask]:
     return [mask]
 
 
-def _describe(seen: Segmentation, blobs: list[_Blob], covered: list[Floats], i: int) -> Seen:
+def _describe(seen: Segmentation, blobs: list[_Blob], i: int) -> Seen:
     blob = blobs[i]
     rows, columns = np.flatnonzero(blob.mask.any(1)), np.flatnonzero(blob.mask.any(0))
     core = _core(blob.mask)
     word, tone = _color(seen, core)
-    score = _visible(blobs, covered, i) * _confidence(blob)
+    score = _visible(blobs, i) * _confidence(blob)
     return Seen(
-        shape=blob.fit.pose.shape,
+        shape=blob.pose.shape,
         color=tuple(COLORS)[word],
-        texture=texture(tone, core, blob.fit.pose),
+        texture=texture(tone, core, blob.pose),
         score=float(np.clip(score, 0, 1)),
         box=(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),
         mask=blob.mask,
-        pose=blob.fit.pose,
+        pose=blob.pose,
     )
 
 
@@ -214,27 +214,27 @@ def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats]:
     length = (way**2).sum(1)
     along = np.einsum("nkc,kc->nk", pixels[:, None] - first, way) / length
     offset = pixels[:, None] - first - np.clip(along, 0, 1)[..., None] * way
-    distance = np.sqrt((offset**2).sum(2))
+    distance = np.sqrt(np.einsum("nkc,nkc->nk", offset, offset))
     word = int(np.argmin(np.minimum(distance, 45.0).mean(0)))
     tone = np.zeros(core.shape, np.float32)
     tone[core] = np.clip(along[:, word], -1, 2)
     return word, tone
 
 
-def _visible(blobs: list[_Blob], covered: list[Floats], i: int) -> float:
+def _visible(blobs: list[_Blob], i: int) -> float:
     """Return the visible fraction: the silhouette less what other things and the picture's rim hide."""
-    full = covered[i]
-    seen = full.copy()
-    for j, other in enumerate(blobs):
-        if j != i:
-            both = np.minimum(full, covered[j])
-            if float(both[other.mask].sum()) > float(both[blobs[i].mask].sum()):
-                seen = seen * (1 - covered[j])
-    return float(seen.sum()) / max(blobs[i].fit.pose.area, 1.0)
+    blob = blobs[i]
+    seen = blob.covered
+    for other in blobs:
+        if other is not blob:
+            both = np.minimum(blob.covered, other.covered)
+            if float(both[other.mask].sum()) > float(both[blob.mask].sum()):
+                seen = seen * (1 - other.covered)
+    return float(seen.sum()) / max(blob.pose.area, 1.0)
 
 
 def _confidence(blob: _Blob) -> float:
     """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint or shapeless one."""
-    shape = (blob.fit.agreement - UNSURE) / (SURE - UNSURE)
+    shape = (UNSURE - blob.deviation) / (UNSURE - SURE)
     solid = (blob.solid - FAINT) / (SOLID - FAINT)
     return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1))

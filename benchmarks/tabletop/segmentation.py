@@ -53,8 +53,9 @@ def segment(picture: npt.NDArray[np.uint8]) -> Segmentation:
     """Segment an sRGB picture, shape (side, side, 3)."""
     rgb = np.asarray(_smoothed(picture), np.float32) / np.float32(255)
     lab = to_lab(rgb)
-    background = estimate_background(rgb, lab)
-    front = ((lab - to_lab(background)) ** 2).sum(axis=2) > TABLE_DISTANCE**2
+    step = max(1, len(rgb) // 64)
+    background = estimate_background(rgb[::step, ::step], lab[::step, ::step])
+    front = _distance(lab, background) > TABLE_DISTANCE
     cost = np.full((*front.shape, len(COLORS)), COST_LIMIT, np.float32)
     points = _mixtures(background)
     if front.any():
@@ -84,10 +85,16 @@ def estimate_background(rgb: Floats, lab: Floats) -> Floats:
     rim[ring:-ring, ring:-ring] = False
     guess = np.median(rgb[rim], axis=0).astype(np.float32)
     for reach in (12.0, 6.0):
-        near = ((lab - to_lab(guess)) ** 2).sum(axis=2) < reach**2
+        near = _distance(lab, guess) < reach
         if near.any():
             guess = rgb[near].mean(axis=0).astype(np.float32)
     return guess
+
+
+def _distance(lab: Floats, rgb: Floats) -> Floats:
+    """Return (side, side): how far each pixel is from a colour, sRGB 0 to 1."""
+    offset = lab - to_lab(rgb)
+    return np.asarray(np.sqrt(np.einsum("ijk,ijk->ij", offset, offset)), np.float32)
 
 
 @functools.cache
@@ -117,7 +124,8 @@ def _costs(lab: Floats, points: Floats) -> Floats:
 def _shares(rgb: Floats, lab: Floats, label: Ints, background: Floats, points: Floats) -> Floats:
     """Return the opacity of N pixels under the words chosen for them, continuous from 0 to 1."""
     extra = np.tile(TRANSPARENCY_COST * (1 - np.array(OPACITIES, np.float32)), len(TONES)) ** 2
-    squared = ((lab[:, None] - points[label]) ** 2).sum(2) + extra
+    offset = lab[:, None] - points[label]
+    squared = np.einsum("nkc,nkc->nk", offset, offset) + extra
     way = tones()[label, np.argmin(squared, axis=1) // len(OPACITIES)] - background
     along = ((rgb - background) * way).sum(1) / np.maximum((way**2).sum(1), 1e-6)
     return np.asarray(np.clip(along, 0, 1), np.float32)

@@ -16,9 +16,10 @@ Floats = npt.NDArray[np.float32]
 
 #: A pattern may sit off its place by this much, in diameters (generators do not know the grid).
 SHIFTS: Final = (0.0, -0.06, 0.06)
-#: Share of the two tones' difference that a pattern must show, and share of variance that it must explain.
-CONTRAST: Final = 0.22
-EXPLAINED: Final = 0.16
+#: Least product of the share of variance that a pattern explains and its contrast (1: the two tones in full).
+EVIDENCE: Final = 0.105
+#: Standard deviation of the tone below which a surface is plain without a closer look.
+FLAT: Final = 0.1
 
 
 def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
@@ -39,7 +40,7 @@ def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
     basis, _ = np.linalg.qr(rim.T.astype(np.float64))
     values -= basis @ (basis.T @ values)
     spread = float(np.sqrt((values**2).mean()))
-    if spread < CONTRAST / 2:
+    if spread < FLAT:
         return "plain"
     u, v = pose.frame(columns.astype(np.float32) + 0.5, rows.astype(np.float32) + 0.5)
     place = cells(u, v)
@@ -52,9 +53,9 @@ def texture(tone: Floats, inside: npt.NDArray[np.bool_], pose: Pose) -> str:
     product = expected @ values
     explained = product**2 / np.maximum(power, 1e-9) / float((values**2).sum())
     contrast = np.abs(product) / np.maximum(power, 1e-9)
-    known = (power > 0.02 * len(values)) & (contrast > CONTRAST) & (explained > EXPLAINED)
-    best = np.where(known, explained, 0.0).max(axis=1)
-    return TEXTURES[1 + int(np.argmax(best))] if best.max() > 0 else "plain"
+    evidence = np.where(power > 0.02 * len(values), explained * contrast, 0.0).max(axis=1)
+    best = int(np.argmax(evidence))
+    return TEXTURES[1 + best] if evidence[best] > EVIDENCE else "plain"
 
 
 def _rims(side: int) -> int:
