@@ -1,0 +1,92 @@
+"""``lumina-eval tabletop``: training sets of the embedded world, pictures of it, and the judge's card."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.tabletop import card as cards
+from benchmarks.tabletop.dataset import write_dataset
+from benchmarks.tabletop.distortions import through
+from benchmarks.tabletop.roundtrip import Roundtrip, embedded_folder
+from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
+from lumina_eval.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, help="The embedded world: data, pictures, and how good its judge is.")
+
+Side = Annotated[int, typer.Option(min=16, max=1024, help="Side of the pictures in pixels.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the scenes.")]
+CARD = Path(__file__).parent / "CARD.md"
+
+
+@app.command()
+def dataset(
+    folder: Annotated[Path, typer.Argument(help="Where images/ and train.jsonl go.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
+    size: Side = 128,
+    seed: Seed = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Write a training set: images, and captions at four levels in five languages."""
+    write_dataset(folder, count, size=size, seed=seed, workers=workers)
+
+
+@app.command()
+def show(
+    out: Annotated[Path, typer.Argument(help="PNG file to write.")],
+    what: Annotated[Literal["scenes", "vocabulary", "judged"], typer.Option(help="What to draw.")] = "scenes",
+    count: Annotated[int, typer.Option(min=1, max=400, help="Number of scenes.")] = 24,
+    size: Side = 128,
+    seed: Seed = 0,
+) -> None:
+    """Draw a sheet of scenes, of scenes with what the judge sees, or of all shapes and colours."""
+    if what == "vocabulary":
+        sheet = vocabulary_sheet(size)
+    else:
+        sheet = scene_sheet(size, count, seed, judged=what == "judged")
+    try:
+        Image.fromarray(sheet).save(out, format="PNG")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"expected a writable file, found {reason}, at {out}; fix: name another") from error
+
+
+@app.command()
+def card(
+    vae: Annotated[Path | None, typer.Option(help="Autoencoder folder; else the embedded one.")] = None,
+    n: Annotated[int | None, typer.Option(min=12, help="Pictures per score.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tenth of the pictures, to see that it works.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Card whose tables between the markers are replaced.")] = CARD,
+) -> None:
+    """Measure the judge, print the tables and write them into its card."""
+    effort = cards.QUICK if quick else cards.Effort()
+    if n is not None:
+        effort = dataclasses.replace(effort, pictures=n, edits=max(12, n // 4), curve=max(12, n // 5))
+    console = Console()
+    try:
+        autoencoder = through(Roundtrip(vae or embedded_folder()))
+    except UserError as error:
+        if vae is not None:
+            raise
+        console.print(f"without the autoencoder: {error}", markup=False)
+        autoencoder = None
+    found = []
+    for table in cards.tables(effort, autoencoder):
+        found.append(table)
+        _print(console, table)
+    cards.write_between_markers(out, cards.markdown(found))
+
+
+def _print(console: Console, table: cards.Table) -> None:
+    shown = Table(*table.head, title=table.title, caption=table.text)
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown)
