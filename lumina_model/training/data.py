@@ -52,7 +52,7 @@ def read_examples(path: Path) -> list[Example]:
                 record: dict[str, Any] = json.loads(line)
                 captions = record.get("captions") or {}
                 examples.append(Example(file.parent / record["image_path"], record["prompt"], captions))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(
                     f"expected a JSON object with image_path and prompt, found {line.strip()[:80]!r} "
                     f"({error}), in {file} line {number}; fix: mend or drop that line"

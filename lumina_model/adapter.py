@@ -1,0 +1,113 @@
+"""Itself as a model of the harness. The harness's protocol is met by structure; nothing of it is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from lumina_model import embedded
+from lumina_model.checkpoint import component_digests
+from lumina_model.checkpoint_record import FILE, read_checkpoint_record
+from lumina_model.errors import UserError
+from lumina_model.pipeline import Pipeline
+from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
+
+
+class LuminaModel:
+    """One checkpoint as the harness drives it; weights are read when the first image is asked for."""
+
+    sampler_version = SAMPLER_VERSION
+
+    def __init__(self, name: str, checkpoint: str, parts: Mapping[str, Path], options: Mapping[str, str]) -> None:
+        """Look at a checkpoint without reading its weights.
+
+        Args:
+            name: model line, e.g. ``embedded``.
+            checkpoint: for people: stage name or folder.
+            parts: folder of each component; ``checkpoint.json`` is looked for beside the transformer.
+            options: ``device`` (auto, cpu, cuda…) and fields of :class:`Sampling`.
+
+        Raises:
+            UserError: an unknown option, or a broken ``checkpoint.json``.
+        """
+        self.name, self.checkpoint = name, checkpoint
+        self._parts = parts
+        beside = Path(parts["transformer"]).parent
+        record = read_checkpoint_record(beside) if (beside / FILE).is_file() else {}
+        self.stage: str | None = record.get("stage")
+        self.step: int | None = record.get("step")
+        wish = options.get("device", "auto")
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
+        self.device = torch.device(self._device).type
+        self._own_sampling: Mapping[str, Any] = record.get("sampling", {})
+        self._options = {key: value for key, value in options.items() if key != "device"}
+        self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
+        Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
+
+    @functools.cached_property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32)
+
+    @functools.cached_property
+    def _sampling(self) -> Sampling:
+        own = dataclasses.replace(self._pipeline.sampling, **self._own_sampling)
+        return own.updated(self._options)
+
+    @functools.cached_property
+    def _components(self) -> dict[str, str]:
+        return component_digests(self._parts)
+
+    def components(self) -> Mapping[str, str]:
+        """Return a sha256 per component."""
+        return self._components
+
+    def sampling(self) -> Mapping[str, Any]:
+        """Return the sampling with every default resolved."""
+        return self._sampling.canonical()
+
+    def final_text(self, prompt: str) -> str:
+        """Return the text that is encoded."""
+        return self._sampling.final_text(prompt)
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return what can move last bits and is no part of the image key."""
+        return {"attention": "scaled_dot_product_attention", "threads": torch.get_num_threads()}
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
+        """Return one image per prompt; see :meth:`Pipeline.generate`."""
+        return self._pipeline.generate(prompts, seeds, self._sampling)
+
+
+def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
+    """Open ``embedded`` (all three stages) or ``embedded:STAGE``."""
+    stages = (spec,) if spec else embedded.STAGES
+    return [LuminaModel("embedded", f"embedded:{stage}", embedded.parts(stage), options) for stage in stages]
+
+
+def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
+    """Open ``lumina:DIR``: a pipeline folder, or the folder of a stage that a training run wrote.
+
+    Components that the folder lacks are taken from the training run's output folder two levels up, where the
+    trainer keeps the parts that all stages share.
+
+    Raises:
+        UserError: no such folder, or no transformer in it.
+    """
+    folder = Path(spec)
+    if not (folder / "transformer").is_dir():
+        raise UserError(
+            f"expected a checkpoint folder with transformer/, found none, at {folder}; "
+            f"fix: give a pipeline folder, or DIR/stages/NAME of a training run"
+        )
+    shared = folder.resolve().parent.parent
+    parts = {
+        name: next((root / name for root in (folder, shared) if (root / name).is_dir()), folder / name)
+        for name in ("transformer", *embedded.SHARED)
+    }
+    return [LuminaModel(folder.name, str(folder), parts, options)]

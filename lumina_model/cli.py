@@ -1,0 +1,165 @@
+"""``lumina-model``: train the parts, export, inspect and sample. Mistakes are told in one line; exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lumina_model.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, help="Lumina-Image 2.0, small enough to train and read in an evening.")
+train = typer.Typer(no_args_is_help=True, help="Train one part; every command resumes where it ended.")
+app.add_typer(train, name="train")
+
+Data = Annotated[Path, typer.Option("--data", help="Training set: a folder with train.jsonl.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the training run.")]
+Recipe = Annotated[
+    Path | None, typer.Option("--recipe", help="TOML file; the embedded model's if not given.", show_default=False)
+]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
+OUT = Path("lumina-training")
+
+
+@train.command("tokenizer")
+def train_tokenizer(data: Data, out: Out = OUT, vocab_size: int = 2048) -> None:
+    """Learn the byte-level BPE from the captions of all languages."""
+    from lumina_model.training.tokenizer import train_tokenizer
+
+    train_tokenizer(data, out, vocab_size=vocab_size)
+
+
+@train.command("text-encoder")
+def train_text_encoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
+    """Train the Gemma-2 text encoder by causal language modelling."""
+    from lumina_model.training.text_encoder import TextEncoderSettings, train_text_encoder
+
+    train_text_encoder(data, out, _settings(TextEncoderSettings, recipe, "text_encoder", threads))
+
+
+@train.command("autoencoder")
+def train_autoencoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
+    """Train the 8x, 16-channel autoencoder."""
+    from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
+
+    train_autoencoder(data, out, _settings(AutoencoderSettings, recipe, "autoencoder", threads))
+
+
+@train.command("stage")
+def train_stage(
+    stage: Annotated[str, typer.Argument(help="low_res, high_res, hq_tuning; or any name with --recipe.")],
+    data: Data,
+    out: Out = OUT,
+    recipe: Recipe = None,
+    threads: Threads = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the blocks.")] = False,
+) -> None:
+    """Train one stage of the transformer by flow matching."""
+    import torch
+
+    from lumina_model.training.flow import StageSettings, train_stage
+
+    settings = _settings(StageSettings, recipe, stage, threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    train_stage(data, out, settings, device=device, compiled=compiled)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="embedded, or the folder of a training run.")],
+    folder: Annotated[Path, typer.Argument(help="New pipeline folder.")],
+    stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
+) -> None:
+    """Assemble the folder that diffusers' Lumina2Pipeline loads."""
+    from lumina_model.checkpoint import assemble_pipeline
+
+    assemble_pipeline(_parts(model, stage), folder)
+    Console(stderr=True).print(f"{model} {stage} is at {folder}")
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="embedded, or the folder of a training run.")] = "embedded",
+    stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
+) -> None:
+    """Show the parts of a checkpoint: parameters, size and digest."""
+    from lumina_model.checkpoint import component_digests
+    from lumina_model.weights import iterate_tensors
+
+    parts = _parts(model, stage)
+    digests = component_digests(parts)
+    table = Table("part", "parameters", "MiB", "sha256", title=f"{model} {stage}")
+    for name, folder in parts.items():
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+        weights = any(folder.glob("*.safetensors*"))
+        count = sum(tensor.numel() for _, tensor in iterate_tensors(folder)) if weights else 0
+        table.add_row(name, f"{count:,}" if count else "—", f"{size:.2f}", digests.get(name, "—")[:16])
+    Console().print(table)
+
+
+@app.command()
+def generate(
+    prompt: Annotated[list[str], typer.Argument(help="One or more prompts.")],
+    model: Annotated[str, typer.Option("--model", help="embedded, or the folder of a training run.")] = "embedded",
+    stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
+    out: Annotated[Path, typer.Option("--out", help="Folder of the images.")] = Path("."),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Zero is a seed like any other.")] = 0,
+    option: Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE of the sampling.")] = None,
+) -> None:
+    """Make one image per prompt: OUT/0000.png, OUT/0001.png …"""
+    from lumina_model.adapter import LuminaModel
+
+    options = dict(pair.partition("=")[::2] for pair in option or ())
+    images = LuminaModel(model, stage, _parts(model, stage), options).generate(prompt, [seed] * len(prompt))
+    out.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images):
+        image.save(out / f"{index:04d}.png")
+    Console(stderr=True).print(f"{len(images)} images in {out}")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        Console(stderr=True).print(f"[red]error:[/red] {error.strerror or error}{where}", highlight=False)
+        sys.exit(2)
+
+
+def _settings(cls: Any, recipe: Path | None, name: str, threads: int) -> Any:
+    import torch
+
+    from lumina_model.training.recipes import FOLDER, load_recipe
+
+    if threads:
+        torch.set_num_threads(threads)
+    return load_recipe(cls, recipe or FOLDER / f"{name}.toml")
+
+
+def _parts(model: str, stage: str) -> dict[str, Path]:
+    from lumina_model import embedded
+
+    if model == "embedded":
+        return embedded.parts(stage)
+    run = Path(model)
+    transformer = run / "stages" / stage / "transformer"
+    if not transformer.is_dir():
+        raise UserError(
+            f"expected `embedded` or a training run with stages/{stage}/transformer, found none at {run}; "
+            f"fix: check the folder and --stage"
+        )
+    return {name: run / name for name in embedded.SHARED} | {"transformer": transformer}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Train the transformer by flow matching, in stages.
+
+    x_t = t · image + (1 - t) · noise,   target v = image - noise,   loss = mean (v_θ(x_t, t, caption) - v)²
+
+(official transport.py; t = 0 is noise). A stage is a recipe: image size, which list of images, which caption
+levels, whether the auxiliary loss is on. It starts from the weights of the stage before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lumina_model.checkpoint import (
+    read_autoencoder,
+    read_text_encoder,
+    read_transformer,
+    write_scheduler,
+    write_transformer,
+)
+from lumina_model.errors import UserError
+from lumina_model.next_dit import NextDiT, NextDiTConfig
+from lumina_model.prompt_templates import UNCONDITIONAL, compose
+from lumina_model.checkpoint_record import read_checkpoint_record, write_checkpoint_record
+from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
+from lumina_model.training.latents import latents_of
+from lumina_model.training.loop import LoopSettings, fit
+
+AUXILIARY_POOL = 4  # official finetune.py: avg_pool2d of the clean latent with kernel = stride = 4
+TEXT_MULTIPLE = 8  # captions are padded to a multiple of this: few shapes, little padding
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StageSettings:
+    """One training stage.
+
+    Attributes:
+        stage: name; the weights go to ``stages/<stage>``.
+        model: architecture; must equal that of the stage before.
+        loop: optimisation.
+        init_from: stage to start from; empty for new weights.
+        size: image side in pixels.
+        list_name: JSONL file inside the training set.
+        examples: use the first so many of the list; 0 for all.
+        batch: images per step.
+        levels: weight of each caption level; one level is drawn per step, so that texts in a batch are of
+            like length.
+        languages: weight of each caption language, drawn per image.
+        caption_dropout: share of captions replaced by the empty text (official finetune.py: 0.1).
+        auxiliary_weight: weight of the same loss on the 4x-pooled latent; 0 leaves it out (paper Eq. 4; 1.0).
+        max_text_tokens: captions are cut to this.
+        checkpoints: steps at which a checkpoint is kept beside the last one.
+        sampling: fields of :class:`lumina_model.sampling.Sampling` that suit the stage; kept with the weights.
+        seed: of the data order, captions, times and noise.
+    """
+
+    stage: str
+    model: NextDiTConfig
+    loop: LoopSettings
+    init_from: str = ""
+    size: int = 64
+    list_name: str = "train.jsonl"
+    examples: int = 0
+    batch: int = 128
+    levels: dict[str, float] = dataclasses.field(default_factory=lambda: {"short": 1.0})
+    languages: dict[str, float] = dataclasses.field(default_factory=lambda: {"en": 1.0})
+    caption_dropout: float = 0.1
+    auxiliary_weight: float = 0.0
+    max_text_tokens: int = 144
+    checkpoints: tuple[int, ...] = ()
+    sampling: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+
+
+def sample_times(count: int, image_tokens: int, generator: torch.Generator) -> Tensor:
+    """Draw times as the official code does: logit-normal, then shifted towards noise by the number of tokens.
+
+    Args:
+        count: how many.
+        image_tokens: tokens of one image; mu runs from 0.5 at 256 to 1.15 at 4096 (official transport.py).
+        generator: on the CPU.
+
+    Returns:
+        (count,) float32 in (0, 1), 0 = noise.
+    """
+    mu = 0.5 + (1.15 - 0.5) * (image_tokens - 256) / (4096 - 256)
+    sigma = 1 - torch.sigmoid(torch.randn(count, generator=generator))
+    shift = float(np.exp(mu))
+    return 1 - shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def flow_loss(model: nn.Module, clean: Tensor, features: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    """Mean squared error of the velocity at one random time per image.
+
+    Args:
+        model: velocity of (x, t, features, mask).
+        clean: latents (B, C, H, W).
+        features: captions (B, T, F).
+        mask: (B, T).
+        generator: draws times and noise, on the CPU.
+    """
+    tokens = (clean.shape[-1] // 2) * (clean.shape[-2] // 2)
+    t = sample_times(len(clean), tokens, generator).to(clean.device)  # (B,)
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)  # (B, C, H, W)
+    weight = t[:, None, None, None]
+    velocity = model(weight * clean + (1 - weight) * noise, t, features, mask)
+    return F.mse_loss(velocity.float(), clean - noise)
+
+
+def caption_batch(examples: Sequence[Example], settings: StageSettings, rng: np.random.Generator) -> list[str]:
+    """Draw the complete text of each example: one level for all, a language and dropout for each."""
+    levels = list(settings.levels)
+    shares = np.array(list(settings.levels.values()))
+    level = levels[int(rng.choice(len(levels), p=shares / shares.sum()))]
+    texts = []
+    for example in examples:
+        caption = draw_caption(example, rng, settings.languages, {level: 1.0})
+        texts.append(UNCONDITIONAL if rng.random() < settings.caption_dropout else compose("real", caption))
+    return texts
+
+
+def train_stage(data: Path, out: Path, settings: StageSettings, *, device: str = "cpu", compiled: bool = False) -> None:
+    """Train one stage; writes ``out/stages/<stage>/transformer`` and ``checkpoint.json`` beside it.
+
+    Args:
+        data: training set.
+        out: holds ``vae``, ``text_encoder`` and ``tokenizer``, and the stages.
+        settings: the recipe.
+        device: where to train.
+        compiled: compile the blocks (a minute at the start, then about twice as fast on a CPU).
+
+    Raises:
+        UserError: a part or the stage before is missing, or has another architecture.
+    """
+    examples = read_examples(data / settings.list_name)
+    examples = examples[: settings.examples or len(examples)]
+    text_encoder = read_text_encoder(out / "text_encoder", out / "tokenizer")
+    text_encoder.model.to(device)
+    latents = latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
+    write_scheduler(out / "scheduler")
+    model = _initial(out, settings).to(device)
+    if compiled:
+        for block in (*model.context_refiner, *model.noise_refiner, *model.layers):
+            block.compile(dynamic=True)
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng([settings.seed, step, 1])
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        chosen = batch_indices(settings.seed, step, len(examples), settings.batch)
+        clean = torch.from_numpy(latents[np.sort(chosen)].astype(np.float32)).to(device)  # (B, C, H, W)
+        texts = caption_batch([examples[i] for i in np.sort(chosen)], settings, rng)
+        longest = max(len(ids) for ids in text_encoder.tokenizer(texts).input_ids)
+        length = min(settings.max_text_tokens, -(-longest // TEXT_MULTIPLE) * TEXT_MULTIPLE)
+        with _fast(device):
+            features, mask = (y.clone() for y in text_encoder.encode(texts, length))
+            loss = flow_loss(model, clean, features, mask, generator)
+            if settings.auxiliary_weight:
+                pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
+                loss = loss + settings.auxiliary_weight * flow_loss(model, pooled, features, mask, generator)
+        return loss
+
+    steps_before = read_checkpoint_record(out / "stages" / settings.init_from)["step"] if settings.init_from else 0
+
+    def keep(ema: nn.Module, step: int) -> None:
+        final = step == settings.loop.steps
+        folder = out / "stages" / (settings.stage if final else f"{settings.stage}-{step:06d}")
+        write_stage(ema, folder, settings, steps_before + step)
+
+    fit(model, loss_of, settings.loop, out / "training" / settings.stage, on_checkpoint=keep,
+        checkpoints=settings.checkpoints, label=settings.stage)  # fmt: skip
+
+
+def write_stage(model: nn.Module, folder: Path, settings: StageSettings, step: int) -> None:
+    """Write a checkpoint in bfloat16; ``checkpoint.json`` comes last, so its presence means that all is there.
+
+    Args:
+        model: weights, e.g. the moving average.
+        folder: of the checkpoint.
+        settings: of the stage.
+        step: counted from the start of the first stage.
+    """
+    transformer = NextDiT(settings.model)
+    transformer.load_state_dict(model.state_dict())
+    write_transformer(transformer.to(torch.bfloat16), folder / "transformer", sample_size=settings.size // 8)
+    record = {
+        "stage": settings.stage,
+        "step": step,
+        "size": settings.size,
+        "sampling": settings.sampling,
+        "recipe": dataclasses.asdict(settings),
+    }
+    write_checkpoint_record(folder, record)
+
+
+def _initial(out: Path, settings: StageSettings) -> NextDiT:
+    torch.manual_seed(settings.seed)
+    if not settings.init_from:
+        return NextDiT(settings.model)
+    model = read_transformer(out / "stages" / settings.init_from / "transformer", torch.float32)
+    if model.config != settings.model:
+        raise UserError(
+            f"expected the architecture of stage {settings.init_from} ({model.config}), found {settings.model}, "
+            f"in the recipe of {settings.stage}; fix: use the same [model] in both"
+        )
+    return model
+
+
+@contextlib.contextmanager
+def _fast(device: str):  # type: ignore[no-untyped-def]
+    """bfloat16 autocast; on a CPU also plain attention, whose backward is quicker for short sequences."""
+    kind = torch.device(device).type
+    backends = [SDPBackend.MATH] if kind == "cpu" else list(SDPBackend.__members__.values())
+    with torch.autocast(kind, torch.bfloat16), sdpa_kernel(backends):
+        yield

@@ -1,0 +1,61 @@
+"""Latents of a training set, computed once and kept in a memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import track
+
+from lumina_model.autoencoder import Autoencoder
+from lumina_model.training.data import Example, load_images
+
+BATCH = 32
+
+
+def latents_of(
+    examples: Sequence[Example], size: int, autoencoder: Autoencoder, folder: Path
+) -> npt.NDArray[np.float16]:
+    """Return normalised latents, float16 (N, C, size/8, size/8), from the cache where it has them.
+
+    The cache is named by the images' paths, the size and the autoencoder's weights, so it is never stale
+    (unless images are changed in place). It is built in a partial file that is resumed after a kill.
+    """
+    name = hashlib.sha256()
+    for example in examples:
+        name.update(str(example.image_path).encode() + b"\n")
+    for key, tensor in sorted(autoencoder.vae.state_dict().items()):
+        name.update(key.encode() + tensor.float().cpu().numpy().tobytes())
+    name.update(f"{size} {autoencoder.scale} {autoencoder.shift}".encode())
+    path = folder / f"{name.hexdigest()[:16]}-{size}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _build(path, examples, size, autoencoder)
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def _build(path: Path, examples: Sequence[Example], size: int, autoencoder: Autoencoder) -> None:
+    side = size // autoencoder.factor
+    shape = (len(examples), autoencoder.channels, side, side)
+    partial, done_file = path.with_suffix(".partial"), path.with_suffix(".done")
+    done = int(done_file.read_text()) if done_file.is_file() and partial.is_file() else 0
+    cache = np.lib.format.open_memmap(
+        partial, mode="r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape
+    )
+    starts = range(done, len(examples), BATCH)
+    for start in track(starts, f"latents at {size} px"):
+        images = load_images([e.image_path for e in examples[start : start + BATCH]], size)
+        with torch.autocast("cpu", torch.bfloat16):
+            z = autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
+        cache[start : start + BATCH] = z.numpy().astype(np.float16)
+        if start // BATCH % 100 == 99:
+            cache.flush()
+            done_file.write_text(str(start + BATCH))
+    cache.flush()
+    os.replace(partial, path)
+    done_file.unlink(missing_ok=True)
