@@ -1,0 +1,133 @@
+"""All that is run on this project: ``nox -l`` lists it, ``nox -s NAME [-- ARGUMENTS]`` runs one.
+
+One environment is shared. torch and what belongs to it take gigabytes, so tests, types and benchmarks do
+not get an environment each, as nox does by default: the session ``project`` owns the only one that has the
+project in it (``.nox/project``). The others require that session, have none of their own
+(``venv_backend="none"``) and run its programs. What it holds is one resolved set, pinned in
+``constraints.txt``, so no session can move a package under another. ``lint`` has a small environment
+without the project.
+
+uv is used where it is installed, virtualenv otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = "constraints.txt"
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+#: The build backend comes from the pinned set too; uv's name for that, and pip's.
+PINNED_BUILD = {"UV_BUILD_CONSTRAINT": CONSTRAINTS, "PIP_BUILD_CONSTRAINT": CONSTRAINTS}
+#: Test processes at most: each holds a torch of its own, about half a gigabyte.
+MOST_TEST_PROCESSES = 4
+
+#: What ``nox -s geneval`` asks for where the arguments after ``--`` do not. The ceiling comes first, because
+#: a gate (``--min-overall``) looks at the last stage given.
+GENEVAL = {
+    "--protocol": ["tabletop"],
+    "--suite": ["quick"],
+    "--model": ["tabletop-truth:autoencoder", "embedded"],
+}
+
+
+@nox.session(reuse_venv=True, default=False)
+def project(session: nox.Session) -> None:
+    """Install the project with all that tests and type checks need, in the environment that is shared."""
+    groups = nox.project.dependency_groups(PYPROJECT, "test", "types")
+    session.install("-c", CONSTRAINTS, "-e", ".", *groups, env=PINNED_BUILD)
+
+
+@nox.session(venv_backend="none", requires=["project"])
+def tests(session: nox.Session) -> None:
+    """Run the tests, on several cores; arguments go to pytest."""
+    processes = min(cores(), MOST_TEST_PROCESSES)
+    run_in_project(session, "python", "-m", "pytest", f"-n{processes}", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["project"])
+def types(session: nox.Session) -> None:
+    """Check the types; arguments go to mypy."""
+    run_in_project(session, "mypy", *session.posargs)
+
+
+@nox.session(reuse_venv=True)
+def lint(session: nox.Session) -> None:
+    """Check style and format. ``nox -s lint -- --fix`` mends what can be mended."""
+    session.install("-c", CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, "lint"))
+    mend = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if mend else []), ".")
+    session.run("ruff", "format", *([] if mend else ["--check"]), ".")
+
+
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def geneval(session: nox.Session) -> None:
+    """Score the embedded stages on GenEval; arguments go to ``lumina-eval run`` and win over the defaults.
+
+    Exit codes are those of ``lumina-eval``: a gate that failed is no user's mistake. nox itself knows 0 and 1
+    only, so here it is left at once.
+    """
+    try:
+        run_in_project(session, "lumina-eval", "run", "geneval", *unless_given(GENEVAL, session.posargs))
+    except CommandFailed as failed:
+        sys.exit(getattr(failed, "return_code", None) or 1)  # older nox does not tell the code
+
+
+@nox.session(reuse_venv=True, default=False)
+def constraints(session: nox.Session) -> None:
+    """Resolve the newest versions of everything for Linux and Windows, and pin them in constraints.txt."""
+    session.install("uv")
+    pins: set[str] = set()
+    for platform in ("linux", "windows"):
+        known = Path(session.create_tmp()) / "known.txt"
+        known.write_text("\n".join(sorted(pins)))
+        found = session.run(
+            *("uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--constraint", str(known)),
+            *("--python-version", "3.11", "--python-platform", platform, "--no-header", "--no-annotate"),
+            silent=True,
+            stderr=None,
+        )
+        pins.update(str(found).split("\n"))
+    head = "# The set of versions that is tested; written by `nox -s constraints`.\n"
+    (ROOT / CONSTRAINTS).write_text(head + "\n".join(sorted(pins - {""})) + "\n")
+
+
+def run_in_project(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the shared environment."""
+    folder = session.env_dir.parent / "project" / ("Scripts" if os.name == "nt" else "bin")
+    path = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
+    found = shutil.which(program, path=str(folder))
+    if found is None:
+        session.error(f"expected {program} in {folder}, found none; fix: nox -s project")
+    session.run(found, *arguments, external=True, env={"PATH": path})
+
+
+def unless_given(defaults: dict[str, list[str]], arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, after those defaults whose option they do not name."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    wanted = [
+        word
+        for option, values in defaults.items()
+        if option not in given
+        for value in values
+        for word in (option, value)
+    ]
+    return [*wanted, *arguments]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
