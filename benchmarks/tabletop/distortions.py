@@ -70,4 +70,4 @@ def off_palette(distance: float) -> Draw:
 
 
 def _picture(values: npt.NDArray[np.floating]) -> Picture:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
