@@ -24,7 +24,9 @@ class LuminaModel:
 
     sampler_version = SAMPLER_VERSION
 
-    def __init__(self, name: str, checkpoint: str, parts: Mapping[str, Path], options: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, checkpoint: str, parts: Mapping[str, Path], options: Mapping[str, str]
+    ) -> None:
         """Look at a checkpoint without reading its weights.
 
         Args:

@@ -1,4 +1,4 @@
-"""``lumina-model``: train the parts, export, inspect and sample. Mistakes are told in one line; exit code 2."""
+"""``lumina-model``: train the parts, export, inspect and sample. A mistake is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from rich.table import Table
 
 from lumina_model.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="Lumina-Image 2.0, small enough to train and read in an evening.")
+app = typer.Typer(
+    no_args_is_help=True, help="Lumina-Image 2.0, small enough to train and read in an evening."
+)
 train = typer.Typer(no_args_is_help=True, help="Train one part; every command resumes where it ended.")
 app.add_typer(train, name="train")
 
 Data = Annotated[Path, typer.Option("--data", help="Training set: a folder with train.jsonl.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the training run.")]
 Recipe = Annotated[
-    Path | None, typer.Option("--recipe", help="TOML file; the embedded model's if not given.", show_default=False)
+    Path | None,
+    typer.Option("--recipe", help="TOML file; the embedded model's if not given.", show_default=False),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
 OUT = Path("lumina-training")
@@ -106,7 +109,9 @@ def info(
 @app.command()
 def generate(
     prompt: Annotated[list[str], typer.Argument(help="One or more prompts.")],
-    model: Annotated[str, typer.Option("--model", help="embedded, or the folder of a training run.")] = "embedded",
+    model: Annotated[
+        str, typer.Option("--model", help="embedded, or the folder of a training run.")
+    ] = "embedded",
     stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
     out: Annotated[Path, typer.Option("--out", help="Folder of the images.")] = Path("."),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Zero is a seed like any other.")] = 0,

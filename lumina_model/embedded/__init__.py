@@ -1,7 +1,7 @@
 """The embedded Lumina: a small model of the tabletop world whose weights are part of the package.
 
 ``text_encoder``, ``tokenizer``, ``vae`` and ``scheduler`` are shared; each of the ``stages`` has its own
-``transformer`` and ``checkpoint.json``. ``SHA256SUMS`` pins every file; MODEL_CARD.md tells how they were made.
+``transformer`` and ``checkpoint.json``. SHA256SUMS pins every file; MODEL_CARD.md tells how they were made.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ def parts(stage: str) -> dict[str, Path]:
         UserError: there is no such stage.
     """
     if stage not in STAGES:
-        raise UserError(f"expected a stage out of {', '.join(STAGES)}, found {stage!r}; fix: take one of them")
-    return {name: FOLDER / name for name in SHARED} | {"transformer": FOLDER / "stages" / stage / "transformer"}
+        raise UserError(
+            f"expected a stage out of {', '.join(STAGES)}, found {stage!r}; fix: take one of them"
+        )
+    return {name: FOLDER / name for name in SHARED} | {
+        "transformer": FOLDER / "stages" / stage / "transformer"
+    }
 
 
 def weight_files() -> list[Path]:

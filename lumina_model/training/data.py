@@ -37,7 +37,7 @@ def read_examples(path: Path) -> list[Example]:
         path: the ``.jsonl`` file, or a folder that holds ``train.jsonl``.
 
     Raises:
-        UserError: the file is absent or empty, a line is no JSON object, or lacks ``image_path`` or ``prompt``.
+        UserError: the file is absent or empty, a line is no JSON object or lacks a key.
     """
     file = path / "train.jsonl" if path.is_dir() else path
     if not file.is_file():
@@ -90,7 +90,7 @@ def load_images(paths: Sequence[Path], size: int) -> torch.Tensor:
 def batch_indices(seed: int, step: int, count: int, batch: int) -> npt.NDArray[np.int64]:
     """Return the examples of one step: a function of (seed, step) alone, so that a resumed run sees the same.
 
-    Examples are drawn without repetition within a step; over many steps each is seen equally often on average.
+    Examples are drawn without repetition within a step, and equally often on average.
     """
     rng = np.random.default_rng([seed, step])
     return rng.choice(count, size=min(batch, count), replace=False)
@@ -102,7 +102,7 @@ def draw_caption(
     languages: Mapping[str, float],
     levels: Mapping[str, float],
 ) -> str:
-    """Draw one text of an example by the weights of languages and levels; ``prompt`` where it has no captions."""
+    """Draw one text of an example by the weights of languages and levels; ``prompt`` where there is none."""
     language = _draw(rng, languages)
     level = _draw(rng, levels)
     return example.captions.get(language, {}).get(level, example.prompt)

@@ -27,10 +27,10 @@ from lumina_model.checkpoint import (
     write_scheduler,
     write_transformer,
 )
+from lumina_model.checkpoint_record import read_checkpoint_record, write_checkpoint_record
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
-from lumina_model.checkpoint_record import read_checkpoint_record, write_checkpoint_record
 from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
 from lumina_model.training.latents import latents_of
 from lumina_model.training.loop import LoopSettings, fit
@@ -59,7 +59,7 @@ class StageSettings:
         auxiliary_weight: weight of the same loss on the 4x-pooled latent; 0 leaves it out (paper Eq. 4; 1.0).
         max_text_tokens: captions are cut to this.
         checkpoints: steps at which a checkpoint is kept beside the last one.
-        sampling: fields of :class:`lumina_model.sampling.Sampling` that suit the stage; kept with the weights.
+        sampling: fields of :class:`~lumina_model.sampling.Sampling` for this stage; kept with the weights.
         seed: of the data order, captions, times and noise.
     """
 
@@ -98,7 +98,9 @@ def sample_times(count: int, image_tokens: int, generator: torch.Generator) -> T
     return 1 - shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def flow_loss(model: nn.Module, clean: Tensor, features: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+def flow_loss(
+    model: nn.Module, clean: Tensor, features: Tensor, mask: Tensor, generator: torch.Generator
+) -> Tensor:
     """Mean squared error of the velocity at one random time per image.
 
     Args:
@@ -116,7 +118,9 @@ def flow_loss(model: nn.Module, clean: Tensor, features: Tensor, mask: Tensor, g
     return F.mse_loss(velocity.float(), clean - noise)
 
 
-def caption_batch(examples: Sequence[Example], settings: StageSettings, rng: np.random.Generator) -> list[str]:
+def caption_batch(
+    examples: Sequence[Example], settings: StageSettings, rng: np.random.Generator
+) -> list[str]:
     """Draw the complete text of each example: one level for all, a language and dropout for each."""
     levels = list(settings.levels)
     shares = np.array(list(settings.levels.values()))
@@ -128,7 +132,9 @@ def caption_batch(examples: Sequence[Example], settings: StageSettings, rng: np.
     return texts
 
 
-def train_stage(data: Path, out: Path, settings: StageSettings, *, device: str = "cpu", compiled: bool = False) -> None:
+def train_stage(
+    data: Path, out: Path, settings: StageSettings, *, device: str = "cpu", compiled: bool = False
+) -> None:
     """Train one stage; writes ``out/stages/<stage>/transformer`` and ``checkpoint.json`` beside it.
 
     Args:
@@ -168,7 +174,9 @@ def train_stage(data: Path, out: Path, settings: StageSettings, *, device: str =
                 loss = loss + settings.auxiliary_weight * flow_loss(model, pooled, features, mask, generator)
         return loss
 
-    steps_before = read_checkpoint_record(out / "stages" / settings.init_from)["step"] if settings.init_from else 0
+    steps_before = (
+        read_checkpoint_record(out / "stages" / settings.init_from)["step"] if settings.init_from else 0
+    )
 
     def keep(ema: nn.Module, step: int) -> None:
         final = step == settings.loop.steps
@@ -180,7 +188,7 @@ def train_stage(data: Path, out: Path, settings: StageSettings, *, device: str =
 
 
 def write_stage(model: nn.Module, folder: Path, settings: StageSettings, step: int) -> None:
-    """Write a checkpoint in bfloat16; ``checkpoint.json`` comes last, so its presence means that all is there.
+    """Write a checkpoint in bfloat16; ``checkpoint.json`` comes last: where it is, all is there.
 
     Args:
         model: weights, e.g. the moving average.
@@ -208,8 +216,8 @@ def _initial(out: Path, settings: StageSettings) -> NextDiT:
     model = read_transformer(out / "stages" / settings.init_from / "transformer", torch.float32)
     if model.config != settings.model:
         raise UserError(
-            f"expected the architecture of stage {settings.init_from} ({model.config}), found {settings.model}, "
-            f"in the recipe of {settings.stage}; fix: use the same [model] in both"
+            f"expected the architecture of stage {settings.init_from} ({model.config}), "
+            f"found {settings.model}, in the recipe of {settings.stage}; fix: use the same [model] in both"
         )
     return model
 

@@ -36,16 +36,20 @@ def latents_of(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         _build(path, examples, size, autoencoder)
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    return np.load(path, mmap_mode="r")
 
 
 def _build(path: Path, examples: Sequence[Example], size: int, autoencoder: Autoencoder) -> None:
+    autoencoder.vae.to(memory_format=torch.channels_last)  # half again as fast on a CPU
     side = size // autoencoder.factor
     shape = (len(examples), autoencoder.channels, side, side)
     partial, done_file = path.with_suffix(".partial"), path.with_suffix(".done")
     done = int(done_file.read_text()) if done_file.is_file() and partial.is_file() else 0
     cache = np.lib.format.open_memmap(
-        partial, mode="r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape
+        partial,
+        mode="r+" if done else "w+",
+        dtype=None if done else np.float16,
+        shape=None if done else shape,
     )
     starts = range(done, len(examples), BATCH)
     for start in track(starts, f"latents at {size} px"):

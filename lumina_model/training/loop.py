@@ -14,12 +14,15 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from lumina_model.errors import UserError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ def ema_rate(decay: float, step: int) -> float:
 
 
 def fit(
-    module: nn.Module,
+    module: Module,
     loss_of: Callable[[int], torch.Tensor],
     settings: LoopSettings,
     folder: Path,
@@ -58,7 +61,7 @@ def fit(
     on_checkpoint: Callable[[nn.Module, int], None] | None = None,
     checkpoints: tuple[int, ...] = (),
     label: str = "train",
-) -> nn.Module:
+) -> Module:
     """Train ``module`` in place and return its exponential moving average.
 
     Args:
@@ -106,8 +109,13 @@ def fit(
             done = step + 1
             if done % settings.log_every == 0 or done == settings.steps:
                 mean = sum(losses) / len(losses)
-                record = {"step": done, "loss": round(mean, 6), "lr": settings.lr_at(step),
-                          "grad_norm": round(norm.item(), 4), "seconds": round(time.monotonic() - began, 1)}  # fmt: skip
+                record = {
+                    "step": done,
+                    "loss": round(mean, 6),
+                    "lr": settings.lr_at(step),
+                    "grad_norm": round(norm.item(), 4),
+                    "seconds": round(time.monotonic() - began, 1),
+                }
                 with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(record) + "\n")
                 progress.update(bar, completed=done, loss=mean)
@@ -127,9 +135,14 @@ def _update_ema(ema: nn.Module, module: nn.Module, decay: float) -> None:
 
 
 def _save(path: Path, module: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Write the state beside the old one, then put it in its place, so that a kill never leaves half a file."""
+    """Write the state beside the old one, then put it in its place: a kill never leaves half a file."""
     partial = path.with_suffix(".partial")
-    state = {"module": module.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    state = {
+        "module": module.state_dict(),
+        "ema": ema.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+    }
     torch.save(state, partial)
     os.replace(partial, path)
 

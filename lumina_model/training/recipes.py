@@ -19,11 +19,13 @@ def load_recipe(cls: type[Settings], path: Path) -> Settings:
     """Read a recipe into a settings dataclass; nested tables become nested dataclasses.
 
     Raises:
-        UserError: no such file, broken TOML (with line), an unknown or missing key, or a value of the wrong kind.
+        UserError: no such file, broken TOML (with line), an unknown or missing key, a value of the wrong kind.
     """
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
-        raise UserError(f"expected a recipe at {path}, found no such file; fix: one of {known}, or a .toml of yours")
+        raise UserError(
+            f"expected a recipe at {path}, found no such file; fix: one of {known}, or a .toml of yours"
+        )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -37,9 +39,10 @@ def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(table) - set(fields)):
         raise UserError(
-            f"expected keys out of {', '.join(fields)}, found {', '.join(unknown)}, in {where}; fix: drop or rename"
+            f"expected keys out of {', '.join(fields)}, found {', '.join(unknown)}, in {where}; "
+            "fix: drop or rename"
         )
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in table.items():
         hint = hints[name]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
