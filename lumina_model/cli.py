@@ -21,8 +21,10 @@ app.add_typer(train, name="train")
 Data = Annotated[Path, typer.Option("--data", help="Training set: a folder with train.jsonl.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the training run.")]
 Recipe = Annotated[
-    Path | None,
-    typer.Option("--recipe", help="TOML file; the embedded model's if not given.", show_default=False),
+    str | None,
+    typer.Option(
+        "--recipe", help="A .toml file, or the name of one of the embedded model's.", show_default=False
+    ),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
 OUT = Path("lumina-training")
@@ -46,7 +48,7 @@ def train_text_encoder(data: Data, out: Out = OUT, recipe: Recipe = None, thread
 
 @train.command("autoencoder")
 def train_autoencoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
-    """Train the 8x, 16-channel autoencoder."""
+    """Train the 8x, 16-channel autoencoder; with ``--recipe decoder`` go on with its decoder alone."""
     from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 
     train_autoencoder(data, out, _settings(AutoencoderSettings, recipe, "autoencoder", threads))
@@ -141,14 +143,16 @@ def main() -> None:
         sys.exit(2)
 
 
-def _settings(cls: Any, recipe: Path | None, name: str, threads: int) -> Any:
+def _settings(cls: Any, recipe: str | None, name: str, threads: int) -> Any:
     import torch
 
     from lumina_model.training.recipes import FOLDER, load_recipe
 
     if threads:
         torch.set_num_threads(threads)
-    return load_recipe(cls, recipe or FOLDER / f"{name}.toml")
+    return load_recipe(
+        cls, Path(recipe) if recipe and recipe.endswith(".toml") else FOLDER / f"{recipe or name}.toml"
+    )
 
 
 def _parts(model: str, stage: str) -> dict[str, Path]:

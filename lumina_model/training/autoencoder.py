@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
+from lumina_model.checkpoint import read_autoencoder
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
 from lumina_model.training.loop import LoopSettings, fit
 
@@ -28,6 +29,8 @@ class AutoencoderSettings:
         norm_groups: 1, because a norm over few channels of a picture that is mostly background scales colours
             by how much lies on the table; with 8 groups the loss falls three times slower.
         batch: images per step at the smallest size.
+        decoder_only: go on from ``out/vae`` with the encoder frozen. Latents stay as they are, so this can
+            be done while, or after, a transformer is trained on them.
     """
 
     loop: LoopSettings
@@ -42,6 +45,7 @@ class AutoencoderSettings:
     edge_weight: float = 0.5
     latent_noise: float = 0.1
     latent_weight: float = 1e-3
+    decoder_only: bool = False
     seed: int = 0
 
 
@@ -68,7 +72,8 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
     """Train on the images of a training set and write ``out/vae`` in diffusers' layout."""
     examples = read_examples(data)
     torch.manual_seed(settings.seed)
-    model = build(settings).to(memory_format=torch.channels_last)
+    model = _continue(out / "vae") if settings.decoder_only else build(settings)
+    model = model.to(memory_format=torch.channels_last)
 
     def loss_of(step: int) -> torch.Tensor:
         size = settings.sizes[step % len(settings.sizes)]
@@ -91,10 +96,18 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
             + settings.latent_weight * z.square().mean()
         )
 
-    trained = fit(model, loss_of, settings.loop, out / "autoencoder", label="autoencoder")
+    label = "decoder" if settings.decoder_only else "autoencoder"
+    trained = fit(model, loss_of, settings.loop, out / "training" / label, label=label)
     trained = trained.to(memory_format=torch.contiguous_format)
-    normalise(trained, examples, settings)
+    if not settings.decoder_only:
+        normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
+
+
+def _continue(folder: Path) -> AutoencoderKL:
+    model: AutoencoderKL = read_autoencoder(folder).vae
+    model.encoder.requires_grad_(False)
+    return model
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ def load_recipe(cls: type[Settings], path: Path) -> Settings:
     """Read a recipe into a settings dataclass; nested tables become nested dataclasses.
 
     Raises:
-        UserError: no such file, broken TOML (with line), an unknown or missing key, a value of the wrong kind.
+        UserError: no such file, broken TOML (with line), an unknown or missing key, a value of a wrong kind.
     """
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))

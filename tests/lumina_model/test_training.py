@@ -56,7 +56,9 @@ def parts(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         data, out, TextEncoderSettings(loop=LOOP, hidden_size=32, layers=2, heads=2, kv_heads=1, head_dim=16,
                                        mlp_size=32, batch=4))  # fmt: skip
     train_autoencoder(
-        data, out, AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4)
+        data,
+        out,
+        AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4),
     )
     return out
 
@@ -72,7 +74,9 @@ def copy_parts(parts: Path, out: Path) -> Path:
     return out
 
 
-def test_killed_and_resumed_training_ends_with_the_same_weights(data: Path, parts: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_training_ends_with_the_same_weights(
+    data: Path, parts: Path, tmp_path: Path
+) -> None:
     whole, halves = copy_parts(parts, tmp_path / "whole"), copy_parts(parts, tmp_path / "halves")
     train_stage(data, whole, STAGE)
     original = flow.flow_loss
@@ -113,7 +117,9 @@ def test_next_stage_starts_from_the_last_and_counts_steps_on(data: Path, parts: 
 
 def test_checkpoint_of_a_run_makes_images_at_its_own_size(data: Path, parts: Path, tmp_path: Path) -> None:
     out = copy_parts(parts, tmp_path / "run")
-    train_stage(data, out, dataclasses.replace(STAGE, sampling={"steps": 2, "guidance": 1.0, "max_text_tokens": 24}))
+    train_stage(
+        data, out, dataclasses.replace(STAGE, sampling={"steps": 2, "guidance": 1.0, "max_text_tokens": 24})
+    )
     (model,) = open_lumina(str(out / "stages/low_res"), {"solver": "euler"})
     (image,) = model.generate(["a red table"], [0])
     assert image.size == (32, 32)
