@@ -28,9 +28,10 @@ class Effort:
     curve: int = 240
     pool: int = 2
     runs: int = 4000
+    comparisons: int = 2000
 
 
-QUICK: Final = Effort(pictures=120, edits=30, curve=48, pool=1, runs=1000)
+QUICK: Final = Effort(pictures=120, edits=30, curve=48, pool=1, runs=1000, comparisons=200)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _curves(items: Sequence[Item], effort: Effort) -> Iterator[Table]:
 
 
 def _scripted(items: Sequence[Item], effort: Effort) -> Iterator[Table]:
-    rows, covers = [], []
+    rows, covers, called = [], [], []
     for size in SIZES:
         pool = scripted.judged_pool(items, size, effort.pool, SEED + 3)
         slope, error = scripted.slope(pool, 2000, SEED + 4)
@@ -118,6 +119,9 @@ def _scripted(items: Sequence[Item], effort: Effort) -> Iterator[Table]:
         for per_task in (8, 40):
             found = scripted.coverage(pool, per_task, effort.runs, SEED + 5)
             covers.append((f"{size}", f"{per_task}", f"{found.seeds:.3f}", f"{found.prompts:.3f}"))
+        for gain in (0.0, 0.05, 0.1):
+            made = scripted.decisions(pool, gain, 40, effort.comparisons, SEED + 6)
+            called.append((f"{size}", f"{made.difference:.3f}", f"{made.significant:.3f}"))
     yield Table(
         "Scripted generator: estimate against truth",
         "Judged share against true probability of success, over prompts.",
@@ -130,6 +134,13 @@ def _scripted(items: Sequence[Item], effort: Effort) -> Iterator[Table]:
         "interval of the overall score holds the scripted truth.",
         ("side", "prompts per task", "ci_seeds", "ci_prompts"),
         covers,
+    )
+    yield Table(
+        "Scripted generators compared",
+        f"Share of {effort.comparisons} simulated comparisons, paired over 40 prompts per task, that call "
+        "the difference significant at 5 %. In the first row there is none: that is the error rate.",
+        ("side", "true difference", "called significant"),
+        called,
     )
 
 

@@ -20,12 +20,15 @@ from benchmarks.tabletop.measure import looked_at
 from benchmarks.tabletop.models import own_probability
 from benchmarks.tabletop.truth import accepts, scene_for
 from lumina_eval.records import Item
+from lumina_eval.sign_flip import sign_flip
 from lumina_eval.statistics import Clusters, interval, moments
 
 Floats = npt.NDArray[np.float64]
 
 #: Images per prompt of a simulated run, as in the protocol.
 IMAGES: Final = 4
+#: Random assignments of signs per comparison.
+FLIPS: Final = 999
 #: Runs simulated at a time, to bound memory.
 BLOCK: Final = 250
 
@@ -50,6 +53,17 @@ class Coverage:
 
     seeds: float
     prompts: float
+    runs: int
+    prompts_per_task: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """How often a comparison of two generators called their difference significant at 5 %."""
+
+    difference: float
+    """The true difference of their overall scores."""
+    significant: float
     runs: int
     prompts_per_task: int
 
@@ -118,6 +132,26 @@ def coverage(pool: Pool, prompts_per_task: int, runs: int, seed: int) -> Coverag
             low, high = interval(found.value, variance, df, n, (0.0, 1.0), 0.95)
             held[k] += np.count_nonzero((low <= truth) & (truth <= high))
     return Coverage(held[0] / runs, held[1] / runs, runs, prompts_per_task)
+
+
+def decisions(pool: Pool, gain: float, prompts_per_task: int, runs: int, seed: int) -> Decisions:
+    """Compare the scripted generator with one whose probabilities are higher by ``gain`` (at most 1).
+
+    Both answer the same prompts; the test is the comparison's own, paired by prompt. Without a gain the share
+    of significant ones is the error rate, with one it is the power.
+    """
+    rng = np.random.default_rng(seed)
+    better = dataclasses.replace(pool, probability=np.minimum(pool.probability + gain, 1.0))
+    tasks = int(pool.stratum.max()) + 1
+    members = [np.flatnonzero(pool.stratum == h) for h in range(tasks)]
+    stratum, share = np.repeat(np.arange(tasks), prompts_per_task), np.full(tasks, 1 / tasks)
+    called, true = 0, []
+    for run in range(runs):
+        drawn = np.concatenate([own[rng.integers(len(own), size=prompts_per_task)] for own in members])[None]
+        means = [_verdicts(each, drawn, IMAGES, rng)[0].mean(axis=1) for each in (pool, better)]
+        true.append(float((better.probability - pool.probability)[drawn].mean()))
+        called += bool(sign_flip(means[1] - means[0], stratum, share, FLIPS, run).p[0] <= 0.05)
+    return Decisions(float(np.mean(true)), called / runs, runs, prompts_per_task)
 
 
 def _verdicts(pool: Pool, drawn: npt.NDArray[np.intp], images: int, rng: np.random.Generator) -> Floats:

@@ -79,6 +79,14 @@ def test_intervals_cover_with_a_perfect_judge_and_not_with_a_poor_one() -> None:
     assert poor.prompts < 0.8
 
 
+def test_comparisons_err_as_rarely_as_stated_and_find_what_is_there() -> None:
+    same, better = (scripted.decisions(pool(1, 0), gain, 15, 300, seed=3) for gain in (0.0, 0.15))
+    assert same.difference == 0
+    assert same.significant <= 0.09
+    assert 0.1 < better.difference <= 0.15
+    assert better.significant > 0.8
+
+
 def test_a_pool_is_judged_through_pixels() -> None:
     found = scripted.judged_pool(ITEMS[:8], 64, 1, seed=5)
     assert found.right.mean() > 0.8
@@ -112,7 +120,7 @@ def test_a_card_without_markers_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_whole_card_can_be_made() -> None:
-    least = dataclasses.replace(card.QUICK, pictures=12, edits=1, curve=6, pool=1, runs=10)
+    least = dataclasses.replace(card.QUICK, pictures=12, edits=1, curve=6, pool=1, runs=10, comparisons=3)
     items = [item for k, item in enumerate(ITEMS) if k % 20 == 0 or item.task == "counting"]
     made = [card._accuracy(items, least, [("clean", blurred(0))]), *card._scripted(items[:12], least)]
     assert all(len(row) == len(table.head) for table in made for row in table.rows)
