@@ -23,13 +23,13 @@ def latents_of(
 ) -> npt.NDArray[np.float16]:
     """Return normalised latents, float16 (N, C, size/8, size/8), from the cache where it has them.
 
-    The cache is named by the images' paths, the size and the autoencoder's weights, so it is never stale
-    (unless images are changed in place). It is built in a partial file that is resumed after a kill.
+    The cache is named by the images' paths, the size and the encoder's weights, so it is never stale (unless
+    images are changed in place). It is built in a partial file that is resumed after a kill.
     """
     name = hashlib.sha256()
     for example in examples:
         name.update(str(example.image_path).encode() + b"\n")
-    for key, tensor in sorted(autoencoder.vae.state_dict().items()):
+    for key, tensor in sorted(autoencoder.vae.encoder.state_dict().items()):
         name.update(key.encode() + tensor.float().cpu().numpy().tobytes())
     name.update(f"{size} {autoencoder.scale} {autoencoder.shift}".encode())
     path = folder / f"{name.hexdigest()[:16]}-{size}.npy"

@@ -110,8 +110,8 @@ def test_next_stage_starts_from_the_last_and_counts_steps_on(data: Path, parts: 
     assert all(torch.equal(first[name], after[name]) for name in first)
     record = json.loads((out / "stages/high_res/checkpoint.json").read_text())
     assert (record["stage"], record["step"], record["size"]) == ("high_res", 8, 64)
+    other = dataclasses.replace(second, model=dataclasses.replace(MODEL, num_layers=2), stage="other")
     with pytest.raises(UserError, match="architecture"):
-        other = dataclasses.replace(second, model=dataclasses.replace(MODEL, num_layers=2), stage="other")
         train_stage(data, out, other)
 
 
@@ -128,7 +128,7 @@ def test_checkpoint_of_a_run_makes_images_at_its_own_size(data: Path, parts: Pat
 
 
 def test_flow_matching_learns_a_velocity_that_is_known() -> None:
-    """Data is one point c, so v(x, t) = (c - x) / (1 - t) exactly; a linear model of that form reaches loss 0."""
+    """Data is one point c, so v(x, t) = (c - x) / (1 - t) exactly; a model of that form reaches loss 0."""
 
     class Exact(torch.nn.Module):
         def __init__(self) -> None:
