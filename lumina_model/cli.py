@@ -89,6 +89,14 @@ def export(
 
 
 @app.command()
+def bundle(run: Annotated[Path, typer.Argument(help="A training run with all three stages.")]) -> None:
+    """Replace the package's embedded weights by those of a training run (for maintainers)."""
+    from lumina_model.embedded.bundle import make_bundle
+
+    make_bundle(run)
+
+
+@app.command()
 def info(
     model: Annotated[str, typer.Argument(help="embedded, or the folder of a training run.")] = "embedded",
     stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
