@@ -17,8 +17,8 @@ from lumina_eval.records import Item
 
 #: The files that a verdict depends on.
 _SOURCES: Final = (
-    "judge.py", "perception.py", "segmentation.py", "matching.py", "surface.py", "templates.py",
-    "renderer.py", "vocabulary.py",
+    "judge.py", "perception.py", "grouping.py", "segmentation.py", "matching.py", "surface.py",
+    "templates.py", "renderer.py", "vocabulary.py",
 )  # fmt: skip
 
 

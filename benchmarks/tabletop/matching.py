@@ -24,7 +24,9 @@ FIT_SIDE: Final = 28
 #: Half width in pixels of the soft edge, per iteration: wide first, so that far starts converge.
 EDGE: Final = (2.5, 1.8, 1.2, 1.0, 0.8, 0.7, 0.6, 0.6)
 #: Hypotheses kept after each iteration.
-KEPT: Final = (16, 7, 4, 3, 2, 2, 2, 2)
+KEPT: Final = (16, 8, 5, 4, 3, 3, 3, 3)
+#: Overlap (intersection over union) by which a shape may be worse than the best and still be considered.
+DOUBT: Final = 0.08
 #: Degrees of tilt that are one standard deviation, and the most there may be.
 TILT_SPREAD: Final = 10.0
 TILT_LIMIT: Final = 20.0
@@ -63,8 +65,10 @@ class Pose:
         return np.asarray(np.clip(0.5 - distance * np.float32(self.diameter), 0, 1), np.float32)
 
 
-def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Pose:
-    """Find the shape of one thing, and how it lies: the largest overlap on visible pixels.
+def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> list[Pose]:
+    """Find the shapes that one thing may have, each with how it would lie; largest overlap first.
+
+    Shapes whose overlap on visible pixels is worse than the best by more than :data:`DOUBT` are left out.
 
     Args:
         opacity: (side, side), share of each pixel that the thing covers.
@@ -87,10 +91,13 @@ def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> Pose:
             best = np.argsort(-score, kind="stable")[:kept]
             shapes, poses, score = shapes[best], poses[best], score[best]
     score = _agreement(_phi(shapes, poses, x, y)[0], target, care, 0.5)
-    i = int(np.argmax(score))
-    cx, cy, diameter, tilt = (float(value) for value in poses[i])
-    name = SHAPES[int(shapes[i])]
-    return Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
+    found: dict[str, Pose] = {}
+    for i in np.argsort(-score, kind="stable"):
+        name = SHAPES[int(shapes[i])]
+        if name not in found and score[i] >= score.max() - DOUBT:
+            cx, cy, diameter, tilt = (float(value) for value in poses[i])
+            found[name] = Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
+    return list(found.values())
 
 
 def deviation(covered: Floats, opacity: Floats, other: npt.NDArray[np.bool_]) -> float:

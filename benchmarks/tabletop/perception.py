@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.tabletop.grouping import components, parts_of
 from benchmarks.tabletop.matching import Pose, deviation, fit
 from benchmarks.tabletop.segmentation import Segmentation, segment, to_lab, tones
 from benchmarks.tabletop.surface import texture
@@ -22,6 +23,10 @@ SMALLEST: Final = 0.004
 #: Deviation of the outline at which a thing counts fully, and at which it does not count at all.
 SURE: Final = 0.5
 UNSURE: Final = 1.0
+#: Overlap (intersection over union) of two silhouettes that cannot be those of two things.
+SAME_PLACE: Final = 0.5
+#: Distance in CIELAB below which a patch on a thing is a part of its surface.
+ALIKE: Final = 40.0
 #: Opacity of the core at which a thing counts fully, and at which it does not count at all.
 SOLID: Final = 0.75
 FAINT: Final = 0.5
@@ -65,7 +70,7 @@ def see(picture: npt.NDArray[np.uint8]) -> list[Seen]:
 
 def _blobs(seen: Segmentation) -> list[_Blob]:
     smallest = SMALLEST * seen.label.size
-    masks = [(mask, color) for mask, color in _components(seen) if mask.sum() >= smallest]
+    masks = [(mask, color) for mask, color in components(seen, smallest) if mask.sum() >= smallest]
     everything = np.zeros(seen.label.shape, dtype=np.bool_)
     for mask, _ in masks:
         everything |= mask
@@ -73,58 +78,34 @@ def _blobs(seen: Segmentation) -> list[_Blob]:
     for mask, color in sorted(masks, key=lambda pair: -int(pair[0].sum())):
         if _is_remnant(mask, color, blobs):
             continue
-        blobs += _fitted(seen, mask, color, everything)
+        for blob in _fitted(seen, mask, color, everything):
+            _add(blob, blobs, seen, everything)
     return blobs
 
 
-def _components(seen: Segmentation) -> list[tuple[Mask, int]]:
-    """Group solid pixels of one colour word; dissolve what is too thin to be a thing."""
-    solid = (seen.opacity >= 0.5) & (seen.label >= 0)
-    label = np.where(solid, seen.label, -1)
-    for _ in range(3):
-        found, thin = [], np.zeros(label.shape, dtype=np.bool_)
-        for color in np.unique(label[label >= 0]):
-            count, parts, stats, _ = cv2.connectedComponentsWithStats(
-                (label == color).astype(np.uint8), connectivity=4
-            )
-            area = stats[:, cv2.CC_STAT_AREA]
-            specks = area < SMALLEST / 4 * label.size
-            thin |= specks[parts] & (parts > 0)
-            for k in (k for k in range(1, count) if not specks[k]):
-                mask = parts == k
-                if _is_thin(mask, int(area[k]), label):
-                    thin |= mask
-                else:
-                    found.append((mask, int(color)))
-        if not thin.any():
-            break
-        label = _dissolved(label, thin, found, seen)
-    return found
+def _add(blob: _Blob, blobs: list[_Blob], seen: Segmentation, everything: Mask) -> None:
+    """Add a blob, unless it is a part of another one whose surface lies between two colour words."""
+    for k, other in enumerate(blobs):
+        if _is_same_place(blob, other) or _is_patch(blob, other, seen):
+            larger = max(blob, other, key=lambda one: int(one.mask.sum()))
+            whole = _blob(seen, blob.mask | other.mask, larger.color, everything)
+            if whole.deviation <= max(SURE, larger.deviation):
+                blobs[k] = whole
+                return
+    blobs.append(blob)
 
 
-def _is_thin(mask: Mask, area: int, label: npt.NDArray[np.int32]) -> bool:
-    """Tell whether a component is a seam: all rim and no core, and not alone on the table."""
-    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
-    wide = 2.0 + len(label) / 128
-    if depth.max() >= wide or area >= 0.02 * label.size:
+def _is_same_place(blob: _Blob, other: _Blob) -> bool:
+    both = float(np.minimum(blob.covered, other.covered).sum())
+    return both > SAME_PLACE * float(np.maximum(blob.covered, other.covered).sum())
+
+
+def _is_patch(blob: _Blob, other: _Blob, seen: Segmentation) -> bool:
+    """Tell whether a blob lies within another one's silhouette and looks much like it."""
+    if float(other.covered[blob.mask].mean()) < 0.7:
         return False
-    ring = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_) & ~mask
-    return bool((label[ring] >= 0).mean() > 0.2)
-
-
-def _dissolved(
-    label: npt.NDArray[np.int32], thin: Mask, found: list[tuple[Mask, int]], seen: Segmentation
-) -> npt.NDArray[np.int32]:
-    """Give the pixels of thin components to the neighbour whose colour fits best."""
-    near = np.zeros((*label.shape, len(COLORS)), dtype=np.bool_)
-    kernel = np.ones((5, 5), np.uint8)
-    for mask, color in found:
-        near[..., color] |= cv2.dilate(mask.astype(np.uint8), kernel).astype(np.bool_)
-    cost = np.where(near, seen.cost, np.inf)
-    best = np.argmin(cost, axis=2).astype(np.int32)
-    reachable = near.any(axis=2)
-    return np.where(thin, np.where(reachable, best, -1), label).astype(np.int32)
+    looks = [seen.lab[one.mask].mean(axis=0) for one in (blob, other)]
+    return float(np.linalg.norm(looks[0] - looks[1])) < ALIKE
 
 
 def _is_remnant(mask: Mask, color: int, blobs: list[_Blob]) -> bool:
@@ -154,10 +135,12 @@ def _core(mask: Mask) -> Mask:
 def _blob(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> _Blob:
     other = everything & ~mask
     own = np.where(other, 0.0, _opacity_of(seen, mask)).astype(np.float32)
-    pose = fit(own, other)
-    covered = pose.coverage(len(mask))
     solid = float(np.median(seen.opacity[_core(mask)]))
-    return _Blob(mask, color, pose, covered, deviation(covered, own, other), solid)
+    found = []
+    for pose in fit(own, other):
+        covered = pose.coverage(len(mask))
+        found.append(_Blob(mask, color, pose, covered, deviation(covered, own, other), solid))
+    return min(found, key=lambda blob: blob.deviation)
 
 
 def _fitted(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> list[_Blob]:
@@ -165,28 +148,9 @@ def _fitted(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> lis
     whole = _blob(seen, mask, color, everything)
     if whole.deviation <= SURE:
         return [whole]
-    split = [_blob(seen, part, color, everything) for part in _parts(mask)]
+    split = [_blob(seen, part, color, everything) for part in parts_of(mask, SMALLEST * mask.size)]
     worst = max(blob.deviation for blob in split)
     return split if worst < min(whole.deviation - 0.2, (SURE + UNSURE) / 2) else [whole]
-
-
-def _parts(mask: Mask) -> list[Mask]:
-    """Cut a blob at its waists: cores that erosion separates, grown again to the whole blob."""
-    smallest = SMALLEST * mask.size
-    core = mask.astype(np.uint8)
-    for _ in range(max(2, len(mask) // 16)):
-        core = cv2.erode(core, np.ones((3, 3), np.uint8), borderValue=0)
-        count, seeds = cv2.connectedComponents(core, connectivity=4)
-        sizes = [int((seeds == k).sum()) for k in range(1, count)]
-        if sum(size >= smallest / 4 for size in sizes) > 1:
-            distances = [
-                cv2.distanceTransform((seeds != k).astype(np.uint8), cv2.DIST_L2, 5)
-                for k in range(1, count)
-                if sizes[k - 1] >= smallest / 4
-            ]
-            owner = np.argmin(np.stack(distances), axis=0)
-            return [mask & (owner == k) for k in range(len(distances))]
-    return [mask]
 
 
 def _describe(seen: Segmentation, blobs: list[_Blob], i: int) -> Seen:
