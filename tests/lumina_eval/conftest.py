@@ -58,7 +58,7 @@ def process(tmp_path: Path) -> Cli:
             env={**os.environ, "FAKE_FOLDER": str(folder), **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,  # against hanging only: a busy machine is no failure
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

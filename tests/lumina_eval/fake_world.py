@@ -136,6 +136,8 @@ def reddish(prompts, seeds):
     global calls
     calls += 1
     if str(calls) == os.environ.get("FAKE_MODEL_KILL"):
+        # The job of a shell without a terminal inherits that Ctrl-C is ignored; here it shall not be.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), getattr(signal, os.environ.get("FAKE_SIGNAL", "SIGKILL")))
     print("a library that talks on stdout")
     images = []
