@@ -20,7 +20,6 @@ PACKAGES = ("lumina_eval", "lumina_model", "benchmarks", "reports")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MEBIBYTE = 2**20
 
 
 def normal(requirement: str) -> str:
@@ -80,13 +79,6 @@ def test_git_ignores_nothing_that_a_wheel_needs() -> None:
     ignored = [Path(name) for name in done.stdout.split("\0") if name]
     caches = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
     assert [path for path in ignored if not caches & set(path.parts)] == []
-
-
-def test_embedded_weights_keep_to_their_size() -> None:
-    embedded = ROOT / "lumina_model" / "embedded"
-    sizes = [path.stat().st_size for path in embedded.rglob("*") if path.is_file()]
-    assert max(sizes) <= 15 * MEBIBYTE
-    assert sum(sizes) <= 36 * MEBIBYTE
 
 
 def test_dependencies_are_what_is_imported() -> None:
