@@ -7,3 +7,6 @@ class UserError(ValueError):
     The message says what was expected, what was found, where, and how to repair it:
     ``expected …, found …, in …; fix: …``. Command lines print it without a traceback and exit with 2.
     """
+
+    #: Tells a harness that this message is for the user, without either importing the other.
+    is_user_error = True
