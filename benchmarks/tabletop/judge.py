@@ -38,8 +38,9 @@ class TabletopJudge:
         """The constants that decide what counts as a thing."""
         return {
             "smallest": perception.SMALLEST,
-            "sure": perception.SURE,
-            "unsure": perception.UNSURE,
+            "deviation": [perception.SURE, perception.UNSURE],
+            "opacity": [perception.SOLID, perception.FAINT],
+            "purity": [perception.PURE, perception.MOTLEY],
         }
 
     def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> list[dict[str, Any]]:

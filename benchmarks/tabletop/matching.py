@@ -65,10 +65,11 @@ class Pose:
         return np.asarray(np.clip(0.5 - distance * np.float32(self.diameter), 0, 1), np.float32)
 
 
-def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> list[Pose]:
+def fit(opacity: Floats, other: npt.NDArray[np.bool_], *, thorough: bool = False) -> list[Pose]:
     """Find the shapes that one thing may have, each with how it would lie; largest overlap first.
 
-    Shapes whose overlap on visible pixels is worse than the best by more than :data:`DOUBT` are left out.
+    Shapes whose overlap on visible pixels is worse than the best by more than :data:`DOUBT` are left out,
+    unless the search is ``thorough``: a blurred outline may overlap best with a shape that it is not.
 
     Args:
         opacity: (side, side), share of each pixel that the thing covers.
@@ -87,14 +88,17 @@ def fit(opacity: Floats, other: npt.NDArray[np.bool_]) -> list[Pose]:
     score = np.zeros(len(shapes), np.float32)
     for edge, kept in zip(EDGE, KEPT, strict=True):
         poses, score = _improve(shapes, poses, x, y, target, care, edge)
+        best = np.argsort(-score, kind="stable")
+        if thorough:
+            kept = len(SHAPES)
+            best = best[np.sort(np.unique(shapes[best], return_index=True)[1])]
         if len(shapes) > kept:
-            best = np.argsort(-score, kind="stable")[:kept]
-            shapes, poses, score = shapes[best], poses[best], score[best]
+            shapes, poses, score = shapes[best[:kept]], poses[best[:kept]], score[best[:kept]]
     score = _agreement(_phi(shapes, poses, x, y)[0], target, care, 0.5)
     found: dict[str, Pose] = {}
     for i in np.argsort(-score, kind="stable"):
         name = SHAPES[int(shapes[i])]
-        if name not in found and score[i] >= score.max() - DOUBT:
+        if name not in found and (thorough or score[i] >= score.max() - DOUBT):
             cx, cy, diameter, tilt = (float(value) for value in poses[i])
             found[name] = Pose(name, cx * step + left, cy * step + top, diameter * step, math.degrees(tilt))
     return list(found.values())

@@ -27,6 +27,11 @@ UNSURE: Final = 1.0
 SAME_PLACE: Final = 0.5
 #: Distance in CIELAB below which a patch on a thing is a part of its surface.
 ALIKE: Final = 40.0
+#: Share of a thing that has its colour at which it counts fully, and at which it does not count at all.
+PURE: Final = 0.75
+MOTLEY: Final = 0.5
+#: Deviation above which every shape is tried with care, not only those that look likely.
+CRISP: Final = 0.2
 #: Opacity of the core at which a thing counts fully, and at which it does not count at all.
 SOLID: Final = 0.75
 FAINT: Final = 0.5
@@ -118,12 +123,15 @@ def _is_remnant(mask: Mask, color: int, blobs: list[_Blob]) -> bool:
 
 
 def _opacity_of(seen: Segmentation, mask: Mask) -> Floats:
-    """Return the share of each pixel that this thing covers; inside it is 1, whatever the pattern."""
+    """Return the share of each pixel that this thing covers; well inside it is 1, whatever the pattern."""
     core = _core(mask)
+    deep = cv2.erode(
+        core.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=len(mask) // 64, borderValue=1
+    )
     near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
     own = np.where(near, seen.opacity, 0.0)
     typical = float(np.median(seen.opacity[core])) if core.any() else 1.0
-    return np.where(core, 1.0, np.clip(own / max(typical, 0.3), 0, 1)).astype(np.float32)
+    return np.where(deep > 0, 1.0, np.clip(own / max(typical, 0.3), 0, 1)).astype(np.float32)
 
 
 def _core(mask: Mask) -> Mask:
@@ -136,10 +144,13 @@ def _blob(seen: Segmentation, mask: Mask, color: int, everything: Mask) -> _Blob
     other = everything & ~mask
     own = np.where(other, 0.0, _opacity_of(seen, mask)).astype(np.float32)
     solid = float(np.median(seen.opacity[_core(mask)]))
-    found = []
-    for pose in fit(own, other):
-        covered = pose.coverage(len(mask))
-        found.append(_Blob(mask, color, pose, covered, deviation(covered, own, other), solid))
+    found: list[_Blob] = []
+    for thorough in (False, True):
+        for pose in fit(own, other, thorough=thorough):
+            covered = pose.coverage(len(mask))
+            found.append(_Blob(mask, color, pose, covered, deviation(covered, own, other), solid))
+        if min(blob.deviation for blob in found) <= CRISP:
+            break
     return min(found, key=lambda blob: blob.deviation)
 
 
@@ -157,8 +168,8 @@ def _describe(seen: Segmentation, blobs: list[_Blob], i: int) -> Seen:
     blob = blobs[i]
     rows, columns = np.flatnonzero(blob.mask.any(1)), np.flatnonzero(blob.mask.any(0))
     core = _core(blob.mask)
-    word, tone = _color(seen, core)
-    score = _visible(blobs, i) * _confidence(blob)
+    word, tone, purity = _color(seen, core)
+    score = _visible(blobs, i) * _confidence(blob, purity)
     return Seen(
         shape=blob.pose.shape,
         color=tuple(COLORS)[word],
@@ -170,8 +181,13 @@ def _describe(seen: Segmentation, blobs: list[_Blob], i: int) -> Seen:
     )
 
 
-def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats]:
-    """Name the colour of the core's pixels; say how far each is on the way from first to second tone."""
+def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats, float]:
+    """Name the colour of the core's pixels.
+
+    Returns:
+        The word's index, (side, side) how far each pixel is on the way from its first to its second tone, and
+        the share of pixels that are anywhere near it.
+    """
     pixels = seen.lab[core]
     ends = to_lab(tones()[:, [0, -1]])
     first, way = ends[:, 0], ends[:, 1] - ends[:, 0]
@@ -182,7 +198,7 @@ def _color(seen: Segmentation, core: Mask) -> tuple[int, Floats]:
     word = int(np.argmin(np.minimum(distance, 45.0).mean(0)))
     tone = np.zeros(core.shape, np.float32)
     tone[core] = np.clip(along[:, word], -1, 2)
-    return word, tone
+    return word, tone, float((distance[:, word] < ALIKE).mean())
 
 
 def _visible(blobs: list[_Blob], i: int) -> float:
@@ -197,8 +213,9 @@ def _visible(blobs: list[_Blob], i: int) -> float:
     return float(seen.sum()) / max(blob.pose.area, 1.0)
 
 
-def _confidence(blob: _Blob) -> float:
-    """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint or shapeless one."""
+def _confidence(blob: _Blob, purity: float) -> float:
+    """Return how sure thing and shape are: 1 for a clean thing, 0 for a faint, shapeless or motley one."""
     shape = (UNSURE - blob.deviation) / (UNSURE - SURE)
     solid = (blob.solid - FAINT) / (SOLID - FAINT)
-    return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1))
+    pure = (purity - MOTLEY) / (PURE - MOTLEY)
+    return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1) * np.clip(pure, 0, 1))

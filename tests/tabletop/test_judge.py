@@ -110,6 +110,16 @@ def test_a_badly_formed_blob_counts_for_nothing(size: int) -> None:
         assert all(thing.score <= 0.3 for thing in see(picture)), name
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_thing_of_two_colors_is_none(size: int) -> None:
+    halves = [
+        render(Scene((Thing("star", color, "plain", "large", 0.5, 0.5),), GREY), size)
+        for color in ("red", "blue")
+    ]
+    halves[0][:, size // 2 :] = halves[1][:, size // 2 :]
+    assert all(thing.score <= 0.3 for thing in see(halves[0]) if thing.shape == "star")
+
+
 def test_an_empty_table_is_empty_whatever_its_grey() -> None:
     for grey in (100, 140, 172, 190):
         assert see(np.full((64, 64, 3), grey, np.uint8)) == []
