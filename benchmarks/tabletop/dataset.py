@@ -1,7 +1,8 @@
 """Write a training set to disk, in the form that a user's own data has: images and a JSONL list.
 
 ``train.jsonl`` names every image; ``curated.jsonl`` names the subset for the last training stage: nothing is
-covered, nothing is at the rim, and no more than four things lie on the table. Compositions held out as *unseen* never occur.
+covered, nothing is at the rim, and no more than four things lie on the table. Compositions held out as *unseen*
+never occur.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def write_dataset(folder: Path, count: int, *, size: int = 128, seed: int = 0, w
             (folder / "train.jsonl").open("w", encoding="utf-8") as train,
             (folder / "curated.jsonl").open("w", encoding="utf-8") as curated,
         ):
-            for line, is_curated in track(pool.imap(_write_example, jobs, chunksize=64), "scenes", total=count):
+            examples = pool.imap(_write_example, jobs, chunksize=64)
+            for line, chosen in track(examples, "scenes", total=count):
                 train.write(line)
-                if is_curated:
+                if chosen:
                     curated.write(line)
     except OSError as error:
         raise UserError(
@@ -62,7 +64,7 @@ def example_scene(index: int, seed: int) -> tuple[Scene, np.random.Generator]:
 
 
 def is_curated(scene: Scene) -> bool:
-    """Tell whether a scene belongs to the curated subset: four things at most, well apart, clear of the rim."""
+    """Tell whether a scene is curated: four things at most, well apart, clear of the rim."""
     things = scene.things
     apart = all(
         (a.x - b.x) ** 2 + (a.y - b.y) ** 2 >= ((a.diameter + b.diameter) / 2) ** 2

@@ -72,7 +72,7 @@ class CrowdedTableError(ValueError):
 
 
 def relations(a: Thing, b: Thing) -> set[str]:
-    """Return every relation of ``a`` to ``b`` under GenEval's position rule (see ``benchmarks.geneval.rules``)."""
+    """Return every relation of ``a`` to ``b`` under GenEval's rule (``benchmarks.geneval.rules``)."""
     dx, dy = a.x - b.x, a.y - b.y
     margin = 0.1 * (a.diameter + b.diameter)
     rx = math.copysign(max(abs(dx) - margin, 0.0), dx)

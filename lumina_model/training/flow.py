@@ -58,6 +58,8 @@ class StageSettings:
         caption_dropout: share of captions replaced by the empty text (official finetune.py: 0.1).
         auxiliary_weight: weight of the same loss on the 4x-pooled latent; 0 leaves it out (paper Eq. 4; 1.0).
         max_text_tokens: captions are cut to this.
+        time_mu: shift of the times towards noise; None for the official law by tokens. Small latents with
+            large things in them are laid out very near the noise, where that law hardly looks.
         checkpoints: steps at which a checkpoint is kept beside the last one.
         sampling: fields of :class:`~lumina_model.sampling.Sampling` for this stage; kept with the weights.
         seed: of the data order, captions, times and noise.
@@ -76,30 +78,40 @@ class StageSettings:
     caption_dropout: float = 0.1
     auxiliary_weight: float = 0.0
     max_text_tokens: int = 144
+    time_mu: float | None = None
     checkpoints: tuple[int, ...] = ()
     sampling: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
 
 
-def sample_times(count: int, image_tokens: int, generator: torch.Generator) -> Tensor:
-    """Draw times as the official code does: logit-normal, then shifted towards noise by the number of tokens.
+def official_mu(image_tokens: int) -> float:
+    """Return the shift for a number of image tokens: 0.5 at 256, 1.15 at 4096 (official transport.py)."""
+    return 0.5 + (1.15 - 0.5) * (image_tokens - 256) / (4096 - 256)
+
+
+def sample_times(count: int, mu: float, generator: torch.Generator) -> Tensor:
+    """Draw times as the official code does: logit-normal, then shifted towards noise.
 
     Args:
         count: how many.
-        image_tokens: tokens of one image; mu runs from 0.5 at 256 to 1.15 at 4096 (official transport.py).
+        mu: logarithm of the shift, see :func:`official_mu`.
         generator: on the CPU.
 
     Returns:
         (count,) float32 in (0, 1), 0 = noise.
     """
-    mu = 0.5 + (1.15 - 0.5) * (image_tokens - 256) / (4096 - 256)
     sigma = 1 - torch.sigmoid(torch.randn(count, generator=generator))
     shift = float(np.exp(mu))
     return 1 - shift * sigma / (1 + (shift - 1) * sigma)
 
 
 def flow_loss(
-    model: nn.Module, clean: Tensor, features: Tensor, mask: Tensor, generator: torch.Generator
+    model: nn.Module,
+    clean: Tensor,
+    features: Tensor,
+    mask: Tensor,
+    generator: torch.Generator,
+    mu: float | None = None,
 ) -> Tensor:
     """Mean squared error of the velocity at one random time per image.
 
@@ -109,9 +121,11 @@ def flow_loss(
         features: captions (B, T, F).
         mask: (B, T).
         generator: draws times and noise, on the CPU.
+        mu: shift of the times; None for the official one.
     """
-    tokens = (clean.shape[-1] // 2) * (clean.shape[-2] // 2)
-    t = sample_times(len(clean), tokens, generator).to(clean.device)  # (B,)
+    if mu is None:
+        mu = official_mu((clean.shape[-1] // 2) * (clean.shape[-2] // 2))
+    t = sample_times(len(clean), mu, generator).to(clean.device)  # (B,)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)  # (B, C, H, W)
     weight = t[:, None, None, None]
     velocity = model(weight * clean + (1 - weight) * noise, t, features, mask)
@@ -168,7 +182,7 @@ def train_stage(
         length = min(settings.max_text_tokens, -(-longest // TEXT_MULTIPLE) * TEXT_MULTIPLE)
         with _fast(device):
             features, mask = (y.clone() for y in text_encoder.encode(texts, length))
-            loss = flow_loss(model, clean, features, mask, generator)
+            loss = flow_loss(model, clean, features, mask, generator, settings.time_mu)
             if settings.auxiliary_weight:
                 pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
                 loss = loss + settings.auxiliary_weight * flow_loss(model, pooled, features, mask, generator)

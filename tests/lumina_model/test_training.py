@@ -17,7 +17,7 @@ from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.training import flow
 from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 from lumina_model.training.data import batch_indices, read_examples
-from lumina_model.training.flow import StageSettings, sample_times, train_stage
+from lumina_model.training.flow import StageSettings, official_mu, sample_times, train_stage
 from lumina_model.training.loop import LoopSettings, fit
 from lumina_model.training.recipes import FOLDER, load_recipe
 from lumina_model.training.text_encoder import TextEncoderSettings, train_text_encoder
@@ -151,7 +151,7 @@ def test_flow_matching_learns_a_velocity_that_is_known() -> None:
 @pytest.mark.parametrize(("tokens", "mean", "median"), [(4096, 0.277, 0.240)])
 def test_times_follow_the_official_law(tokens: int, mean: float, median: float) -> None:
     """Mean and median of t at 1024 px as the official transport.py gives them."""
-    t = sample_times(200_000, tokens, torch.Generator().manual_seed(0))
+    t = sample_times(200_000, official_mu(tokens), torch.Generator().manual_seed(0))
     assert t.mean().item() == pytest.approx(mean, abs=2e-3)
     assert t.median().item() == pytest.approx(median, abs=2e-3)
 
