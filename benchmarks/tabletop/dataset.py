@@ -1,7 +1,7 @@
 """Write a training set to disk, in the form that a user's own data has: images and a JSONL list.
 
 ``train.jsonl`` names every image; ``curated.jsonl`` names the subset for the last training stage: nothing is
-covered, nothing is at the rim, and no more than four things lie on the table. Compositions held out as *unseen*
+covered, nothing is at the rim, no more than four things lie on the table. Compositions held out as *unseen*
 never occur.
 """
 

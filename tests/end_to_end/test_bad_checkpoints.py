@@ -1,4 +1,4 @@
-"""What is told of a checkpoint that is broken: one message that names the place, exit code 2, no traceback."""
+"""What is told of a broken checkpoint: one message that names the place, exit code 2, no traceback."""
 
 from __future__ import annotations
 
