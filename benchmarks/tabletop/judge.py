@@ -40,6 +40,7 @@ class TabletopJudge:
             "smallest": perception.SMALLEST,
             "deviation": [perception.SURE, perception.UNSURE],
             "opacity": [perception.SOLID, perception.FAINT],
+            "diameter": [perception.LARGE, perception.SPECK],
             "purity": [perception.PURE, perception.MOTLEY],
         }
 

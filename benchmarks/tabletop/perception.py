@@ -27,6 +27,9 @@ UNSURE: Final = 1.0
 SAME_PLACE: Final = 0.5
 #: Distance in CIELAB below which a patch on a thing is a part of its surface.
 ALIKE: Final = 40.0
+#: Diameter, as a fraction of the side, at which a thing counts fully, and at which it does not count at all.
+LARGE: Final = 0.2
+SPECK: Final = 0.14
 #: Share of a thing that has its colour at which it counts fully, and at which it does not count at all.
 PURE: Final = 0.75
 MOTLEY: Final = 0.5
@@ -218,4 +221,5 @@ def _confidence(blob: _Blob, purity: float) -> float:
     shape = (UNSURE - blob.deviation) / (UNSURE - SURE)
     solid = (blob.solid - FAINT) / (SOLID - FAINT)
     pure = (purity - MOTLEY) / (PURE - MOTLEY)
-    return float(np.clip(shape, 0, 1) * np.clip(solid, 0, 1) * np.clip(pure, 0, 1))
+    large = (blob.pose.diameter / len(blob.mask) - SPECK) / (LARGE - SPECK)
+    return float(np.prod(np.clip([shape, solid, pure, large], 0, 1)))

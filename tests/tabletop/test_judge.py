@@ -120,6 +120,13 @@ def test_a_thing_of_two_colors_is_none(size: int) -> None:
     assert all(thing.score <= 0.3 for thing in see(halves[0]) if thing.shape == "star")
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_speck_is_no_thing(size: int) -> None:
+    picture = np.full((size, size, 3), GREY, np.uint8)
+    cv2.circle(picture, (size // 2, size // 2), round(0.055 * size), COLORS["blue"], -1, cv2.LINE_AA)
+    assert all(thing.score <= 0.3 for thing in see(picture))
+
+
 def test_an_empty_table_is_empty_whatever_its_grey() -> None:
     for grey in (100, 140, 172, 190):
         assert see(np.full((64, 64, 3), grey, np.uint8)) == []
