@@ -3,10 +3,11 @@
 The one door to weights on disk: `digests.component_digests` and the official names are to be had here too.
 """
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def read_transformer_config(folder: str | os.PathLike[str]) -> NextDiTConfig:
         raise UserError(
             f"expected {', '.join(missing)}, found no such key, in {path}; fix: complete the config"
         )
-    return NextDiTConfig(**(_DIFFUSERS_FIXED | {name: record[name] for name in names & set(record)}))
+    with _told(path, "the config of a transformer"):
+        return NextDiTConfig(**(_DIFFUSERS_FIXED | {name: record[name] for name in names & set(record)}))
 
 
 def read_autoencoder(folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> Autoencoder:
@@ -107,9 +109,10 @@ def read_autoencoder(folder: str | os.PathLike[str], dtype: torch.dtype = torch.
     from diffusers import AutoencoderKL
 
     folder = Path(folder)
-    vae = AutoencoderKL.from_config(read_json(folder / "config.json"))
-    load_checked(vae, dict(iterate_tensors(folder)), str(folder))
-    return Autoencoder(vae.to(dtype))
+    with _told(folder, "an autoencoder's config"), torch.device("meta"):
+        vae = AutoencoderKL.from_config(read_json(folder / "config.json"))
+    load_checked(vae, dict(iterate_tensors(folder)), str(folder), dtype, assign=True)
+    return Autoencoder(vae)
 
 
 def read_text_encoder(
@@ -125,9 +128,10 @@ def read_text_encoder(
         )
     for name, tensor in iterate_tensors(folder):
         check_finite(name, tensor, str(folder))
-    loaded: Any = Gemma2Model.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    with _told(folder, "a Gemma-2 text encoder"), _without_progress_bar():
+        loaded: Any = Gemma2Model.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     model, found = loaded
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if found[problem]:
@@ -135,8 +139,10 @@ def read_text_encoder(
                 f"expected the tensors of its config.json, found {problem.replace('_', ' ')}: "
                 f"{sorted(map(str, found[problem]))[0]}, in {folder}; fix: restore its files"
             )
-    # Not GemmaTokenizer: it rebuilds its own rules beside tokenizer.json and gives other ids.
-    return TextEncoder(model, PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True))
+    with _told(tokenizer, "a tokenizer"):
+        # Not GemmaTokenizer: it rebuilds its own rules beside tokenizer.json and gives other ids.
+        words = PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True)
+    return TextEncoder(model, words)
 
 
 def read_shift(folder: str | os.PathLike[str]) -> float:
@@ -147,7 +153,8 @@ def read_shift(folder: str | os.PathLike[str]) -> float:
         raise UserError(
             f"expected a static shift, found use_dynamic_shifting, in {path}; fix: give a static one"
         )
-    return float(record.get("shift", 1.0))
+    with _told(path, "a number as shift"):
+        return float(record.get("shift", 1.0))
 
 
 def transformer_config_json(config: NextDiTConfig, sample_size: int) -> dict[str, Any]:
@@ -221,6 +228,32 @@ def assemble_pipeline(parts: Parts, folder: str | os.PathLike[str]) -> None:
     for name in COMPONENTS:
         shutil.copytree(component_folder(parts, name), folder / name, dirs_exist_ok=True)
     _write_json(folder / "model_index.json", MODEL_INDEX)
+
+
+@contextlib.contextmanager
+def _told(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever a library raises on a broken file into a `UserError`; some raise bare exceptions."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"expected {expected}, found {reason}, in {path}; fix: restore the file") from error
+
+
+@contextlib.contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing its own bar while it reads weights."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _write_json(path: Path, record: Mapping[str, Any]) -> None:

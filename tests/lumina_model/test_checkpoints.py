@@ -127,6 +127,23 @@ def test_broken_text_encoder(pipeline_folder: Path) -> None:
         Pipeline.load(pipeline_folder)
 
 
+@pytest.mark.parametrize("name", ["tokenizer/tokenizer.json", "text_encoder/config.json", "vae/config.json"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"block_out_channels": 3, "vocab_size": "many"}'])
+def test_broken_configs_are_told_by_their_folder(pipeline_folder: Path, name: str, text: str) -> None:
+    (pipeline_folder / name).write_text(text)
+    with pytest.raises(UserError, match=name.split("/")[0]):
+        Pipeline.load(pipeline_folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nothing_is_printed_while_a_pipeline_is_read(
+    pipeline_folder: Path, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loaded = Pipeline.load(pipeline_folder, dtype=dtype)
+    assert loaded.autoencoder.vae.dtype == loaded.text_encoder.model.dtype == dtype
+    assert capfd.readouterr() == ("", "")
+
+
 def test_missing_component(pipeline_folder: Path) -> None:
     (pipeline_folder / "vae").rename(pipeline_folder / "gone")
     with pytest.raises(UserError, match="with the vae, found none"):
