@@ -15,19 +15,19 @@ from lumina_model import embedded
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
-from lumina_model.pipeline import Pipeline
+from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
 
 class LuminaModel:
-    """One checkpoint as the harness drives it; weights are read when the first image is asked for."""
+    """One checkpoint as the harness drives it; it is loaded when the first image is asked for."""
 
     sampler_version = SAMPLER_VERSION
 
     def __init__(
         self, name: str, checkpoint: str, parts: Mapping[str, Path], options: Mapping[str, str]
     ) -> None:
-        """Look at a checkpoint without reading its weights.
+        """Look at a checkpoint without loading it.
 
         Args:
             name: model line, e.g. ``embedded``.
@@ -40,8 +40,8 @@ class LuminaModel:
         """
         self.name, self.checkpoint = name, checkpoint
         self._parts = parts
-        beside = Path(parts["transformer"]).parent
-        record = read_checkpoint_record(beside) if (beside / FILE).is_file() else {}
+        self._record_file = Path(parts["transformer"]).parent / FILE
+        record = read_checkpoint_record(self._record_file.parent) if self._record_file.is_file() else {}
         self.stage: str | None = record.get("stage")
         self.step: int | None = record.get("step")
         wish = options.get("device", "auto")
@@ -58,7 +58,14 @@ class LuminaModel:
 
     @functools.cached_property
     def _sampling(self) -> Sampling:
-        own = dataclasses.replace(self._pipeline.sampling, **self._own_sampling)
+        default = default_sampling(self._parts, self._dtype or torch.float32)
+        try:
+            own = dataclasses.replace(default, **self._own_sampling)
+        except TypeError as error:
+            raise UserError(
+                f"expected fields of Sampling, found {', '.join(self._own_sampling)}, in the sampling of "
+                f"{self._record_file}; fix: restore the file that the trainer wrote"
+            ) from error
         return own.updated(self._options)
 
     @functools.cached_property
@@ -96,7 +103,8 @@ def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
     """Open ``lumina:DIR``: a pipeline folder, or the folder of a stage that a training run wrote.
 
     Components that the folder lacks are taken from the training run's output folder two levels up, where the
-    trainer keeps the parts that all stages share.
+    trainer keeps the parts that all stages share. All checkpoints of a training run are one model line, named
+    like the run.
 
     Raises:
         UserError: no such folder, or no transformer in it.
@@ -112,4 +120,6 @@ def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
         name: next((root / name for root in (folder, shared) if (root / name).is_dir()), folder / name)
         for name in ("transformer", *embedded.SHARED)
     }
-    return [LuminaModel(folder.name, str(folder), parts, options)]
+    own = folder.resolve()
+    name = shared.name if own.parent.name == "stages" else own.name
+    return [LuminaModel(name, str(folder), parts, options)]

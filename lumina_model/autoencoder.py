@@ -1,11 +1,17 @@
 """Images to normalised latents and back, with the FLUX.1-style autoencoder (8x smaller, 16 channels)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lumina_model.errors import UserError
+
+
+def autoencoder_factor(block_out_channels: Sequence[int]) -> int:
+    """Pixels per latent, each way: every level but the last halves the image."""
+    return 2 ** (len(block_out_channels) - 1)
 
 
 class Autoencoder:
@@ -18,7 +24,7 @@ class Autoencoder:
         self.vae = vae.eval()
         self.scale = float(vae.config.scaling_factor)
         self.shift = float(vae.config.shift_factor or 0.0)
-        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)  # pixels per latent, each way
+        self.factor = autoencoder_factor(vae.config.block_out_channels)
         self.channels = int(vae.config.latent_channels)
 
     @torch.inference_mode()

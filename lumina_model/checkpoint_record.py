@@ -19,6 +19,11 @@ FILE = "checkpoint.json"
 SCHEMA = 1
 
 
+def forget_checkpoint_record(folder: Path) -> None:
+    """Remove ``folder/checkpoint.json`` before the weights beside it are replaced."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
 def write_checkpoint_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write ``folder/checkpoint.json`` whole or not at all."""
     partial = folder / (FILE + ".partial")
@@ -34,9 +39,14 @@ def read_checkpoint_record(folder: Path) -> dict[str, Any]:
         UserError: it is absent, broken, of another schema, or lacks stage or step.
     """
     record = read_json(folder / FILE)
-    if record.get("schema") != SCHEMA or not {"stage", "step"} <= record.keys():
+    expected = {"schema": int, "stage": str, "step": int, "sampling": dict}
+    found = {"sampling": {}, **record}
+    wrong = [key for key, kind in expected.items() if not isinstance(found.get(key), kind)]
+    if wrong or record["schema"] != SCHEMA:
+        key = wrong[0] if wrong else "schema"
+        kind = SCHEMA if key == "schema" else f"a value of type {expected[key].__name__}"
         raise UserError(
-            f"expected schema {SCHEMA} with stage and step, found schema {record.get('schema')!r} and keys "
-            f"{sorted(record)}, in {folder / FILE}; fix: restore the file that the trainer wrote"
+            f"expected {kind} for {key}, found {record.get(key)!r}, in {folder / FILE}; "
+            "fix: restore the file that the trainer wrote"
         )
     return record

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lumina_model.autoencoder import Autoencoder
+from lumina_model.autoencoder import Autoencoder, autoencoder_factor
 from lumina_model.checkpoint import (
     Parts,
     component_folder,
@@ -80,13 +80,7 @@ class Pipeline:
             component_folder(source, "text_encoder"), component_folder(source, "tokenizer"), dtype
         )
         autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
-        side = read_json(component_folder(source, "transformer") / "config.json").get("sample_size", 128)
-        sampling = Sampling(
-            shift=read_shift(component_folder(source, "scheduler")),
-            height=side * autoencoder.factor,
-            width=side * autoencoder.factor,
-            dtype=next(name for name, value in DTYPES.items() if value == dtype),
-        )
+        sampling = default_sampling(source, dtype)
         text_encoder.model.to(device)
         autoencoder.vae.to(device)
         return cls(transformer.to(device), text_encoder, autoencoder, device, dtype, sampling)
@@ -165,6 +159,18 @@ class Pipeline:
                 f"expected noise (B, {', '.join(map(str, self.latent_shape(sampling)))}) for "
                 f"{sampling.height} x {sampling.width} pixels, found {tuple(noise.shape)}; fix: redraw it"
             )
+
+
+def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype = torch.float32) -> Sampling:
+    """The sampling of a checkpoint: its own size and shift, the rest official. Reads configs, no weights."""
+    levels = read_json(component_folder(source, "vae") / "config.json").get("block_out_channels", [64])
+    side = read_json(component_folder(source, "transformer") / "config.json").get("sample_size", 128)
+    return Sampling(
+        shift=read_shift(component_folder(source, "scheduler")),
+        height=side * autoencoder_factor(levels),
+        width=side * autoencoder_factor(levels),
+        dtype=next(name for name, value in DTYPES.items() if value == dtype),
+    )
 
 
 def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:

@@ -27,7 +27,11 @@ from lumina_model.checkpoint import (
     write_scheduler,
     write_transformer,
 )
-from lumina_model.checkpoint_record import read_checkpoint_record, write_checkpoint_record
+from lumina_model.checkpoint_record import (
+    forget_checkpoint_record,
+    read_checkpoint_record,
+    write_checkpoint_record,
+)
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
@@ -210,6 +214,7 @@ def write_stage(model: nn.Module, folder: Path, settings: StageSettings, step: i
         settings: of the stage.
         step: counted from the start of the first stage.
     """
+    forget_checkpoint_record(folder)
     transformer = NextDiT(settings.model)
     transformer.load_state_dict(model.state_dict())
     write_transformer(transformer.to(torch.bfloat16), folder / "transformer", sample_size=settings.size // 8)

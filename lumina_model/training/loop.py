@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,10 +121,11 @@ def fit(
                     log.write(json.dumps(record) + "\n")
                 progress.update(bar, completed=done, loss=mean)
                 losses.clear()
-            if done % settings.save_every == 0 or done == settings.steps:
-                _save(folder / "state.pt", module, ema, optimizer, done)
+            # The checkpoint first: a state that was saved says that no checkpoint before it is owed.
             if on_checkpoint and (done in checkpoints or done == settings.steps):
                 on_checkpoint(ema, done)
+            if done % settings.save_every == 0 or done == settings.steps:
+                _save(folder / "state.pt", module, ema, optimizer, done)
     return ema
 
 
@@ -156,7 +158,7 @@ def _restore(path: Path, module: nn.Module, ema: nn.Module, optimizer: torch.opt
         module.load_state_dict(state["module"])
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise UserError(
             f"expected a training state of this very configuration, found another ({error}), in {path}; "
             f"fix: use another output folder, or delete that file to start over"

@@ -14,7 +14,8 @@ from PIL import Image
 from lumina_model.adapter import open_lumina
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
-from lumina_model.training import flow
+from lumina_model.pipeline import Pipeline
+from lumina_model.training import flow, loop
 from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 from lumina_model.training.data import batch_indices, read_examples
 from lumina_model.training.flow import StageSettings, official_mu, sample_times, train_stage
@@ -100,6 +101,29 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_kill_between_checkpoint_and_state_owes_no_checkpoint(
+    data: Path, parts: Path, tmp_path: Path
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_stage(data, out, dataclasses.replace(STAGE, checkpoints=(2,)))
+    assert (out / "stages/low_res-000002/checkpoint.json").is_file()
+
+
+def test_a_checkpoint_that_is_written_anew_has_no_record_of_the_old_weights(
+    data: Path, parts: Path, tmp_path: Path
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    train_stage(data, out, STAGE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "write_transformer", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            flow.write_stage(NextDiT(MODEL), out / "stages/low_res", STAGE, 8)
+    assert not (out / "stages/low_res/checkpoint.json").exists()
+
+
 def test_next_stage_starts_from_the_last_and_counts_steps_on(data: Path, parts: Path, tmp_path: Path) -> None:
     out = copy_parts(parts, tmp_path / "run")
     train_stage(data, out, STAGE)
@@ -124,7 +148,39 @@ def test_checkpoint_of_a_run_makes_images_at_its_own_size(data: Path, parts: Pat
     (image,) = model.generate(["a red table"], [0])
     assert image.size == (32, 32)
     assert model.sampling()["steps"] == 2
-    assert (model.stage, model.step) == ("low_res", 4)
+    assert (model.name, model.stage, model.step) == ("run", "low_res", 4)
+
+
+def test_sampling_and_text_are_known_before_anything_is_loaded(
+    data: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    train_stage(data, out, dataclasses.replace(STAGE, sampling={"steps": 2}))
+    monkeypatch.setattr(Pipeline, "load", lambda *_: pytest.fail("loaded"))
+    (model,) = open_lumina(str(out / "stages/low_res"), {"guidance": "2"})
+    told = model.sampling()
+    assert (told["steps"], told["guidance"], told["height"], told["shift"]) == (2, 2.0, 32, 6.0)
+    assert model.final_text("a red table").endswith("a red table")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": "many"}, "type int for step, found 'many'"),
+        ({"schema": 2}, "expected 1 for schema, found 2"),
+        ({"sampling": {"stepz": 3}}, "found stepz"),
+    ],
+)
+def test_a_broken_record_names_the_place(
+    data: Path, parts: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    train_stage(data, out, STAGE)
+    file = out / "stages/low_res/checkpoint.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=message) as error:
+        open_lumina(str(out / "stages/low_res"), {})[0].sampling()
+    assert "checkpoint.json" in str(error.value)
 
 
 def test_flow_matching_learns_a_velocity_that_is_known() -> None:
