@@ -13,7 +13,10 @@ from rich.table import Table
 from lumina_model.errors import UserError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Lumina-Image 2.0, small enough to train and read in an evening."
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Lumina-Image 2.0, small enough to train and read in an evening.",
 )
 train = typer.Typer(no_args_is_help=True, help="Train one part; every command resumes where it ended.")
 app.add_typer(train, name="train")
@@ -143,11 +146,11 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        Console(stderr=True).print(f"[red]error:[/red] {error.strerror or error}{where}", highlight=False)
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         sys.exit(2)
 
 
