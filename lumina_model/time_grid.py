@@ -35,14 +35,3 @@ def time_grid(steps: int, shift: float = OFFICIAL_SHIFT) -> Tensor:
             f"expected steps >= 1 and shift > 0, found {steps} and {shift}; fix: correct the sampling"
         )
     return shift_time(torch.linspace(0, 1, steps + 1, dtype=torch.float64), shift).float()
-
-
-def sigma_grid(steps: int, shift: float = OFFICIAL_SHIFT) -> Tensor:
-    """Noise levels of diffusers' FlowMatchEulerDiscreteScheduler with static shift: 1 … 1/n shifted, then 0.
-
-    Returns:
-        (steps + 1,) float32, falling. It is 1 - `time_grid` of the same steps; kept to state that.
-    """
-    sigma = torch.linspace(1, 1 / steps, steps, dtype=torch.float64)  # (steps,)
-    sigma = shift * sigma / (1 + (shift - 1) * sigma)
-    return torch.cat([sigma, sigma.new_zeros(1)]).float()  # (steps + 1,)
