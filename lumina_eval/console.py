@@ -8,17 +8,22 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from lumina_eval.records import Interval, Metric, RunResult
 
 #: Width of tables where there is no terminal to ask.
-PLAIN_WIDTH = 110
+PLAIN_WIDTH: Final = 110
+#: Characters of a table's first column and of each other one, with the gaps between them.
+NAMES_WIDTH: Final = 17
+COLUMN_WIDTH: Final = 16
 
 
 class Output:
@@ -76,27 +81,56 @@ def output(as_json: bool) -> Iterator[Output]:
             os.close(saved)
 
 
-def stage_table(results: Sequence[RunResult]) -> Table:
-    """Return a table with a column per checkpoint: metrics, both intervals of the overall, and coverage."""
-    table = Table()
-    table.add_column("")
+def stage_tables(results: Sequence[RunResult], width: int) -> list[Table]:
+    """Return tables with a column per checkpoint: metrics, both intervals of the overall, and coverage.
+
+    There are as many tables as it takes for each to fit into ``width`` characters; five columns need 97.
+    """
+    columns = max(1, (width - NAMES_WIDTH) // COLUMN_WIDTH)
+    parts = [results[start : start + columns] for start in range(0, len(results), columns)]
+    names = column_names(results)
+    metrics = list(dict.fromkeys(metric.name for result in results for metric in result.metrics))
+    return [_stage_table(part, names[k * columns :], metrics) for k, part in enumerate(parts)]
+
+
+def column_names(results: Sequence[RunResult]) -> list[str]:
+    """Return what stands above the column of each checkpoint: the stage, else the model, and the step.
+
+    A title that the model chose for itself stands as it is. The model comes before the stage where several
+    models have stages.
+    """
+    staged = {result.model for result in results if result.title == _usual_title(result) and result.stage}
+    names = []
     for result in results:
-        step = f"\nstep {result.step}" if result.step is not None else ""
-        table.add_column(f"{result.title or result.model}{step}", justify="right")
-    names = dict.fromkeys(metric.name for result in results for metric in result.metrics)
-    for name in names:
-        found = [result.metric(name) for result in results]
-        table.add_row(name, *(_number(metric) for metric in found))
-        if name == "overall":
-            seeds = [_interval(metric.ci_seeds if metric else None) for metric in found]
-            prompts = [_interval(metric.ci_prompts if metric else None) for metric in found]
+        lines = textwrap.wrap(result.title or result.model, COLUMN_WIDTH)
+        if result.stage and result.title == _usual_title(result):
+            lines = [result.stage] if len(staged) == 1 else [result.model, result.stage]
+        names.append("\n".join([*lines, *([] if result.step is None else [f"step {result.step}"])]))
+    return names
+
+
+def _usual_title(result: RunResult) -> str:
+    return f"{result.model}:{result.stage}"
+
+
+def _stage_table(results: Sequence[RunResult], names: Sequence[str], metrics: Sequence[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in names[: len(results)]:
+        table.add_column(name, justify="right", overflow="fold", vertical="bottom")
+    for metric in metrics:
+        found = [result.metric(metric) for result in results]
+        table.add_row(metric, *(_number(one) for one in found))
+        if metric == "overall":
+            seeds = [_interval(one.ci_seeds if one else None) for one in found]
+            prompts = [_interval(one.ci_prompts if one else None) for one in found]
             table.add_row("  95 % seeds", *seeds)
             table.add_row("  95 % prompts", *prompts, end_section=True)
     table.add_section()
     coverage = [result.coverage for result in results]
     table.add_row("images judged", *(f"{c.judged} of {c.expected}" for c in coverage))
     if any(c.excluded for c in coverage):
-        table.add_row("excluded by rule", *(str(c.excluded) for c in coverage))
+        table.add_row("excluded", *(str(c.excluded) for c in coverage))
     return table
 
 
@@ -124,7 +158,7 @@ def _number(metric: Metric | None) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return "-" if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}"
 
 
 def _console(stream: TextIO) -> Console:

@@ -73,8 +73,9 @@ def ask(
 
 
 def title_of(model: Model) -> str:
-    """Return the name for tables, e.g. ``embedded:low_res``."""
-    return f"{model.name}:{model.stage}" if model.stage else model.name
+    """Return the name for tables: the model's own title, else e.g. ``embedded:low_res``."""
+    usual = f"{model.name}:{model.stage}" if model.stage else model.name
+    return str(getattr(model, "title", None) or usual)
 
 
 def make_images(question: Question, model: Model, site: Site) -> tuple[Plan, Generated]:

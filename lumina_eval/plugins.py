@@ -31,9 +31,14 @@ JudgeKind = Literal["detect", "question", "scorer", "rubric", "set", "pair"]
 class Model(Protocol):
     """A checkpoint that turns text into images.
 
-    A model may offer ``bind(images: Sequence[Planned])``, called with the whole plan before it generates,
-    and ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key,
-    such as the attention backend. ``components`` and ``sampling`` are called often and should be quick.
+    A model may offer more, found by ``getattr``:
+
+    - ``bind(images: Sequence[Planned])``, called with the whole plan before it generates;
+    - ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key, such
+      as the attention backend;
+    - ``title: str``: its name in tables, where name and stage do not say it best.
+
+    ``components`` and ``sampling`` are called often and should be quick.
     """
 
     @property
@@ -109,7 +114,7 @@ class Benchmark(Protocol):
     - ``prompt_lines(protocol) -> Iterable[str]``: the prompt file in its official form;
     - ``read_images(folder, protocol) -> Sequence[tuple[Item, int, Path]]``: the official image layout;
     - ``read_verdicts(file, protocol) -> tuple[Sequence[Item], Sequence[Verdict]]``: saved verdicts;
-    - ``draw(image, item, verdict) -> PIL image`` with what the judge saw drawn in;
+    - ``draw(image, item, verdict, protocol) -> PIL image`` with what the judge saw drawn in;
     - ``protocol_keys: Collection[str]``: dotted names that a protocol may hold beside the core's own.
     """
 

@@ -83,7 +83,7 @@ class Group:
         name, _, spec = run.title.partition(":")
         same = [one for one in self.runs if one.title == run.title]
         if run.is_ceiling:
-            text = f"ceiling ({spec})" if spec else "ceiling"
+            text = run.title
         else:
             lines = {one.title.partition(":")[0] for one in self.stages}
             text = spec if spec and lines == {name} else run.title

@@ -28,7 +28,9 @@ from lumina_eval.errors import UserError
 #: Sides of the pictures, in pixels: the training sizes of the embedded model.
 SIZES: Final = (64, 128)
 #: The files that the pixels depend on.
-_SOURCES: Final = ("models.py", "truth.py", "edits.py", "scene.py", "renderer.py", "vocabulary.py")
+_SOURCES: Final = (
+    "models.py", "truth.py", "edits.py", "scene.py", "renderer.py", "roundtrip.py", "vocabulary.py",
+)  # fmt: skip
 
 
 def open_truth(spec: str, options: Mapping[str, str]) -> list[TruthModel]:
@@ -87,6 +89,11 @@ class TruthModel:
         """Variant and size, so that each has a row of its own."""
         return f"{'clean' if self._vae is None else 'autoencoder'}@{self._size}"
 
+    @property
+    def title(self) -> str:
+        """Name in tables: no model that draws in the autoencoder's latents gets above the ceiling."""
+        return f"{'truth' if self._vae is None else 'ceiling'} {self._size} px"
+
     def components(self) -> Mapping[str, str]:
         """Return the digest of the drawing code, and of the autoencoder if there is one."""
         found = {"renderer": _source_digest()}
@@ -136,6 +143,11 @@ class ScriptedModel(TruthModel):
     def stage(self) -> str | None:
         """Probability and size."""
         return f"{'own' if self._probability is None else format(self._probability, 'g')}@{self._size}"
+
+    @property
+    def title(self) -> str:
+        """Name in tables."""
+        return f"{self.name}:{self.stage}"
 
     def sampling(self) -> Mapping[str, Any]:
         """Return side and probability (null: each prompt's own)."""

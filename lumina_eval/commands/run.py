@@ -12,17 +12,17 @@ import typer
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
 from lumina_eval.comparison import gate
-from lumina_eval.console import Output, heading, output, redacted, stage_table
+from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode
 from lumina_eval.evaluation import Question, Site, ask, evaluate, make_images, title_of
-from lumina_eval.files import make_folder
+from lumina_eval.files import make_folder, valid_lines
 from lumina_eval.generation import missing
 from lumina_eval.models import distribution_of, open_models
 from lumina_eval.plan import make_plan
 from lumina_eval.plugins import Model
 from lumina_eval.publishing import publish
 from lumina_eval.records import RunResult
-from lumina_eval.runs import read_result
+from lumina_eval.runs import find_runs, read_manifest, read_result
 from lumina_eval.store import ImageStore
 
 
@@ -58,7 +58,9 @@ def run(
             return
         judge = question.benchmark.judge(question.protocol)
         make_folder(out)
-        run_dirs = [evaluate(question, one, judge, site) for one in models]
+        run_dirs = []
+        while models:  # each is let go of before the next one loads its weights
+            run_dirs.append(evaluate(question, models.pop(0), judge, site))
         results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
         code = exit_code(results, min_overall, strict_gate, streams)
     raise typer.Exit(code)
@@ -142,7 +144,8 @@ def finish(
         result = read_result(run_dir)
         results.append(result.model_copy(update={"warnings": [*result.warnings, *published.warnings]}))
     streams.result(heading(results))
-    streams.tables.print(stage_table(results))
+    for table in stage_tables(results, streams.tables.width):
+        streams.tables.print(table)
     for result in results:
         for text in result.warnings:
             if text not in published.warnings:
@@ -211,9 +214,6 @@ def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> 
 
 def _seconds_per_image(out: Path, model: Model) -> float | None:
     """Return the speed that this model had in earlier runs below ``out``."""
-    from lumina_eval.files import valid_lines
-    from lumina_eval.runs import find_runs, read_manifest
-
     seconds = images = 0.0
     for run_dir in find_runs(out):
         manifest = read_manifest(run_dir)

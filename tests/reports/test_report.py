@@ -146,7 +146,7 @@ def test_stages_stand_in_the_order_of_training_whatever_the_shell_says(
 ) -> None:
     (section,) = document(sorted(stages, reverse=True), store).sections
     assert [cell.display for cell in section.overview.column(0)] == [
-        "low_res", "high_res", "hq_tuning", "ceiling (64)",
+        "low_res", "high_res", "hq_tuning", "ceiling 64 px",
     ]  # fmt: skip
 
 

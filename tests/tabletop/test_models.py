@@ -93,7 +93,9 @@ def test_sizes_and_variants_have_names_of_their_own() -> None:
         ("tabletop-truth", "clean@64"),
         ("tabletop-truth", "clean@128"),
     ]
+    assert [model.title for model in open_truth("", {})] == ["truth 64 px", "truth 128 px"]
     assert open_scripted("0.25", {})[0].stage == "0.25@64"
+    assert open_scripted("0.25", {})[0].title == "tabletop-scripted:0.25@64"
     digests = [tuple(sorted(m.sampling().items())) for m in (*open_truth("", {}), *open_scripted("0.2", {}))]
     assert len(set(digests)) == 3
 
