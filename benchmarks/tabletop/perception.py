@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 #: Smallest blob that is looked at, as a fraction of the image; the smallest thing covers 0.016.
 SMALLEST: Final = 0.004
 #: Deviation of the outline at which a thing counts fully, and at which it does not count at all.
-SURE: Final = 0.5
+SURE: Final = 0.6
 UNSURE: Final = 1.0
 #: Overlap (intersection over union) of two silhouettes that cannot be those of two things.
 SAME_PLACE: Final = 0.5
