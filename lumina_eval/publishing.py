@@ -13,7 +13,15 @@ from lumina_eval import plugins
 from lumina_eval.errors import is_user_error
 from lumina_eval.mosaic import MAX_SAMPLES, Sample
 from lumina_eval.records import ImageRef
-from lumina_eval.runs import RunFolder, read_items, read_manifest, read_plan, read_verdicts, store_of
+from lumina_eval.runs import (
+    RunFolder,
+    protocol_of,
+    read_items,
+    read_manifest,
+    read_plan,
+    read_verdicts,
+    store_of,
+)
 from lumina_eval.store import ImageStore
 
 
@@ -77,7 +85,7 @@ def samples(run_dir: Path) -> list[Sample]:
             continue
         seen: Image.Image | None = None
         if draw is not None and verdict is not None:
-            seen = draw(stored.image, item, verdict)
+            seen = draw(stored.image, item, verdict, protocol_of(manifest))
         chosen.append(Sample(item.prompt, stored.image, seen))
     return chosen
 

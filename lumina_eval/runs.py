@@ -4,7 +4,8 @@
 
 - ``manifest.json``: what is needed to make the run again, with times and the MLflow id;
 - ``items.jsonl`` and ``plan.jsonl``: the prompts, and seed and key of every image;
-- ``verdicts.jsonl``, ``results.jsonl``, ``scores.jsonl``, ``metrics.json``: what was found;
+- ``verdicts.jsonl``, ``results.jsonl``, ``scores.jsonl``, ``metrics.json``: what was found; ``summary.txt``
+  too where the official script of the benchmark prints one;
 - ``timings.jsonl``: one line for each batch made or judged; ``failures.jsonl`` if anything failed.
 
 The id comes from content: the same command finds the same folder and goes on. Times and ids of other systems
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 from lumina_eval.digests import canonical_json, digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.files import append_lines, valid_lines, write_atomic, write_lines
+from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import (
     Aggregate,
     ImageRef,
@@ -76,6 +78,8 @@ class RunFolder:
     def finish(self, result: RunResult, aggregate: Aggregate, failures: Sequence[Mapping[str, Any]]) -> None:
         """Write what was found; ``metrics.json`` comes last and says that the run is whole."""
         write_lines(self.path / "results.jsonl", aggregate.results)
+        if aggregate.summary:
+            write_atomic(self.path / "summary.txt", aggregate.summary.encode())
         write_lines(self.path / "scores.jsonl", [score.model_dump_json() for score in aggregate.scores])
         if failures:
             write_lines(self.path / "failures.jsonl", [canonical_json(failure) for failure in failures])
@@ -152,6 +156,11 @@ def read_verdicts(run_dir: Path) -> list[Verdict]:
 def read_scores(run_dir: Path) -> list[Score]:
     """Return the scores of a run in plan order."""
     return _read_lines(run_dir / "scores.jsonl", Score)
+
+
+def protocol_of(manifest: Manifest) -> ResolvedProtocol:
+    """Return the protocol as it was resolved when the run was made."""
+    return ResolvedProtocol(manifest.protocol, manifest.protocol_values, tuple(manifest.changed))
 
 
 def store_of(run_dir: Path) -> Path:

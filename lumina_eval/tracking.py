@@ -29,7 +29,9 @@ from lumina_eval.projection import DIGEST_LENGTH, Projection, metric_key
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-RECORDS = ("manifest.json", "metrics.json", "results.jsonl", "verdicts.jsonl", "scores.jsonl")
+RECORDS = (
+    "manifest.json", "metrics.json", "results.jsonl", "summary.txt", "verdicts.jsonl", "scores.jsonl",
+)  # fmt: skip
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 SampleSource = Callable[[Path], Sequence[Sample]]

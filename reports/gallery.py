@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,7 +16,7 @@ from PIL import Image
 
 from lumina_eval.errors import is_user_error
 from lumina_eval.plugins import benchmark
-from lumina_eval.records import Item, Score, Verdict
+from lumina_eval.records import Score, Verdict
 from reports.groups import Group
 from reports.loading import RunView
 from reports.pictures import overlay, png
@@ -173,7 +172,7 @@ def _picture(
     marks = None
     if item is not None and judged.draw is not None:
         try:
-            marks = overlay(image, _drawn_in(judged, image, item, verdict))
+            marks = overlay(image, judged.draw(image, item, verdict, judged.run.protocol))
         except Exception as error:
             if not is_user_error(error):
                 raise
@@ -187,11 +186,3 @@ def _picture(
         image=png(image),
         marks=marks,
     )
-
-
-def _drawn_in(judged: _Judged, image: Image.Image, item: Item, verdict: Verdict) -> Image.Image:
-    """Call the benchmark's ``draw``, with the protocol if it asks for one."""
-    assert judged.draw is not None
-    if "protocol" in inspect.signature(judged.draw).parameters:
-        return judged.draw(image, item, verdict, protocol=judged.run.protocol)
-    return judged.draw(image, item, verdict)

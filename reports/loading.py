@@ -44,8 +44,7 @@ class RunView:
     @property
     def protocol(self) -> ResolvedProtocol:
         """The protocol as it was resolved when the run was made."""
-        made = self.manifest
-        return ResolvedProtocol(made.protocol, made.protocol_values, tuple(made.changed))
+        return runs.protocol_of(self.manifest)
 
     @property
     def store(self) -> Path:

@@ -69,8 +69,6 @@ def _row(cells: Iterable[str]) -> str:
 
 def _cell(cell: Cell, *, italic: bool) -> str:
     text = escape(cell.display)
-    if cell.href:
-        text = f"[{text}]({cell.href})"
     text = f"**{text}**" if cell.best else f"*{text}*" if italic else text
     text += f" {escape(cell.significance)}" if cell.significance else ""
     for found in cell.intervals:

@@ -71,8 +71,3 @@ def duration(seconds: float | None) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def short_digest(digest: str | None, length: int = 12) -> str:
-    """First characters of a digest: enough to tell two apart by eye."""
-    return digest[:length] if digest else EM_DASH

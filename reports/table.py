@@ -42,7 +42,6 @@ class Cell:
     display: str
     value: float | None = None
     intervals: tuple[Interval, ...] = ()
-    href: str | None = None
     note: str | None = None
     best: bool = False
     significance: str = ""

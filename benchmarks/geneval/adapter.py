@@ -15,7 +15,7 @@ from benchmarks.geneval.prompts import to_jsonl
 from benchmarks.geneval.rules import MissingColorError, Options, Outcome, evaluate
 from benchmarks.geneval.summary import result_lines, result_row, summary_text
 from benchmarks.geneval.validation import check_output
-from benchmarks.geneval.vocabulary import COLORS, TABLETOP, TASKS, VOCABULARIES, Vocabulary
+from benchmarks.geneval.vocabulary import COLORS, TASKS
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, available, load
 from lumina_eval.protocol import ResolvedProtocol
@@ -42,6 +42,7 @@ class GenEval:
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the protocol in official order."""
+        options_of(protocol)  # a constant that is no number is told now, not after the images are made
         return items_of(protocol)
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
@@ -106,15 +107,15 @@ class GenEval:
         )
 
     def draw(
-        self, image: Image.Image, item: Item, verdict: Verdict, protocol: ResolvedProtocol | None = None
+        self, image: Image.Image, item: Item, verdict: Verdict, protocol: ResolvedProtocol
     ) -> Image.Image:
-        """Draw in what the judge saw; the rules are the protocol's, by default the official ones."""
+        """Draw in what the judge saw, and which of it counts by the protocol's rules."""
         return drawing.draw(image, verdict.output, self._outcome(item, verdict, protocol))
 
     def _outcome(
-        self, item: Item, verdict: Verdict, protocol: ResolvedProtocol | None, file: str | None = None
+        self, item: Item, verdict: Verdict, protocol: ResolvedProtocol, file: str | None = None
     ) -> Outcome:
-        vocabulary = vocabulary_of(protocol) if protocol else _vocabulary_for(item)
+        vocabulary = vocabulary_of(protocol)
         where = f"{_filename(verdict)}" + (f" in {file}" if file else "")
         output = check_output(verdict.output, vocabulary, where)
         try:
@@ -132,12 +133,17 @@ class GenEval:
             ) from error
 
 
-def options_of(protocol: ResolvedProtocol | None) -> Options:
+def options_of(protocol: ResolvedProtocol) -> Options:
     """Return the constants of the rules as the protocol sets them."""
-    if protocol is None:
-        return Options()
     values: dict[str, Any] = {name: protocol.value(name) for name in _RULES}
-    return Options(**{name: value for name, value in values.items() if value is not None})
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise UserError(
+                f"expected a number for {name}, found {value!r}, in protocol {protocol.name}; "
+                "fix: set it as the official protocol does"
+            )
+    return Options(**given)
 
 
 def metrics_of(scores: Sequence[Score]) -> list[Metric]:
@@ -162,8 +168,3 @@ def _filename(verdict: Verdict) -> str:
     """Return the image's own name if the verdict knows it, else its place in the official layout."""
     name = verdict.output.get("filename")
     return name if isinstance(name, str) else f"{verdict.item_id}/samples/{verdict.index:04d}.png"
-
-
-def _vocabulary_for(item: Item) -> Vocabulary:
-    names = {clause["class"] for clause in item.metadata.get("include", [])}
-    return TABLETOP if names <= set(TABLETOP.classes) else VOCABULARIES["coco"]

@@ -68,10 +68,20 @@ def item_of(record: Record, identifier: str, vocabulary: Vocabulary) -> Item:
 def _whole_set(protocol: ResolvedProtocol) -> list[tuple[str, Record]]:
     records = generate(
         vocabulary_of(protocol),
-        seed=int(protocol.value("prompts.seed")),
-        draws=int(protocol.value("prompts.draws")),
+        seed=_count(protocol, "prompts.seed"),
+        draws=_count(protocol, "prompts.draws"),
     )
     return [(f"{number:05d}", record) for number, record in enumerate(records)]
+
+
+def _count(protocol: ResolvedProtocol, key: str) -> int:
+    value = protocol.value(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UserError(
+            f"expected a whole number of 0 or more for {key}, found {value!r}, in protocol {protocol.name}; "
+            "fix: set it as the official protocol does"
+        )
+    return value
 
 
 def _part(protocol: ResolvedProtocol, vocabulary: Vocabulary) -> str:

@@ -8,7 +8,7 @@ it gives the set of the embedded world.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,6 @@ def generate(vocabulary: Vocabulary, *, seed: int, draws: int) -> list[Record]:
     for task in TASKS[1:]:
         records += [_DRAW[task](vocabulary, rng) for _ in range(draws)]
     return list({json.dumps(record): record for record in records}.values())
-
-
-def take(records: Iterable[Record], counts: Mapping[str, int]) -> list[Record]:
-    """Keep the first ``counts[tag]`` records of each tag, in order (all of them if there are fewer)."""
-    left = dict(counts)
-    kept = []
-    for record in records:
-        if left.get(record["tag"], 0) > 0:
-            left[record["tag"]] -= 1
-            kept.append(record)
-    return kept
 
 
 def to_jsonl(records: Iterable[Record]) -> str:

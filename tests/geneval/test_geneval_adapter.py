@@ -107,7 +107,9 @@ def test_a_judge_that_is_not_there_is_named_with_the_way_out(protocol: Make) -> 
 def test_the_picture_of_a_verdict_is_framed_by_its_outcome(
     protocol: Make, good: bool, color: tuple[int, int, int], side: int
 ) -> None:
-    item = next(item for item in GenEval().items(protocol("tabletop")) if item.task == "colors")
-    picture = GenEval().draw(Image.new("RGB", (side, side), (150, 150, 150)), item, verdict(item, 0, good))
+    tabletop = protocol("tabletop")
+    item = next(item for item in GenEval().items(tabletop) if item.task == "colors")
+    grey = Image.new("RGB", (side, side), (150, 150, 150))
+    picture = GenEval().draw(grey, item, verdict(item, 0, good), tabletop)
     assert picture.size == ((192, 192) if side == 64 else (512, 512))
     assert picture.getpixel((0, 0)) == picture.getpixel((picture.width - 1, picture.height // 2)) == color

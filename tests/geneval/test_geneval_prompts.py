@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.geneval.adapter import GenEval
-from benchmarks.geneval.prompts import generate, take, to_jsonl
+from benchmarks.geneval.prompts import generate, to_jsonl
 from benchmarks.geneval.vocabulary import COCO, COLORS, TABLETOP, TASKS, with_article
 from benchmarks.tabletop.vocabulary import COLORS as TABLE_COLORS
 from lumina_eval.errors import UserError
@@ -97,13 +97,6 @@ def test_the_table_has_the_official_colours() -> None:
     assert tuple(TABLE_COLORS) == COLORS
 
 
-def test_take_keeps_the_first_of_each_task() -> None:
-    records = generate(TABLETOP, seed=0, draws=10)
-    few = take(records, {"colors": 3, "counting": 1})
-    assert [r["tag"] for r in few] == ["counting", "colors", "colors", "colors"]
-    assert few[1:] == [r for r in records if r["tag"] == "colors"][:3]
-
-
 def test_words() -> None:
     assert [with_article("orange"), with_article("umbrella"), with_article("dog")] == [
         "an orange", "an umbrella", "a dog"
@@ -117,6 +110,7 @@ def test_words() -> None:
         ("official", "prompts.part=dev", "only the tabletop prompts"),
         ("tabletop", "prompts.part=tets", "did you mean test"),
         ("tabletop", "prompts.vocabulary=tabeltop", "did you mean tabletop"),
+        ("official", "prompts.seed=-1", "0 or more for prompts.seed, found -1"),
     ],
 )
 def test_a_wrong_prompt_table_says_what_is_wrong(

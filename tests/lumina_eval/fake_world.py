@@ -106,7 +106,12 @@ class FakeBenchmark:
             for v in verdicts
         ]
         results = [f'{{"item":"{s.item_id}","correct":{str(bool(s.value)).lower()}}}' for s in scores]
-        return Aggregate(metrics=[metric("overall", scores)], results=results, scores=scores)
+        return Aggregate(
+            metrics=[metric("overall", scores)],
+            results=results,
+            scores=scores,
+            summary=f"{len(scores)} judged\n",
+        )
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         items = {item.id: item for item in self.items(protocol)}

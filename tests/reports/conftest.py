@@ -42,7 +42,7 @@ class Discs:
     def items(self, protocol: object) -> list[Item]:
         return []
 
-    def draw(self, image: Image.Image, item: Item, verdict: Verdict) -> Image.Image:
+    def draw(self, image: Image.Image, item: Item, verdict: Verdict, protocol: object) -> Image.Image:
         drawn = image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST)
         ImageDraw.Draw(drawn).rectangle(verdict.output["box"], outline=(0, 0, 255), width=2)
         return drawn
@@ -199,7 +199,7 @@ def stages(make_run: MakeRun) -> list[Path]:
         make_run("low_res", 1000, 0.3),
         make_run("high_res", 2000, 0.6),
         make_run("hq_tuning", 2500, 0.8),
-        make_run(None, None, 1.0, model="tabletop-truth", title="tabletop-truth:64"),
+        make_run(None, None, 1.0, model="tabletop-truth", title="ceiling 64 px"),
     ]
 
 
