@@ -1,5 +1,7 @@
 """Images and verdicts that were made elsewhere: judged and added up like our own, into a run folder.
 
+Verdicts may also be those of a run folder of ours, so that a rule can change without judging again.
+
 What is expected is what the file or folder names: its prompts times the images per prompt. Without a number
 of images per prompt a folder is taken to hold as many of each prompt as of the fullest one, and a verdict
 file to be whole as it is. ``complete`` asks for every prompt of the protocol.
@@ -27,7 +29,7 @@ from lumina_eval.plugins import Benchmark
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
 from lumina_eval.records import Item, Manifest, Verdict
-from lumina_eval.runs import RunFolder, now, run_id
+from lumina_eval.runs import RunFolder, now, read_items, read_manifest, read_verdicts, run_id
 from lumina_eval.store import StoredImage
 
 
@@ -53,7 +55,7 @@ def judge_folder(
     items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
     content = digest_of([[sight.item.id, sight.index, sight.sha256] for sight in sights])
     manifest = _manifest(
-        bench, resolved, "images", folder, content, per_prompt, items, site,
+        bench, resolved, "images", folder, content, per_prompt, items, expected, site,
         judge=judge_label(judge), judge_kind=judge.kind, judge_digest=judge.digest,
         judge_settings=dict(judge.settings),
     )  # fmt: skip
@@ -80,18 +82,25 @@ def judge_verdicts(
     images_per_prompt: int | None = None,
     complete: bool = False,
 ) -> Path:
-    """Apply the rules to verdicts that were saved in the benchmark's own form; return the run folder."""
+    """Apply the rules to saved verdicts, in the benchmark's own form or ours; return the run folder."""
     bench, resolved = _bench(benchmark, protocol, changes)
     if not file.is_file():
         raise UserError(f"expected a verdict file, found none at {file}")
-    read = _offered(bench, "read_verdicts", "--verdicts")
-    found: tuple[Sequence[Item], Sequence[Verdict]] = read(file, resolved)
-    given, verdicts = found
+    given: Sequence[Item]
+    verdicts: Sequence[Verdict]
+    if file.name == "verdicts.jsonl" and (file.parent / "manifest.json").is_file():
+        before = read_manifest(file.parent)
+        if before.benchmark != benchmark:
+            raise UserError(f"expected verdicts of {benchmark}, found those of {before.benchmark}, in {file}")
+        given, verdicts = read_items(file.parent), read_verdicts(file.parent)
+        images_per_prompt = images_per_prompt or before.images_per_prompt
+    else:
+        given, verdicts = _offered(bench, "read_verdicts", "--verdicts")(file, resolved)
     counts = Counter(verdict.item_id for verdict in verdicts)
     items, expected = _expected(bench, resolved, given, counts, images_per_prompt or 0, complete)
     per_prompt = images_per_prompt or max(counts.values(), default=0)
     manifest = _manifest(
-        bench, resolved, "verdicts", file, sha256_file(file), per_prompt, items, site,
+        bench, resolved, "verdicts", file, sha256_file(file), per_prompt, items, expected, site,
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
     )  # fmt: skip
     run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
@@ -135,7 +144,8 @@ def _expected(
 
 
 def _selection(items: Sequence[Item], per_prompt: int) -> Selection:
-    return Selection(tuple(items), max(per_prompt, 1), "external", None, len(items))
+    images = max(per_prompt, 1)
+    return Selection(tuple(items), images, "external", None, len(items), images)
 
 
 def _manifest(
@@ -146,6 +156,7 @@ def _manifest(
     content: str,
     per_prompt: int,
     items: Sequence[Item],
+    expected: int,
     site: Site,
     **judge: Any,
 ) -> Manifest:
@@ -155,6 +166,7 @@ def _manifest(
         "protocol_digest": protocol.digest,
         "items": digest_of([item.model_dump(mode="json") for item in items]),
         "images_per_prompt": per_prompt,
+        "expected": expected,
         "kind": kind,
         "content": content,
         "judge": judge["judge"],

@@ -28,13 +28,18 @@ class Selection:
     per_task: int | None
     whole: int
     """Number of prompts of the whole protocol."""
+    usual_images: int
+    """Images per prompt where nothing else is asked for."""
 
     @property
     def subset(self) -> str | None:
         """None for the whole protocol, else how much of it."""
-        if len(self.items) == self.whole:
-            return None
-        return f"{self.per_task} per task ({len(self.items)} of {self.whole} prompts)"
+        parts = []
+        if len(self.items) < self.whole:
+            parts.append(f"{self.per_task} per task ({len(self.items)} of {self.whole} prompts)")
+        if self.images_per_prompt < self.usual_images:
+            parts.append(f"{self.images_per_prompt} of {self.usual_images} images per prompt")
+        return ", ".join(parts) or None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +82,7 @@ def select(
         suite=suite.name,
         per_task=per_task,
         whole=len(items),
+        usual_images=suite.images_per_prompt,
     )
 
 

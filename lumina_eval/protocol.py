@@ -73,12 +73,7 @@ class ResolvedProtocol:
 
     def value(self, key: str, default: Any = None) -> Any:
         """Return the value at a dotted key such as ``"rules.threshold"``, or ``default``."""
-        node: Any = self.values
-        for part in key.split("."):
-            if not isinstance(node, Mapping) or part not in node:
-                return default
-            node = node[part]
-        return node
+        return _at(self.values, key, default)
 
     def suite(self, name: str) -> Suite:
         """Return the suite called ``name``; all protocols have ``quick``, ``standard`` and ``paper``."""
@@ -89,6 +84,11 @@ class ResolvedProtocol:
         images = table.get(
             "images_per_prompt", self.values.get("images_per_prompt", DEFAULT_IMAGES_PER_PROMPT)
         )
+        if images < 1:
+            raise UserError(
+                f"expected at least 1 for images_per_prompt, found {images}, in protocol {self.name}; "
+                "fix: ask for one image or more"
+            )
         return Suite(name, table.get("prompts_per_task"), int(images))
 
 
@@ -143,8 +143,16 @@ def _load(
     base = _load(base_path, files, known, (*seen, path))
     keys = {*_leaves(base), *CORE_KEYS}
     for key in _leaves(own):
-        if key not in keys and key.split(".")[0] not in CORE_KEYS:
+        if key.split(".")[0] in CORE_KEYS:
+            continue
+        if key not in keys:
             raise _unknown_key(key, keys, path, text)
+        old, new = _at(base, key), _at(own, key)
+        if not _same_kind(old, new):
+            line = _line(text, key.rsplit(".", 1)[-1])
+            raise UserError(
+                f"{path}:{line}: expected {type(old).__name__} like {old!r} for key {key!r}, found {new!r}"
+            )
     return _merged(base, own)
 
 
@@ -194,15 +202,23 @@ def _changed(values: dict[str, Any], change: str, name: str) -> dict[str, Any]:
     if key not in keys:
         raise unknown(f"key for --set in protocol {name}:", key, keys)
     new = _json_value(text)
-    old = values
-    for part in key.split("."):
-        old = old.get(part, 0) if isinstance(old, dict) else old
+    old = _at(values, key, default=0)
     if not _same_kind(old, new):
         raise UserError(f"--set {key}: expected {type(old).__name__} like {old!r}, found {text!r}")
     nested: Any = new
     for part in reversed(key.split(".")):
         nested = {part: nested}
     return _merged(values, nested)
+
+
+def _at(table: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Return the value at a dotted key, ``default`` where there is none."""
+    node: Any = table
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return default
+        node = node[part]
+    return node
 
 
 def _same_kind(old: Any, new: Any) -> bool:

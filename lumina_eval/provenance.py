@@ -46,14 +46,13 @@ def provenance(distributions: Iterable[str] = ()) -> Provenance:
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Return commit and dirty flag of the repository around ``folder``, else around the current folder."""
-    for place in (folder, Path.cwd()):
-        sha = _git(place, "rev-parse", "HEAD")
-        # an environment inside a repository is not that repository's content
-        if sha and _git(place, "check-ignore", "-q", str(place)) is None:
-            status = _git(place, "status", "--porcelain")
-            return sha, None if status is None else bool(status)
-    return None, None
+    """Return commit and dirty flag of the repository that ``folder`` belongs to."""
+    sha = _git(folder, "rev-parse", "HEAD")
+    # an environment inside a repository is not that repository's content
+    if sha is None or _git(folder, "check-ignore", "-q", str(folder)) is not None:
+        return None, None
+    status = _git(folder, "status", "--porcelain")
+    return sha, None if status is None else bool(status)
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

@@ -18,25 +18,22 @@ class Checkpoint:
     """A whole checkpoint on disk."""
 
     folder: Path
-    stage: str
     step: int
     written: int
     """When ``checkpoint.json`` was written, in nanoseconds; one that is written anew is a new checkpoint."""
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Return the whole checkpoints below ``folder``, in the order of training steps."""
+    """Return the whole checkpoints below ``folder``, in the order in which they were written."""
     found = []
     for file in folder.rglob("checkpoint.json"):
         if not (file.parent / "transformer").is_dir():
             continue
         try:
             record, written = json.loads(file.read_bytes()), file.stat().st_mtime_ns
-        except (OSError, ValueError):
+            found.append(Checkpoint(file.parent, int(record["step"]), written))
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # removed or written anew just now: the next look sees it
-        step = record.get("step") if isinstance(record, dict) else None
-        stage = record.get("stage") if isinstance(record, dict) else None
-        found.append(Checkpoint(file.parent, str(stage or ""), int(step or 0), written))
     return sorted(found, key=lambda one: (one.written, one.step, str(one.folder)))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lumina_eval import plugins
@@ -33,7 +35,8 @@ def prompts(
     resolved = find_protocol(found, protocol, set_)
     lines = getattr(found, "prompt_lines", None)
     texts = lines(resolved) if lines else (item.model_dump_json() for item in found.items(resolved))
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n") if hasattr(sys.stdout, "reconfigure") else None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     for text in texts:
         sys.stdout.write(f"{text}\n")
 
@@ -113,6 +116,8 @@ def compare(
             raise UserError(
                 f"expected runs of one benchmark and protocol, found {', '.join(sorted(asked.values()))}"
             )
+        if len({manifest.judge for manifest in map(read_manifest, folders)}) > 1:
+            streams.warn("the runs were judged by different judges: a part of each difference may be theirs")
         names = [str(result.title or result.model) for result in map(read_result, folders)]
         if len(set(names)) < len(names):
             names = [folder.resolve().name for folder in folders]
@@ -194,7 +199,7 @@ def _list_runs(out: Path, streams: Output) -> None:
 
 
 def _comparison_table(compared: Sequence[Comparison]) -> Table:
-    table = Table(title=f"against {compared[0].baseline}", title_justify="left")
+    table = Table(title=f"against {compared[0].baseline}", title_justify="left", box=SIMPLE_HEAD)
     for name in ("", "baseline", "run", "difference", "95 % prompts", "p adjusted", "detectable", ""):
         table.add_column(name, justify="right" if name else "left")
     for one in compared:

@@ -92,9 +92,16 @@ class DiffusersModel:
         return self._components
 
     @cached_property
+    def _index(self) -> Mapping[str, Any]:
+        file = self._folder / "model_index.json"
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"expected a JSON object, found {error}, in {file}; fix: restore it") from error
+
+    @cached_property
     def _components(self) -> Mapping[str, str]:
-        index = json.loads((self._folder / "model_index.json").read_text())
-        parts = {name: self._folder / name for name in index if (self._folder / name).is_dir()}
+        parts = {name: self._folder / name for name in self._index if (self._folder / name).is_dir()}
         return {name: _folder_digest(path) for name, path in sorted(parts.items())}
 
     def sampling(self) -> Mapping[str, Any]:
@@ -119,7 +126,7 @@ class DiffusersModel:
         """The pipeline's class, so that the sampling is known before any weight is loaded."""
         import diffusers
 
-        name = json.loads((self._folder / "model_index.json").read_text()).get("_class_name")
+        name = self._index.get("_class_name")
         kind = getattr(diffusers, str(name), None)
         if not isinstance(kind, type):
             raise UserError(
@@ -161,10 +168,10 @@ class DiffusersModel:
 
     def _read_stage(self) -> None:
         try:
-            record = json.loads((self._folder / "checkpoint.json").read_text())
-        except (OSError, ValueError):
-            return
-        self.stage, self.step = record.get("stage"), record.get("step")
+            record = json.loads((self._folder / "checkpoint.json").read_text(encoding="utf-8"))
+            self.stage, self.step = str(record["stage"]), int(record["step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self.stage, self.step = None, None  # a pipeline of others: it need not have the record
 
 
 def _folder_digest(folder: Path) -> str:

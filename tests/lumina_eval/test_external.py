@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import Cli
+from fake_world import Cli, FakeBenchmark
 from PIL import Image
+
+from lumina_eval.plugins import injected
 
 
 @pytest.fixture
@@ -77,6 +79,31 @@ def test_a_changed_image_is_another_run(call: Cli, folder: Path, tmp_path: Path)
     assert first["run_dir"] != second["run_dir"]
     assert second["metrics"][0]["value"] > first["metrics"][0]["value"]
     assert call(*words(folder, tmp_path)).records[0]["metrics"] == second["metrics"]
+
+
+def test_a_rule_changes_without_judging_again(
+    call: Cli, run_words: list[Any], world: FakeBenchmark, tmp_path: Path
+) -> None:
+    run = call(*run_words, "--json").records[0]
+    calls = world.the_judge.calls
+    words = ["judge", "fake", "--protocol", "plain", "--verdicts", f"{run['run_dir']}/verdicts.jsonl"]
+    again = call(*words, "--out", tmp_path / "again", "--json").records[0]
+    strict = call(*words, "--set", "threshold=1.0", "--out", tmp_path / "again", "--json").records[0]
+    assert again["metrics"] == run["metrics"]
+    assert again["coverage"] == run["coverage"]
+    assert strict["metrics"][0]["value"] == 0
+    assert world.the_judge.calls == calls
+
+
+def test_verdicts_of_another_benchmark_are_refused(
+    call: Cli, run_words: list[Any], world: FakeBenchmark, tmp_path: Path
+) -> None:
+    run = call(*run_words, "--json").records[0]
+    file = f"{run['run_dir']}/verdicts.jsonl"
+    with injected("benchmarks", other=world):
+        done = call("judge", "other", "--protocol", "plain", "--verdicts", file, "--out", tmp_path / "again")
+    assert done.code == 2
+    assert "expected verdicts of other, found those of fake" in done.stderr
 
 
 def test_saved_verdicts_are_whole_as_they_are_unless_more_is_demanded(call: Cli, tmp_path: Path) -> None:

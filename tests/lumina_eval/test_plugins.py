@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lumina_eval import plugins
@@ -65,6 +67,11 @@ def test_provenance_names_source_packages_and_machine() -> None:
     found = provenance()
     assert found.packages["numpy"]
     assert found.hardware["cores"] >= 1
-    sha, dirty = git_state(__import__("pathlib").Path(__file__).parent)
+    sha, dirty = git_state(Path(__file__).parent)
     assert (found.git_sha is None) == (sha is None)
     assert sha is None or (len(sha) == 40 and dirty in (True, False))
+
+
+def test_code_outside_of_a_repository_has_no_commit(tmp_path: Path) -> None:
+    """Not even where it is called from one: that repository's commit says nothing of the code."""
+    assert git_state(tmp_path) == (None, None)

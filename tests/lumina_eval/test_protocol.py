@@ -48,6 +48,8 @@ def test_every_protocol_has_the_three_suites(files: dict[str, Path]) -> None:
     assert official.suite("paper").images_per_prompt == 4
     with pytest.raises(UserError, match="did you mean quick"):
         official.suite("quik")
+    with pytest.raises(UserError, match="at least 1 for images_per_prompt"):
+        resolve("official", files, ["images_per_prompt=0"]).suite("standard")
 
 
 def test_a_change_is_typed_recorded_and_changes_the_digest(files: dict[str, Path]) -> None:
@@ -75,6 +77,7 @@ def test_a_title_changes_no_digest(files: dict[str, Path]) -> None:
         ("strict=1", "expected bool"),
         ("images_per_prompt=many", "expected int"),
         ("title=x", "unknown key"),
+        ("judge.boxes=1", "expected list"),
     ],
 )
 def test_a_change_that_means_nothing_is_refused(files: dict[str, Path], change: str, words: str) -> None:
@@ -94,6 +97,8 @@ def test_a_change_that_means_nothing_is_refused(files: dict[str, Path], change: 
             "did you mean judge.name",
         ),
         ('extends = "oficial"\n', ":1: extends", "did you mean official"),
+        ('extends = "official"\nthreshold = "high"\n', ":2: expected float", "'high'"),
+        ('extends = "official"\n[judge]\nname = 3\n', ":3: expected str", "'judge.name'"),
         ('title = "x"\nimages_per_prompt = "4"\n', ":2: expected int", "'4'"),
         ("[suites.quick]\nprompts = 3\n", ":2: unknown key", "prompts_per_task"),
         ("[suites.quick]\nprompts_per_task = 0\n", ":2: expected a count", "prompts_per_task"),

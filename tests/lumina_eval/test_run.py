@@ -13,7 +13,10 @@ from fake_world import Cli, Done, FakeBenchmark, RedJudge, with_model
 from lumina_eval import files
 from lumina_eval.errors import UserError
 
-SAME = ("items.jsonl", "plan.jsonl", "verdicts.jsonl", "results.jsonl", "scores.jsonl", "metrics.json")
+SAME = (
+    "items.jsonl", "plan.jsonl", "verdicts.jsonl", "results.jsonl", "scores.jsonl", "summary.txt",
+    "metrics.json",
+)  # fmt: skip
 KEYS = {
     "schema", "benchmark", "protocol", "suite", "subset", "model", "checkpoint", "digest", "stage", "step",
     "metrics", "coverage", "seconds", "run_dir", "mlflow_run_id", "warnings",
@@ -91,7 +94,10 @@ def test_suites_limits_and_changes_are_other_runs_and_are_marked(
     assert quick["coverage"]["expected"] == 4
     assert "2 per task" in quick["subset"]
     assert limited["coverage"]["expected"] == 6
+    assert "of 2 images" not in limited["subset"]
     assert changed["subset"] is None
+    fewer = call(*run_words, "--images-per-prompt", 1, "--json").records[0]
+    assert fewer["subset"] == "1 of 2 images per prompt"
     assert changed["changed"] == ["threshold=0.9"]
     assert len({r["run_dir"] for r in (quick, limited, changed)}) == 3
 
