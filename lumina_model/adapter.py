@@ -36,7 +36,7 @@ class LuminaModel:
             options: ``device`` (auto, cpu, cuda…) and fields of :class:`Sampling`.
 
         Raises:
-            UserError: an unknown option, or a broken ``checkpoint.json``.
+            UserError: an unknown option, no such device, or a broken ``checkpoint.json``.
         """
         self.name, self.checkpoint = name, checkpoint
         self._parts = parts
@@ -44,8 +44,7 @@ class LuminaModel:
         record = read_checkpoint_record(self._record_file.parent) if self._record_file.is_file() else {}
         self.stage: str | None = record.get("stage")
         self.step: int | None = record.get("step")
-        wish = options.get("device", "auto")
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
+        self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
         self._own_sampling: Mapping[str, Any] = record.get("sampling", {})
         self._options = {key: value for key, value in options.items() if key != "device"}
@@ -123,3 +122,12 @@ def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
     own = folder.resolve()
     name = shared.name if own.parent.name == "stages" else own.name
     return [LuminaModel(name, str(folder), parts, options)]
+
+
+def _device(wanted: str) -> str:
+    there = torch.cuda.is_available()
+    if wanted == "auto":
+        return "cuda" if there else "cpu"
+    if wanted.startswith("cuda") and not there:
+        raise UserError(f"expected a CUDA device for {wanted!r}, found none; fix: take the device cpu")
+    return wanted

@@ -33,9 +33,15 @@ def distribution_of(text: str) -> str | None:
 
 
 def device_kind(wanted: str) -> str:
-    """Resolve ``auto`` to ``cuda`` where torch sees a device, else ``cpu``."""
-    if wanted != "auto":
-        return wanted
+    """Resolve ``auto`` to ``cuda`` where torch sees a device, else ``cpu``.
+
+    Raises :class:`UserError` if ``cuda`` is wanted where there is none.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.is_available()
+    if wanted == "auto":
+        return "cuda" if there else "cpu"
+    if wanted.startswith("cuda") and not there:
+        raise UserError(f"expected a CUDA device for --device {wanted}, found none; fix: take --device cpu")
+    return wanted

@@ -163,6 +163,16 @@ def test_sampling_and_text_are_known_before_anything_is_loaded(
     assert model.final_text("a red table").endswith("a red table")
 
 
+def test_a_device_that_is_not_there_is_told_at_once(
+    data: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    train_stage(data, out, STAGE)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="found none; fix: take the device cpu"):
+        open_lumina(str(out / "stages/low_res"), {"device": "cuda:1"})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
