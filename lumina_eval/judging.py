@@ -67,7 +67,8 @@ def judge_images(
     """Judge every image that has no verdict yet.
 
     Verdicts are appended to ``journal`` batch by batch and synced; at the end the file is written anew in
-    plan order. Batches are cut by the plan, and a batch with one verdict missing is judged whole.
+    plan order. Batches are cut from the images that are there, and a batch with one verdict missing is judged
+    whole.
     """
     label = judge_label(judge)
     verdicts = kept_verdicts(journal, label, sights)
@@ -85,7 +86,7 @@ def judge_images(
         advance(len(batch))
     ordered = [verdicts[sight.place] for sight in sights if sight.place in verdicts]
     write_lines(journal, [verdict_line(verdict) for verdict in ordered])
-    return Judged(ordered, failed)
+    return Judged(ordered, {place: why for place, why in failed.items() if place not in verdicts})
 
 
 def verdict_line(verdict: Verdict) -> str:
