@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lumina_model import checkpoint_record
 from lumina_model.autoencoder import Autoencoder
 from lumina_model.digests import component_digests
 from lumina_model.errors import UserError
@@ -223,10 +224,13 @@ def write_pipeline(
 
 
 def assemble_pipeline(parts: Parts, folder: str | os.PathLike[str]) -> None:
-    """Copy components from where they lie into one pipeline folder that diffusers loads."""
+    """Copy components, and the record of the checkpoint, into one pipeline folder that diffusers loads."""
     folder = Path(folder)
     for name in COMPONENTS:
         shutil.copytree(component_folder(parts, name), folder / name, dirs_exist_ok=True)
+    record = component_folder(parts, "transformer").parent / checkpoint_record.FILE
+    if record.is_file():
+        shutil.copyfile(record, folder / checkpoint_record.FILE)
     _write_json(folder / "model_index.json", MODEL_INDEX)
 
 

@@ -163,7 +163,10 @@ def test_parts_and_assembled_folder_are_the_same_pipeline(pipeline_folder: Path,
     for i, name in enumerate(("transformer", "text_encoder", "tokenizer", "vae", "scheduler")):
         parts[name] = tmp_path / f"elsewhere-{i}"
         (pipeline_folder / name).rename(parts[name])
+    record = parts["transformer"].with_name("checkpoint.json")
+    record.write_text('{"schema": 1, "stage": "low_res", "step": 3}')
     assemble_pipeline(parts, tmp_path / "assembled")
+    assert (tmp_path / "assembled" / "checkpoint.json").read_text() == record.read_text()
     assert component_digests(parts) == component_digests(tmp_path / "assembled")
     sampling = Sampling(steps=1, height=64, width=64, max_text_tokens=160)
     a, b = (
