@@ -101,12 +101,14 @@ def _curve(ax: Axes, group: Group, series: Sequence[Sequence[tuple[int, Metric, 
         _whiskers(ax, metric, step, ACCENT, upright=True)
     for points in series:
         step, metric, stage = points[-1]
+        bounds = scale(group)
+        floor = bounds is not None and value_of(metric) < bounds[0] + 0.1 * (bounds[1] - bounds[0])
         ax.annotate(
             stage,
             (step, value_of(metric)),
-            xytext=(7, -3),
+            xytext=(7, 3 if floor else -3),  # not into the numbers of the axis
             textcoords="offset points",
-            va="top",
+            va="bottom" if floor else "top",
             fontsize=8.5,
         )
     _ceilings(ax, group)
