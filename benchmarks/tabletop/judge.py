@@ -18,7 +18,7 @@ from lumina_eval.records import Item
 #: The files that a verdict depends on.
 _SOURCES: Final = (
     "judge.py", "perception.py", "grouping.py", "segmentation.py", "matching.py", "surface.py",
-    "templates.py", "renderer.py", "vocabulary.py",
+    "templates.py", "renderer.py", "scene.py", "vocabulary.py",
 )  # fmt: skip
 
 
