@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.geneval.prompts import Record, generate
 from benchmarks.geneval.vocabulary import TABLETOP, TASKS, VOCABULARIES, Vocabulary
-from benchmarks.tabletop.splits import is_unseen_prompt, prompt_split
+from benchmarks.tabletop.world.splits import is_unseen_prompt, prompt_split
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item

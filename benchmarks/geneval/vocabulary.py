@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.tabletop.vocabulary import SHAPES
+from benchmarks.tabletop.world.vocabulary import SHAPES
 
 #: The six tasks in the order of the official prompt file; they are the strata of every score.
 TASKS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")

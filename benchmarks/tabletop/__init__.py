@@ -1,0 +1,1 @@
+"""Tabletop: a small drawn world, in which the right answer is known."""

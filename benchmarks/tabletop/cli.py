@@ -11,11 +11,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.tabletop import card as cards
-from benchmarks.tabletop.dataset import write_dataset
-from benchmarks.tabletop.distortions import through
-from benchmarks.tabletop.roundtrip import Roundtrip, embedded_folder
 from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
+from benchmarks.tabletop.trial import card as cards
+from benchmarks.tabletop.trial.distortions import through
+from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
+from benchmarks.tabletop.world.dataset import write_dataset
 from lumina_eval.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="The embedded world: data, pictures, and how good its judge is.")

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.perception import see
-from benchmarks.tabletop.renderer import render
-from benchmarks.tabletop.scene import Scene, Thing, sample_scene
-from benchmarks.tabletop.vocabulary import COLORS, SHAPES, TEXTURES
+from benchmarks.tabletop.sight.perception import see
+from benchmarks.tabletop.world.renderer import render
+from benchmarks.tabletop.world.scene import Scene, Thing, sample_scene
+from benchmarks.tabletop.world.vocabulary import COLORS, SHAPES, TEXTURES
 
 Picture = npt.NDArray[np.uint8]
 

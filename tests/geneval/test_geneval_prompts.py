@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.geneval.adapter import GenEval
 from benchmarks.geneval.prompts import generate, to_jsonl
 from benchmarks.geneval.vocabulary import COCO, COLORS, TABLETOP, TASKS, with_article
-from benchmarks.tabletop.vocabulary import COLORS as TABLE_COLORS
+from benchmarks.tabletop.world.vocabulary import COLORS as TABLE_COLORS
 from lumina_eval.errors import UserError
 from lumina_eval.protocol import ResolvedProtocol
 

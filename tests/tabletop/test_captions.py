@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tabletop.captions import LANGUAGES, LEVELS, caption, captions
-from benchmarks.tabletop.planning import covers
-from benchmarks.tabletop.renderer import silhouette
-from benchmarks.tabletop.scene import Scene, Thing, sample_scene
-from benchmarks.tabletop.statements import Group
+from benchmarks.tabletop.world.captions import LANGUAGES, LEVELS, caption, captions
+from benchmarks.tabletop.world.planning import covers
+from benchmarks.tabletop.world.renderer import silhouette
+from benchmarks.tabletop.world.scene import Scene, Thing, sample_scene
+from benchmarks.tabletop.world.statements import Group
 
 SHAPES = ["circle", "square", "triangle", "diamond", "star", "heart", "cross", "crescent"]
 COLORS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"]

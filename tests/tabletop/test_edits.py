@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.geneval.prompts import generate
 from benchmarks.geneval.vocabulary import TABLETOP
-from benchmarks.tabletop.edits import KINDS, Edit, edits_of
-from benchmarks.tabletop.scene import Scene, Thing
-from benchmarks.tabletop.truth import accepts, perfect_output, scene_for
+from benchmarks.tabletop.trial.edits import KINDS, Edit, edits_of
+from benchmarks.tabletop.trial.truth import accepts, perfect_output, scene_for
+from benchmarks.tabletop.world.scene import Scene, Thing
 
 
 @pytest.fixture(scope="module")

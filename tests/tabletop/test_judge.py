@@ -13,12 +13,12 @@ from PIL import Image
 
 from benchmarks.geneval.reading import check_output
 from benchmarks.geneval.vocabulary import TABLETOP
-from benchmarks.tabletop.distortions import blurred, noisy, off_palette
-from benchmarks.tabletop.judge import TabletopJudge, output_of
-from benchmarks.tabletop.perception import Seen, see
-from benchmarks.tabletop.renderer import render, silhouette, visible_masks
-from benchmarks.tabletop.scene import Scene, Thing, sample_scene
-from benchmarks.tabletop.vocabulary import COLORS, SHAPES
+from benchmarks.tabletop.sight.judge import TabletopJudge, output_of
+from benchmarks.tabletop.sight.perception import Seen, see
+from benchmarks.tabletop.trial.distortions import blurred, noisy, off_palette
+from benchmarks.tabletop.world.renderer import render, silhouette, visible_masks
+from benchmarks.tabletop.world.scene import Scene, Thing, sample_scene
+from benchmarks.tabletop.world.vocabulary import COLORS, SHAPES
 from lumina_eval.plugins import Judge
 
 GREY = (156, 155, 158)

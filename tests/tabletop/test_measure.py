@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.tabletop import card, cli, measure, scripted
-from benchmarks.tabletop.distortions import Picture, blurred, through
-from benchmarks.tabletop.scene import Scene
+from benchmarks.tabletop import cli
+from benchmarks.tabletop.trial import card, measure, scripted
+from benchmarks.tabletop.trial.distortions import Picture, blurred, through
+from benchmarks.tabletop.world.scene import Scene
 from lumina_eval.errors import UserError
 
 ITEMS = measure.prompts("dev")

@@ -11,9 +11,9 @@ from diffusers import AutoencoderKL
 
 from benchmarks.geneval.prompts import generate
 from benchmarks.geneval.vocabulary import TABLETOP
-from benchmarks.tabletop.judge import TabletopJudge
-from benchmarks.tabletop.models import open_scripted, open_truth, own_probability
-from benchmarks.tabletop.truth import accepts, parse_prompt, perfect_output
+from benchmarks.tabletop.sight.judge import TabletopJudge
+from benchmarks.tabletop.trial.models import open_scripted, open_truth, own_probability
+from benchmarks.tabletop.trial.truth import accepts, parse_prompt, perfect_output
 from lumina_eval.errors import UserError
 from lumina_eval.testing import check_model
 

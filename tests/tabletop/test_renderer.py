@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.tabletop.renderer import render, silhouette, visible_masks
-from benchmarks.tabletop.scene import Scene, Thing, sample_scene
-from benchmarks.tabletop.vocabulary import COLORS, SHADES, SHAPES, TEXTURES
+from benchmarks.tabletop.world.renderer import render, silhouette, visible_masks
+from benchmarks.tabletop.world.scene import Scene, Thing, sample_scene
+from benchmarks.tabletop.world.vocabulary import COLORS, SHADES, SHAPES, TEXTURES
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -126,8 +126,8 @@ def test_a_surface_has_only_mixtures_of_its_two_tones(color: str, texture: str) 
 def test_bytes_are_the_same_in_another_process() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from benchmarks.tabletop.renderer import render\n"
-        "from benchmarks.tabletop.scene import sample_scene\n"
+        "from benchmarks.tabletop.world.renderer import render\n"
+        "from benchmarks.tabletop.world.scene import sample_scene\n"
         "total = hashlib.sha256()\n"
         "for k in range(8): total.update(render(sample_scene(np.random.default_rng(k)), 128).tobytes())\n"
         "print(total.hexdigest())\n"

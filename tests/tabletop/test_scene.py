@@ -12,8 +12,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.geneval.rules import relative_position
-from benchmarks.tabletop.scene import CrowdedTableError, Kind, Scene, Thing, place, relations, sample_scene
-from benchmarks.tabletop.vocabulary import BACKGROUND_LIGHTNESS, COLORS, RELATIONS, SHAPES, SIZES, TEXTURES
+from benchmarks.tabletop.world.scene import (
+    CrowdedTableError,
+    Kind,
+    Scene,
+    Thing,
+    place,
+    relations,
+    sample_scene,
+)
+from benchmarks.tabletop.world.vocabulary import (
+    BACKGROUND_LIGHTNESS,
+    COLORS,
+    RELATIONS,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 places = st.floats(0.15, 0.85)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tabletop.scene import Scene, Thing, sample_scene
-from benchmarks.tabletop.splits import (
+from benchmarks.tabletop.world.scene import Scene, Thing, sample_scene
+from benchmarks.tabletop.world.splits import (
     HELD_OUT_COLORED,
     HELD_OUT_COUNTS,
     HELD_OUT_PAIRS,
@@ -19,7 +19,7 @@ from benchmarks.tabletop.splits import (
     is_unseen_prompt,
     prompt_split,
 )
-from benchmarks.tabletop.vocabulary import COLORS, SHAPES
+from benchmarks.tabletop.world.vocabulary import COLORS, SHAPES
 
 scenes = st.integers(0, 2**32 - 1).map(lambda seed: sample_scene(np.random.default_rng(seed)))
 

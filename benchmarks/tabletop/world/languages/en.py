@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.tabletop.languages.language import Case, Language
-from benchmarks.tabletop.statements import Group
+from benchmarks.tabletop.world.languages.language import Case, Language
+from benchmarks.tabletop.world.statements import Group
 
 NUMBERS: Final = {2: "two", 3: "three", 4: "four", 5: "five"}
 SIZES: Final = {"small": "small", "medium": "medium-sized", "large": "large"}

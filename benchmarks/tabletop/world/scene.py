@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tabletop.vocabulary import BACKGROUND_LIGHTNESS, COLORS, MAX_THINGS, SHAPES, SIZES, TEXTURES
+from benchmarks.tabletop.world.vocabulary import (
+    BACKGROUND_LIGHTNESS,
+    COLORS,
+    MAX_THINGS,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import skia
 
-from benchmarks.tabletop.scene import Scene, Thing
-from benchmarks.tabletop.vocabulary import COLORS, SHADES
+from benchmarks.tabletop.world.scene import Scene, Thing
+from benchmarks.tabletop.world.vocabulary import COLORS, SHADES
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.matching import Pose
-from benchmarks.tabletop.templates import CELLS, SIDE, cells, patterns
-from benchmarks.tabletop.vocabulary import SHAPES, TEXTURES
+from benchmarks.tabletop.sight.matching import Pose
+from benchmarks.tabletop.sight.templates import CELLS, SIDE, cells, patterns
+from benchmarks.tabletop.world.vocabulary import SHAPES, TEXTURES
 
 Floats = npt.NDArray[np.float32]
 

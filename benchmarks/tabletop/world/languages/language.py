@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.tabletop.statements import Group, Statement
+from benchmarks.tabletop.world.statements import Group, Statement
 
 Case = Literal["nominative", "genitive", "dative", "accusative", "instrumental"]
 

@@ -14,13 +14,13 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.geneval.adapter import GenEval
-from benchmarks.tabletop import distortions
-from benchmarks.tabletop.distortions import Draw, clean
-from benchmarks.tabletop.edits import KINDS, Edit, edits_of
-from benchmarks.tabletop.judge import output_of
-from benchmarks.tabletop.perception import see
-from benchmarks.tabletop.scene import Scene
-from benchmarks.tabletop.truth import accepts, perfect_output, scene_for
+from benchmarks.tabletop.sight.judge import output_of
+from benchmarks.tabletop.sight.perception import see
+from benchmarks.tabletop.trial import distortions
+from benchmarks.tabletop.trial.distortions import Draw, clean
+from benchmarks.tabletop.trial.edits import KINDS, Edit, edits_of
+from benchmarks.tabletop.trial.truth import accepts, perfect_output, scene_for
+from benchmarks.tabletop.world.scene import Scene
 from lumina_eval.protocol import resolve
 from lumina_eval.records import Interval, Item, Metric, Score
 from lumina_eval.statistics import metric

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.tabletop.languages.language import Case, Language
-from benchmarks.tabletop.statements import Group
+from benchmarks.tabletop.world.languages.language import Case, Language
+from benchmarks.tabletop.world.statements import Group
 
 NUMBERS: Final = {1: "一", 2: "两", 3: "三", 4: "四", 5: "五"}
 #: Name and measure word.

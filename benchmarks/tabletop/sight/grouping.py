@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.segmentation import Segmentation
-from benchmarks.tabletop.vocabulary import COLORS
+from benchmarks.tabletop.sight.segmentation import Segmentation
+from benchmarks.tabletop.world.vocabulary import COLORS
 
 Mask = npt.NDArray[np.bool_]
 

@@ -1,7 +1,6 @@
 """What a caption can say, before any language: statements about things and groups of things.
 
-``benchmarks.tabletop.planning`` chooses true ones about a scene; ``benchmarks.tabletop.languages`` puts them
-into words.
+``planning`` chooses true ones about a scene; ``languages`` puts them into words.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from benchmarks.tabletop.scene import Thing
+from benchmarks.tabletop.world.scene import Thing
 
 Level = Literal["tag", "short", "medium", "detailed"]
 

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.distortions import Draw, clean
-from benchmarks.tabletop.edits import KINDS, edits_of
-from benchmarks.tabletop.measure import looked_at
-from benchmarks.tabletop.models import own_probability
-from benchmarks.tabletop.truth import accepts, scene_for
+from benchmarks.tabletop.trial.distortions import Draw, clean
+from benchmarks.tabletop.trial.edits import KINDS, edits_of
+from benchmarks.tabletop.trial.measure import looked_at
+from benchmarks.tabletop.trial.models import own_probability
+from benchmarks.tabletop.trial.truth import accepts, scene_for
 from lumina_eval.records import Item
 from lumina_eval.sign_flip import sign_flip
 from lumina_eval.statistics import Clusters, interval, moments

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.templates import cells, outlines
-from benchmarks.tabletop.vocabulary import SHAPES
+from benchmarks.tabletop.sight.templates import cells, outlines
+from benchmarks.tabletop.world.vocabulary import SHAPES
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,7 +1,7 @@
 """What the judge knows by heart: outlines and patterns, measured on enlarged pictures from the renderer.
 
-All tables live in a thing's own frame (see :mod:`benchmarks.tabletop.renderer`), sampled on a square grid
-that reaches :data:`REACH` bounding-circle diameters from the centre.
+All tables live in a thing's own frame (see :mod:`benchmarks.tabletop.world.renderer`), sampled on a square
+grid that reaches :data:`REACH` bounding-circle diameters from the centre.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.renderer import render, silhouette
-from benchmarks.tabletop.scene import Scene, Thing
-from benchmarks.tabletop.vocabulary import COLORS, SHADES, SHAPES, SIZES, TEXTURES
+from benchmarks.tabletop.world.renderer import render, silhouette
+from benchmarks.tabletop.world.scene import Scene, Thing
+from benchmarks.tabletop.world.vocabulary import COLORS, SHADES, SHAPES, SIZES, TEXTURES
 
 Floats = npt.NDArray[np.float32]
 

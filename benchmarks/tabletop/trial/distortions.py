@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.renderer import render, visible_masks
-from benchmarks.tabletop.scene import Scene
+from benchmarks.tabletop.world.renderer import render, visible_masks
+from benchmarks.tabletop.world.scene import Scene
 
 Picture = npt.NDArray[np.uint8]
 #: Draws a scene at a size in pixels, with a generator for what is random about it.

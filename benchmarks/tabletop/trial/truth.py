@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.geneval.prompts import COUNT_WORDS, Record
 from benchmarks.geneval.rules import Options, evaluate
 from benchmarks.geneval.vocabulary import TABLETOP, plural
-from benchmarks.tabletop.renderer import silhouette, visible_masks
-from benchmarks.tabletop.scene import CrowdedTableError, Kind, Scene, place
-from benchmarks.tabletop.vocabulary import COLORS, RELATIONS, SHAPES
+from benchmarks.tabletop.world.renderer import silhouette, visible_masks
+from benchmarks.tabletop.world.scene import CrowdedTableError, Kind, Scene, place
+from benchmarks.tabletop.world.vocabulary import COLORS, RELATIONS, SHAPES
 from lumina_eval.errors import UserError
 
 #: A `detect` verdict: detections, colors and textures by class.

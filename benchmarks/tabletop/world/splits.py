@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any, Final, Literal
 
-from benchmarks.tabletop.scene import Scene
-from benchmarks.tabletop.vocabulary import COLORS, SHAPES
+from benchmarks.tabletop.world.scene import Scene
+from benchmarks.tabletop.world.vocabulary import COLORS, SHAPES
 
 
 def _digest(purpose: str, word: str) -> str:

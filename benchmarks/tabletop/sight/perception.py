@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.grouping import components, parts_of
-from benchmarks.tabletop.matching import Pose, deviation, fit
-from benchmarks.tabletop.segmentation import Segmentation, segment, to_lab, tones
-from benchmarks.tabletop.surface import texture
-from benchmarks.tabletop.vocabulary import COLORS
+from benchmarks.tabletop.sight.grouping import components, parts_of
+from benchmarks.tabletop.sight.matching import Pose, deviation, fit
+from benchmarks.tabletop.sight.segmentation import Segmentation, segment, to_lab, tones
+from benchmarks.tabletop.sight.surface import texture
+from benchmarks.tabletop.world.vocabulary import COLORS
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ class _Blob:
     covered: Floats
     """Share of each pixel that the complete silhouette covers."""
     deviation: float
-    """See :func:`benchmarks.tabletop.matching.deviation`."""
+    """See :func:`benchmarks.tabletop.sight.matching.deviation`."""
     solid: float
     """Opacity of its core, 1 for a thing of the palette's colours."""
 

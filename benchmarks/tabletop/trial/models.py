@@ -11,25 +11,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.tabletop.edits import KINDS, edits_of
-from benchmarks.tabletop.renderer import render
-from benchmarks.tabletop.roundtrip import Roundtrip, embedded_folder, folder_digest
-from benchmarks.tabletop.scene import Scene
-from benchmarks.tabletop.truth import parse_prompt, scene_for
+from benchmarks.tabletop.sources import source_digest
+from benchmarks.tabletop.trial.edits import KINDS, edits_of
+from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder, folder_digest
+from benchmarks.tabletop.trial.truth import parse_prompt, scene_for
+from benchmarks.tabletop.world.renderer import render
+from benchmarks.tabletop.world.scene import Scene
 from lumina_eval.errors import UserError
 
 #: Sides of the pictures, in pixels: the training sizes of the embedded model.
 SIZES: Final = (64, 128)
 #: The files that the pixels depend on.
 _SOURCES: Final = (
-    "models.py", "truth.py", "edits.py", "scene.py", "renderer.py", "roundtrip.py", "vocabulary.py",
+    *(f"tabletop/trial/{name}.py" for name in ("models", "truth", "edits", "roundtrip")),
+    *(f"tabletop/world/{name}.py" for name in ("scene", "renderer", "vocabulary")),
+    *(f"geneval/{name}.py" for name in ("prompts", "rules", "vocabulary")),
 )  # fmt: skip
 
 
@@ -96,7 +98,7 @@ class TruthModel:
 
     def components(self) -> Mapping[str, str]:
         """Return the digest of the drawing code, and of the autoencoder if there is one."""
-        found = {"renderer": _source_digest()}
+        found = {"renderer": source_digest(*_SOURCES)}
         return found if self._vae is None else {**found, "vae": folder_digest(self._vae)}
 
     def sampling(self) -> Mapping[str, Any]:
@@ -195,8 +197,3 @@ def _parse(spec: str, form: str, default: tuple[int, ...] = SIZES) -> tuple[str,
             f"expected {form}, found size {size!r}; fix: take @64 or @128, or none for the default"
         )
     return text, (int(size),)
-
-
-def _source_digest() -> str:
-    folder = resources.files("benchmarks.tabletop")
-    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in _SOURCES)).hexdigest()

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from benchmarks.tabletop import splits
-from benchmarks.tabletop.captions import captions
-from benchmarks.tabletop.renderer import render
-from benchmarks.tabletop.scene import Scene, sample_scene
+from benchmarks.tabletop.world import splits
+from benchmarks.tabletop.world.captions import captions
+from benchmarks.tabletop.world.renderer import render
+from benchmarks.tabletop.world.scene import Scene, sample_scene
 from lumina_eval.errors import UserError
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from benchmarks.tabletop.scene import Scene, Thing
-from benchmarks.tabletop.truth import accepts, perfect_output
-from benchmarks.tabletop.vocabulary import COLORS, MAX_THINGS, SHAPES, SIZES, TEXTURES
+from benchmarks.tabletop.trial.truth import accepts, perfect_output
+from benchmarks.tabletop.world.scene import Scene, Thing
+from benchmarks.tabletop.world.vocabulary import COLORS, MAX_THINGS, SHAPES, SIZES, TEXTURES
 
 Metadata = Mapping[str, Any]
 _T = TypeVar("_T")

@@ -6,15 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.tabletop.languages.de import GERMAN
-from benchmarks.tabletop.languages.en import ENGLISH
-from benchmarks.tabletop.languages.ja import JAPANESE
-from benchmarks.tabletop.languages.language import Language
-from benchmarks.tabletop.languages.ru import RUSSIAN
-from benchmarks.tabletop.languages.zh import CHINESE
-from benchmarks.tabletop.planning import plan
-from benchmarks.tabletop.scene import Scene
-from benchmarks.tabletop.statements import LEVELS, Level
+from benchmarks.tabletop.world.languages.de import GERMAN
+from benchmarks.tabletop.world.languages.en import ENGLISH
+from benchmarks.tabletop.world.languages.ja import JAPANESE
+from benchmarks.tabletop.world.languages.language import Language
+from benchmarks.tabletop.world.languages.ru import RUSSIAN
+from benchmarks.tabletop.world.languages.zh import CHINESE
+from benchmarks.tabletop.world.planning import plan
+from benchmarks.tabletop.world.scene import Scene
+from benchmarks.tabletop.world.statements import LEVELS, Level
 
 __all__ = ["LANGUAGES", "LEVELS", "Level", "caption", "captions"]
 

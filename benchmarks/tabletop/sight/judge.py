@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, Final, Literal
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.tabletop import perception
-from benchmarks.tabletop.perception import Seen, see
+from benchmarks.tabletop.sight import perception
+from benchmarks.tabletop.sight.perception import Seen, see
+from benchmarks.tabletop.sources import source_digest
 from lumina_eval.records import Item
 
 #: The files that a verdict depends on.
 _SOURCES: Final = (
-    "judge.py", "perception.py", "grouping.py", "segmentation.py", "matching.py", "surface.py",
-    "templates.py", "renderer.py", "scene.py", "vocabulary.py",
+    *(f"tabletop/sight/{name}.py" for name in
+      ("judge", "perception", "grouping", "segmentation", "matching", "surface", "templates")),
+    *(f"tabletop/world/{name}.py" for name in ("renderer", "scene", "vocabulary")),
 )  # fmt: skip
 
 
@@ -31,7 +30,7 @@ class TabletopJudge:
     @property
     def digest(self) -> str:
         """Sha256 of the judge's source files."""
-        return _source_digest()
+        return source_digest(*_SOURCES)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -58,9 +57,3 @@ def output_of(things: Sequence[Seen]) -> dict[str, Any]:
         output["colors"].setdefault(thing.shape, []).append(thing.color)
         output["textures"].setdefault(thing.shape, []).append(thing.texture)
     return output
-
-
-@functools.cache
-def _source_digest() -> str:
-    folder = resources.files("benchmarks.tabletop")
-    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in _SOURCES)).hexdigest()

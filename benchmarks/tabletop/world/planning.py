@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.tabletop.renderer import silhouette
-from benchmarks.tabletop.scene import Scene, Thing, relations
-from benchmarks.tabletop.statements import (
+from benchmarks.tabletop.world.renderer import silhouette
+from benchmarks.tabletop.world.scene import Scene, Thing, relations
+from benchmarks.tabletop.world.statements import (
     Group,
     Level,
     Statement,

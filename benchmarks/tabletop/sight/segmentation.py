@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.tabletop.vocabulary import COLORS, SHADES
+from benchmarks.tabletop.world.vocabulary import COLORS, SHADES
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.tabletop import measure, scripted
-from benchmarks.tabletop.distortions import Draw, clean
-from benchmarks.tabletop.measure import SIZES, Share
+from benchmarks.tabletop.trial import measure, scripted
+from benchmarks.tabletop.trial.distortions import Draw, clean
+from benchmarks.tabletop.trial.measure import SIZES, Share
 from lumina_eval.errors import UserError
 from lumina_eval.records import Interval, Item, Metric
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.tabletop.languages.language import Case, Language
-from benchmarks.tabletop.statements import Group
+from benchmarks.tabletop.world.languages.language import Case, Language
+from benchmarks.tabletop.world.statements import Group
 
 #: Gender; nominative, genitive, accusative and instrumental singular; genitive plural.
 NOUNS: Final = {

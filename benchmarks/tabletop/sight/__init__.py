@@ -1,0 +1,1 @@
+"""The eye: things and their attributes, from pixels alone."""

@@ -1,0 +1,1 @@
+"""The world: words, scenes, pictures of them, captions, splits and training sets."""
