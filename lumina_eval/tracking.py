@@ -12,6 +12,7 @@ Every call names its run, because MLflow's fluent interface keeps global state.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -125,6 +126,25 @@ def _sqlite_file(uri: str) -> Path | None:
     return None if path == uri or path.startswith(":memory:") else Path(path).absolute()
 
 
+def _make_database(database: Path) -> None:
+    """Make the tables aside and put them in place at once: a kill in between would leave half of them.
+
+    mlflow makes them in dozens of migrations and refuses a database that has only some.
+    """
+    from mlflow import MlflowClient
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if database.exists():
+        return
+    partial = database.with_name(f".{database.name}.{os.getpid()}")
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(partial, database)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class _Store:
     """A store that answered."""
@@ -145,7 +165,7 @@ class _Store:
             logging.getLogger(name).setLevel(logging.WARNING)
         database = _sqlite_file(uri)
         if database is not None:
-            database.parent.mkdir(parents=True, exist_ok=True)
+            _make_database(database)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
         return cls(client, uri)

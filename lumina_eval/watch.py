@@ -23,8 +23,11 @@ class Checkpoint:
     """When ``checkpoint.json`` was written, in nanoseconds; one that is written anew is a new checkpoint."""
 
 
-def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Return the whole checkpoints below ``folder``, in the order in which they were written."""
+def checkpoints(folder: Path, tell: Callable[[str], None] = lambda message: None) -> list[Checkpoint]:
+    """Return the whole checkpoints below ``folder``, in the order in which they were written.
+
+    ``tell`` hears of each ``checkpoint.json`` that cannot be read.
+    """
     found = []
     for file in folder.rglob("checkpoint.json"):
         if not (file.parent / "transformer").is_dir():
@@ -32,8 +35,8 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
         try:
             record, written = json.loads(file.read_bytes()), file.stat().st_mtime_ns
             found.append(Checkpoint(file.parent, int(record["step"]), written))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # removed or written anew just now: the next look sees it
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            tell(f"expected a JSON object with a whole number `step`, found {error!r}, in {file}")
     return sorted(found, key=lambda one: (one.written, one.step, str(one.folder)))
 
 
@@ -42,18 +45,28 @@ def new_checkpoints(
     once: bool,
     poll: float,
     idle_timeout: float | None,
+    tell: Callable[[str], None] = lambda message: None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Checkpoint]:
     """Yield each checkpoint once, as it appears.
 
     Ends after one look with ``once``, else when nothing new came for ``idle_timeout`` seconds (None: never).
-    ``poll`` is the time between two looks, in seconds.
+    ``poll`` is the time between two looks, in seconds. ``tell`` hears once of each record that cannot be read
+    in the last look, or in two looks one after the other: in one it may just be being written.
     """
     seen: set[Checkpoint] = set()
+    told: set[str] = set()
+    doubtful: set[str] = set()
     last = clock()
     while True:
-        fresh = [one for one in checkpoints(folder) if one not in seen]
+        unread: list[str] = []
+        fresh = [one for one in checkpoints(folder, unread.append) if one not in seen]
+        for message in unread:
+            if message not in told and (once or message in doubtful):
+                told.add(message)
+                tell(message)
+        doubtful = set(unread)
         for one in fresh:
             seen.add(one)
             yield one

@@ -66,6 +66,9 @@ def train_stage(
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the blocks.")] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Share each batch, on a CPU; --threads among all.")
+    ] = 1,
 ) -> None:
     """Train one stage of the transformer by flow matching."""
     import torch
@@ -75,7 +78,7 @@ def train_stage(
     settings = _settings(StageSettings, recipe, stage, threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    train_stage(data, out, settings, device=device, compiled=compiled)
+    train_stage(data, out, settings, device=device, compiled=compiled, processes=processes)
 
 
 @app.command()

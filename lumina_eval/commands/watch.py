@@ -56,8 +56,13 @@ def watch(
         site = make_site(out, store, batch_size, streams, benchmark, [f"{scheme}:"])
         make_folder(out)
         run_dirs: list[Path] = []
-        broken = False
-        for checkpoint in new_checkpoints(folder, once, poll, idle_timeout):
+        broken: list[str] = []
+
+        def pass_over(reason: str) -> None:
+            streams.warn(f"passed over: {reason}")
+            broken.append(reason)
+
+        for checkpoint in new_checkpoints(folder, once, poll, idle_timeout, pass_over):
             streams.say(f"checkpoint {checkpoint.folder}")
             try:
                 models = open_models(f"{scheme}:{checkpoint.folder}", o.model_options(option, device))
@@ -65,8 +70,7 @@ def watch(
             except Exception as error:
                 if not is_user_error(error):
                     raise
-                streams.warn(f"{checkpoint.folder} is passed over: {error}")
-                broken = True
+                pass_over(f"{checkpoint.folder}: {error}")
                 continue
             run_dirs = [*(run_dir for run_dir in run_dirs if run_dir not in new), *new]
             # the report shows all checkpoints so far; a JSON line is printed for the new ones

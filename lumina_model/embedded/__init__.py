@@ -53,7 +53,12 @@ def verify() -> None:
     Raises:
         UserError: a file is missing, changed or unknown; the first is named.
     """
-    expected = set((FOLDER / SUMS).read_text(encoding="utf-8").splitlines())
+    try:
+        expected = set((FOLDER / SUMS).read_text(encoding="utf-8").splitlines())
+    except OSError as error:
+        raise UserError(
+            f"expected {FOLDER / SUMS}, found {error.strerror}; fix: install the package again"
+        ) from error
     if different := sorted(expected ^ set(checksums().splitlines()), key=lambda line: line[66:]):
         raise UserError(
             f"expected the files of {FOLDER / SUMS}, found {different[0][66:]} missing, changed or unknown; "

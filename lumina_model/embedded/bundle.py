@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -22,7 +24,7 @@ def make_bundle(run: Path) -> None:
             :data:`lumina_model.embedded.STAGES`.
 
     Raises:
-        UserError: a part or a stage is missing; nothing was changed then.
+        UserError: a part or a stage is missing or cannot be read; nothing was changed then.
     """
     for name in (*embedded.SHARED, *(f"stages/{stage}/{FILE}" for stage in embedded.STAGES)):
         if not (run / name).exists():
@@ -31,11 +33,16 @@ def make_bundle(run: Path) -> None:
             )
     for stage in embedded.STAGES:
         read_checkpoint_record(run / "stages" / stage)
-    for folder in (*embedded.SHARED, "stages"):
-        shutil.rmtree(embedded.FOLDER / folder, ignore_errors=True)
-    for name in ("tokenizer", "scheduler", *(f"stages/{stage}" for stage in embedded.STAGES)):
-        shutil.copytree(run / name, embedded.FOLDER / name)
-    encoder = Gemma2Model.from_pretrained(run / "text_encoder", local_files_only=True)
-    encoder.to(torch.bfloat16).save_pretrained(embedded.FOLDER / "text_encoder")
-    read_autoencoder(run / "vae").vae.to(torch.bfloat16).save_pretrained(embedded.FOLDER / "vae")
+    aside = Path(tempfile.mkdtemp(prefix=".bundle-", dir=embedded.FOLDER))
+    try:
+        for name in ("tokenizer", "scheduler", *(f"stages/{stage}" for stage in embedded.STAGES)):
+            shutil.copytree(run / name, aside / name)
+        encoder = Gemma2Model.from_pretrained(run / "text_encoder", local_files_only=True)
+        encoder.to(torch.bfloat16).save_pretrained(aside / "text_encoder")
+        read_autoencoder(run / "vae", torch.bfloat16).vae.save_pretrained(aside / "vae")
+        for name in (*embedded.SHARED, "stages"):
+            shutil.rmtree(embedded.FOLDER / name, ignore_errors=True)
+            os.replace(aside / name, embedded.FOLDER / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     (embedded.FOLDER / embedded.SUMS).write_text(embedded.checksums(), encoding="utf-8")

@@ -2,16 +2,21 @@
 
 Loss: squared and absolute error of the pixels, more for those that differ from the image's mean colour (most
 of an image is background, and without this its few dark colours are told apart late), absolute error of
-horizontal and vertical differences (sharp outlines), and a small penalty on the size of the latents. Latents
-carry noise of a fixed strength while training, so that the decoder forgives a transformer's small errors. The
-learned variance of a VAE is left out: with it the first thousand steps drown in noise. Steps alternate
-between the sizes at equal pixels per step.
+horizontal and vertical differences (sharp outlines), and a penalty on the latents. Latents carry noise of a
+fixed strength while training, so that the decoder forgives a transformer's small errors. The learned variance
+of a VAE is left out: with it the first thousand steps drown in noise. Steps alternate between the sizes at
+equal pixels per step.
+
+Three recipes, one after the other: ``autoencoder`` learns to reproduce images; ``latents`` goes on from
+whitened latents with much noise and a penalty on far values, because a flow learns slowly where a few latents
+hold most of the energy; ``decoder`` sharpens the decoder and leaves the latents as they are.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Final, Literal
 
 import torch
 from diffusers import AutoencoderKL
@@ -19,6 +24,9 @@ from diffusers import AutoencoderKL
 from lumina_model.checkpoint import read_autoencoder
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
 from lumina_model.training.loop import LoopSettings, fit
+
+#: What each way to start is called among the trainings of a run.
+LABELS: Final = {"new": "autoencoder", "whitened": "latents", "decoder": "decoder"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +37,11 @@ class AutoencoderSettings:
         norm_groups: 1, because a norm over few channels of a picture that is mostly background scales colours
             by how much lies on the table; with 8 groups the loss falls three times slower.
         batch: images per step at the smallest size.
-        decoder_only: go on from ``out/vae`` with the encoder frozen. Latents stay as they are, so this can
-            be done while, or after, a transformer is trained on them.
+        start: ``new`` weights; or go on from ``out/vae``, with its latents ``whitened``, or with the
+            ``decoder`` alone. The last leaves the latents as they are, so it can be done while, or after, a
+            transformer is trained on them.
+        latent_power: the penalty is the mean of |latent| to this power; 4 is felt by far values most.
+        mean_weight: penalty on the squared mean of each channel.
     """
 
     loop: LoopSettings
@@ -45,7 +56,9 @@ class AutoencoderSettings:
     edge_weight: float = 0.5
     latent_noise: float = 0.1
     latent_weight: float = 1e-3
-    decoder_only: bool = False
+    latent_power: int = 2
+    mean_weight: float = 0.0
+    start: Literal["new", "whitened", "decoder"] = "new"
     seed: int = 0
 
 
@@ -72,7 +85,11 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
     """Train on the images of a training set and write ``out/vae`` in diffusers' layout."""
     examples = read_examples(data)
     torch.manual_seed(settings.seed)
-    model = _continue(out / "vae") if settings.decoder_only else build(settings)
+    model = build(settings) if settings.start == "new" else read_autoencoder(out / "vae").vae
+    if settings.start == "whitened" and not (out / "training" / LABELS["whitened"] / "state.pt").is_file():
+        whiten(model, examples, settings)
+    if settings.start == "decoder":
+        model.encoder.requires_grad_(False)
     model = model.to(memory_format=torch.channels_last)
 
     def loss_of(step: int) -> torch.Tensor:
@@ -93,30 +110,55 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
             settings.squared_weight * (weight * error.square()).mean()
             + (weight * error.abs()).mean()
             + settings.edge_weight * edges
-            + settings.latent_weight * z.square().mean()
+            + settings.latent_weight * z.pow(settings.latent_power).mean()
+            + settings.mean_weight * z.mean(dim=(0, 2, 3)).square().mean()
         )
 
-    label = "decoder" if settings.decoder_only else "autoencoder"
-    trained = fit(model, loss_of, settings.loop, out / "training" / label, label=label)
+    label = LABELS[settings.start]
+    trained = fit(model, loss_of, settings.loop, out / "training" / label,
+                  recipe=dataclasses.asdict(settings), label=label)  # fmt: skip
     trained = trained.to(memory_format=torch.contiguous_format)
-    if not settings.decoder_only:
+    if settings.start != "decoder":
         normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
 
 
-def _continue(folder: Path) -> AutoencoderKL:
-    model: AutoencoderKL = read_autoencoder(folder).vae
-    model.encoder.requires_grad_(False)
-    return model
-
-
 @torch.inference_mode()
-def normalise(model: AutoencoderKL, examples: list[Example], settings: AutoencoderSettings) -> None:
-    """Set ``scaling_factor`` and ``shift_factor`` for latents of mean 0 and variance 1 over 512 images."""
+def sample_latents(
+    model: AutoencoderKL, examples: list[Example], settings: AutoencoderSettings, size: int
+) -> torch.Tensor:
+    """Latents of 512 images of one size, as the encoder gives them: (512, C, size/8, size/8)."""
     chosen = batch_indices(settings.seed + 1, 0, len(examples), 512)
-    latents = []
-    for start in range(0, len(chosen), 32):
-        paths = [examples[i].image_path for i in chosen[start : start + 32]]
-        latents.append(model.encode(load_images(paths, settings.sizes[-1])).latent_dist.mode())
-    z = torch.cat(latents)
+    paths = [examples[i].image_path for i in chosen]
+    batches = (load_images(paths[start : start + 32], size) for start in range(0, len(paths), 32))
+    return torch.cat([model.encode(pixels).latent_dist.mode() for pixels in batches])
+
+
+def normalise(model: AutoencoderKL, examples: list[Example], settings: AutoencoderSettings) -> None:
+    """Set ``scaling_factor`` and ``shift_factor`` for mean 0 and variance 1 at the largest size."""
+    z = sample_latents(model, examples, settings, settings.sizes[-1])
     model.register_to_config(shift_factor=float(z.mean()), scaling_factor=float(1 / z.std()))
+
+
+@torch.no_grad()
+def whiten(model: AutoencoderKL, examples: list[Example], settings: AutoencoderSettings) -> None:
+    """Give the latents of all sizes together mean 0 and covariance 1, by the layers that meet them.
+
+    The linear map goes into the encoder's last convolution and its inverse into the decoder's first, so what
+    the autoencoder does stays the same, but for the rim of the picture, where the decoder pads with zeros.
+    """
+    means, covariances = [], []
+    for size in settings.sizes:
+        z = sample_latents(model, examples, settings, size).permute(1, 0, 2, 3).flatten(1)  # (C, pixels)
+        means.append(z.mean(1))
+        covariances.append(z.cov())
+    mean = torch.stack(means).mean(0)
+    values, vectors = torch.linalg.eigh(torch.stack(covariances).mean(0))
+    white = vectors @ torch.diag(values.clamp_min(1e-4).rsqrt()) @ vectors.T  # (C, C)
+    channels = len(mean)
+    last, first = model.encoder.conv_out, model.decoder.conv_in
+    last.weight[:channels] = torch.einsum("ij,jchw->ichw", white, last.weight[:channels])
+    last.bias[:channels] = white @ (last.bias[:channels] - mean)
+    first.bias += torch.einsum("ochw,c->o", first.weight, mean)
+    first.weight.copy_(torch.einsum("ochw,cj->ojhw", first.weight, torch.linalg.inv(white)))
+    model.register_to_config(scaling_factor=1.0, shift_factor=0.0)

@@ -35,9 +35,11 @@ from lumina_model.checkpoint_record import (
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
+from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
 from lumina_model.training.latents import latents_of
 from lumina_model.training.loop import LoopSettings, fit
+from lumina_model.training.processes import rank, run, share
 
 AUXILIARY_POOL = 4  # official finetune.py: avg_pool2d of the clean latent with kernel = stride = 4
 TEXT_MULTIPLE = 8  # captions are padded to a multiple of this: few shapes, little padding
@@ -151,7 +153,13 @@ def caption_batch(
 
 
 def train_stage(
-    data: Path, out: Path, settings: StageSettings, *, device: str = "cpu", compiled: bool = False
+    data: Path,
+    out: Path,
+    settings: StageSettings,
+    *,
+    device: str = "cpu",
+    compiled: bool = False,
+    processes: int = 1,
 ) -> None:
     """Train one stage; writes ``out/stages/<stage>/transformer`` and ``checkpoint.json`` beside it.
 
@@ -161,16 +169,28 @@ def train_stage(
         settings: the recipe.
         device: where to train.
         compiled: compile the blocks (a minute at the start, then about twice as fast on a CPU).
+        processes: how many share each batch; more than one on a CPU only.
 
     Raises:
-        UserError: a part or the stage before is missing, or has another architecture.
+        UserError: a part or the stage before is missing, or has another architecture; a batch that
+            processes cannot share evenly.
     """
+    if processes > 1 and (device != "cpu" or settings.batch % processes):
+        raise UserError(
+            f"expected device cpu and a batch that {processes} processes share evenly, found {device} and "
+            f"{settings.batch}; fix: another --processes"
+        )
     examples = read_examples(data / settings.list_name)
     examples = examples[: settings.examples or len(examples)]
     text_encoder = read_text_encoder(out / "text_encoder", out / "tokenizer")
     text_encoder.model.to(device)
+    read = CaptionFeatures(text_encoder, tokens=settings.max_text_tokens)
     latents = latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
-    write_scheduler(out / "scheduler")
+    if rank() == 0:
+        write_scheduler(out / "scheduler")
+    if processes > 1:
+        run(processes, train_stage, data, out, settings, device=device, compiled=compiled)
+        return
     model = _initial(out, settings).to(device)
     if compiled:
         for block in (*model.context_refiner, *model.noise_refiner, *model.layers):
@@ -178,18 +198,17 @@ def train_stage(
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng([settings.seed, step, 1])
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        chosen = batch_indices(settings.seed, step, len(examples), settings.batch)
-        clean = torch.from_numpy(latents[np.sort(chosen)].astype(np.float32)).to(device)  # (B, C, H, W)
-        texts = caption_batch([examples[i] for i in np.sort(chosen)], settings, rng)
-        longest = max(len(ids) for ids in text_encoder.tokenizer(texts).input_ids)
-        length = min(settings.max_text_tokens, -(-longest // TEXT_MULTIPLE) * TEXT_MULTIPLE)
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step + (rank() << 40))
+        chosen = np.sort(batch_indices(settings.seed, step, len(examples), settings.batch))
+        texts = share(caption_batch([examples[i] for i in chosen], settings, rng))
+        clean = torch.from_numpy(latents[share(chosen)].astype(np.float32)).to(device)  # (B, C, H, W)
         with _fast(device):
-            features, mask = (y.clone() for y in text_encoder.encode(texts, length))
+            features, mask = (y.to(device) for y in read(texts, TEXT_MULTIPLE))
             loss = flow_loss(model, clean, features, mask, generator, settings.time_mu)
             if settings.auxiliary_weight:
                 pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
-                loss = loss + settings.auxiliary_weight * flow_loss(model, pooled, features, mask, generator)
+                small = flow_loss(model, pooled, features, mask, generator, settings.time_mu)
+                loss = loss + settings.auxiliary_weight * small
         return loss
 
     steps_before = (
@@ -202,7 +221,18 @@ def train_stage(
         write_stage(ema, folder, settings, steps_before + step)
 
     fit(model, loss_of, settings.loop, out / "training" / settings.stage, on_checkpoint=keep,
-        checkpoints=settings.checkpoints, label=settings.stage)  # fmt: skip
+        checkpoints=settings.checkpoints, matrices=hidden_matrices(model),
+        recipe=dataclasses.asdict(settings), label=settings.stage)  # fmt: skip
+
+
+def hidden_matrices(model: NextDiT) -> list[nn.Parameter]:
+    """Return the matrices of attention and feed-forward: what Muon is made for.
+
+    Embeddings, the modulation (which starts at zero) and the last layer are left to AdamW.
+    """
+    blocks = (*model.context_refiner, *model.noise_refiner, *model.layers)
+    named = ((name, p) for block in blocks for name, p in block.named_parameters())
+    return [p for name, p in named if p.ndim == 2 and not name.startswith("norm1.linear")]
 
 
 def write_stage(model: nn.Module, folder: Path, settings: StageSettings, step: int) -> None:

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, gradient clipping, EMA, checkpoints, resume.
+"""The one training loop: AdamW or Muon, gradient clipping, EMA, checkpoints, resume.
 
 A part to be trained supplies a module and ``loss_of(step)``. What a step sees must depend on the step number
 alone (and on fixed seeds), so a run that was killed and started again goes through the same steps.
@@ -13,25 +13,33 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from lumina_model.errors import UserError
+from lumina_model.training.processes import average_gradients, rank
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LoopSettings:
-    """How a part is optimised. ``lr`` decays along a half cosine to ``final_lr_share`` of itself."""
+    """How a part is optimised.
+
+    Attributes:
+        lr: of AdamW; like ``matrix_lr`` it decays along a half cosine to ``final_lr_share`` of itself.
+        matrix_lr: of Muon (torch.optim.Muon, updates of the size of AdamW's) for the matrices that the part
+            names; 0 leaves them to AdamW. A small transformer learns about a third faster by it.
+    """
 
     steps: int
     lr: float
+    matrix_lr: float = 0.0
     warmup_steps: int = 100
     final_lr_share: float = 0.02
     betas: tuple[float, float] = (0.9, 0.95)
@@ -43,9 +51,13 @@ class LoopSettings:
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of a step (0-based)."""
+        return self.lr * self.lr_share(step)
+
+    def lr_share(self, step: int) -> float:
+        """Return the share of the full learning rate at a step (0-based)."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         share = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.steps))))
-        return self.lr * warm * (self.final_lr_share + (1 - self.final_lr_share) * share)
+        return warm * (self.final_lr_share + (1 - self.final_lr_share) * share)
 
 
 def ema_rate(decay: float, step: int) -> float:
@@ -61,6 +73,8 @@ def fit(
     *,
     on_checkpoint: Callable[[nn.Module, int], None] | None = None,
     checkpoints: tuple[int, ...] = (),
+    matrices: Sequence[nn.Parameter] = (),
+    recipe: Mapping[str, Any] | None = None,
     label: str = "train",
 ) -> Module:
     """Train ``module`` in place and return its exponential moving average.
@@ -73,41 +87,47 @@ def fit(
         on_checkpoint: called with the EMA module and the number of finished steps at each step in
             ``checkpoints`` and at the end.
         checkpoints: numbers of finished steps at which to call it.
+        matrices: two-dimensional parameters that Muon may optimise, see ``settings.matrix_lr``.
+        recipe: every setting that the steps depend on; a state of another recipe is not resumed.
         label: shown beside the progress bar.
 
     Raises:
-        UserError: the loss is no longer finite, or the saved state does not fit the module.
+        UserError: the loss is no longer finite, or the saved state is of another module or recipe.
     """
+    kept_recipe = json.loads(json.dumps({**(recipe or {}), "loop": dataclasses.asdict(settings)}))
     folder.mkdir(parents=True, exist_ok=True)
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, eps=1e-8
-    )
+    optimizers = _optimizers(parameters, matrices, settings)
     ema = copy.deepcopy(module).eval().requires_grad_(False)
-    start = _restore(folder / "state.pt", module, ema, optimizer)
+    start = _restore(folder / "state.pt", module, ema, optimizers, kept_recipe)
     module.train()
     losses: list[float] = []
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("loss {task.fields[loss]:.4f}"))  # fmt: skip
-    with Progress(*columns, refresh_per_second=1) as progress:
+    with Progress(*columns, refresh_per_second=1, disable=rank() != 0) as progress:
         bar = progress.add_task(label, total=settings.steps, completed=start, loss=float("nan"))
         for step in range(start, settings.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr_at(step)
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["initial_lr"] * settings.lr_share(step)
+            module.zero_grad(set_to_none=True)
             loss = loss_of(step)
             loss.backward()
+            loss = average_gradients(parameters, loss)
             norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
             if not torch.isfinite(norm):
                 raise UserError(
                     f"expected finite gradients, found {norm.item()} at step {step} of {label}; "
                     f"fix: lower lr, then run the same command to resume from {folder / 'state.pt'}"
                 )
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             _update_ema(ema, module, ema_rate(settings.ema_decay, step))
             losses.append(loss.item())
             done = step + 1
+            if rank() != 0:
+                continue
             if done % settings.log_every == 0 or done == settings.steps:
                 mean = sum(losses) / len(losses)
                 record = {
@@ -125,8 +145,27 @@ def fit(
             if on_checkpoint and (done in checkpoints or done == settings.steps):
                 on_checkpoint(ema, done)
             if done % settings.save_every == 0 or done == settings.steps:
-                _save(folder / "state.pt", module, ema, optimizer, done)
+                _save(folder / "state.pt", module, ema, optimizers, kept_recipe, done)
     return ema
+
+
+def _optimizers(
+    parameters: Sequence[nn.Parameter], matrices: Sequence[nn.Parameter], settings: LoopSettings
+) -> list[torch.optim.Optimizer]:
+    apart = {id(p) for p in matrices} if settings.matrix_lr else set()
+    decay = settings.weight_decay
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW([{"params": [p for p in parameters if id(p) not in apart],
+                            "initial_lr": settings.lr}],
+                          lr=settings.lr, betas=settings.betas, weight_decay=decay, eps=1e-8)
+    ]  # fmt: skip
+    if apart:
+        optimizers.append(
+            torch.optim.Muon([{"params": [p for p in parameters if id(p) in apart],
+                               "initial_lr": settings.matrix_lr}],
+                             lr=settings.matrix_lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        )  # fmt: skip
+    return optimizers
 
 
 @torch.no_grad()
@@ -136,31 +175,57 @@ def _update_ema(ema: nn.Module, module: nn.Module, decay: float) -> None:
         kept.copy_(buffer)
 
 
-def _save(path: Path, module: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(
+    path: Path,
+    module: nn.Module,
+    ema: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    recipe: Mapping[str, Any],
+    step: int,
+) -> None:
     """Write the state beside the old one, then put it in its place: a kill never leaves half a file."""
     partial = path.with_suffix(".partial")
     state = {
         "module": module.state_dict(),
         "ema": ema.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "recipe": recipe,
         "step": step,
     }
     torch.save(state, partial)
     os.replace(partial, path)
 
 
-def _restore(path: Path, module: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _restore(
+    path: Path,
+    module: nn.Module,
+    ema: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    recipe: Mapping[str, Any],
+) -> int:
     """Load a saved state if there is one and return the number of finished steps."""
     if not path.is_file():
         return 0
     try:
         state = torch.load(path, weights_only=True)
+        _expect_recipe(recipe, state["recipe"])
         module.load_state_dict(state["module"])
         ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise UserError(
             f"expected a training state of this very configuration, found another ({error}), in {path}; "
             f"fix: use another output folder, or delete that file to start over"
         ) from error
     return int(state["step"])
+
+
+def _expect_recipe(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    """Refuse to go on under another recipe: the weights would be of neither."""
+    for key in sorted({*now, *then}):
+        new, old = now.get(key), then.get(key)
+        if isinstance(new, dict) and isinstance(old, dict):
+            _expect_recipe(new, old)
+        elif new != old:
+            raise ValueError(f"{key} was {old!r} and is {new!r}")

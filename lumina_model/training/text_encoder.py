@@ -83,7 +83,8 @@ def train_text_encoder(data: Path, out: Path, settings: TextEncoderSettings) -> 
         labels = ids.masked_fill(mask == 0, IGNORED)
         return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten())
 
-    trained = fit(model, loss_of, settings.loop, out / "training" / "text_encoder", label="text encoder")
+    trained = fit(model, loss_of, settings.loop, out / "training" / "text_encoder",
+                  recipe=dataclasses.asdict(settings), label="text encoder")  # fmt: skip
     trained.model.save_pretrained(out / "text_encoder")
 
 

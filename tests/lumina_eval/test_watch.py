@@ -33,7 +33,7 @@ def test_a_checkpoint_comes_once_when_it_is_whole_and_again_when_written_anew(tm
     write_checkpoint(tmp_path / "step-100", 100)
     write_checkpoint(tmp_path / "step-200", 200, whole=False)
     (tmp_path / "checkpoint.json").write_text("{}")  # no transformer beside it: not a checkpoint
-    found = new_checkpoints(tmp_path, False, 1.0, 5.0, sleep, lambda: time[0])
+    found = new_checkpoints(tmp_path, False, 1.0, 5.0, sleep=sleep, clock=lambda: time[0])
     assert [checkpoint.step for checkpoint in found] == [100, 200, 150]
     assert time[0] == 7  # nothing new after 2
 
@@ -63,3 +63,35 @@ def test_watch_scores_checkpoints_and_passes_broken_ones_over(
     assert [record["step"] for record in done.records] == [1, 3]
     assert "shard 1 is truncated" in done.stderr
     assert done.code == 2
+
+
+def test_a_record_that_stays_broken_is_told_once(tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "checkpoint.json").write_text("{")
+    time, told = [0.0], list[str]()
+
+    def sleep(seconds: float) -> None:
+        time[0] += seconds
+
+    assert list(new_checkpoints(tmp_path, True, 1.0, None, told.append)) == []
+    assert len(told) == 1
+    assert "checkpoint.json" in told.pop()
+    assert list(new_checkpoints(tmp_path, False, 1.0, 5.0, told.append, sleep, lambda: time[0])) == []
+    assert len(told) == 1
+
+
+def test_a_record_that_is_mended_is_not_told(tmp_path: Path) -> None:
+    folder = tmp_path / "slow"
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "checkpoint.json").write_text("{")
+    time, told = [0.0], list[str]()
+
+    def sleep(seconds: float) -> None:
+        time[0] += seconds
+        if time[0] == seconds:
+            (folder / "checkpoint.json").write_text('{"step": 3}')
+
+    found = new_checkpoints(tmp_path, False, 1.0, 5.0, told.append, sleep, lambda: time[0])
+    assert [one.step for one in found] == [3]
+    assert told == []

@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 
 from lumina_model.adapter import open_lumina
+from lumina_model.checkpoint import read_autoencoder, read_text_encoder
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.pipeline import Pipeline
 from lumina_model.training import flow, loop
-from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
+from lumina_model.training.autoencoder import AutoencoderSettings, sample_latents, train_autoencoder, whiten
+from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import batch_indices, read_examples
 from lumina_model.training.flow import StageSettings, official_mu, sample_times, train_stage
 from lumina_model.training.loop import LoopSettings, fit
@@ -75,11 +77,13 @@ def copy_parts(parts: Path, out: Path) -> Path:
     return out
 
 
+@pytest.mark.parametrize("matrix_lr", [0.0, 1e-2])
 def test_killed_and_resumed_training_ends_with_the_same_weights(
-    data: Path, parts: Path, tmp_path: Path
+    data: Path, parts: Path, tmp_path: Path, matrix_lr: float
 ) -> None:
+    stage = dataclasses.replace(STAGE, loop=dataclasses.replace(LOOP, matrix_lr=matrix_lr))
     whole, halves = copy_parts(parts, tmp_path / "whole"), copy_parts(parts, tmp_path / "halves")
-    train_stage(data, whole, STAGE)
+    train_stage(data, whole, stage)
     original = flow.flow_loss
     calls = 0
 
@@ -93,12 +97,99 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "flow_loss", killed)
         with pytest.raises(KeyboardInterrupt):
-            train_stage(data, halves, STAGE)
+            train_stage(data, halves, stage)
     assert not (halves / "stages").exists()
-    train_stage(data, halves, STAGE)
+    train_stage(data, halves, stage)
     a, b = weights(whole / "stages/low_res"), weights(halves / "stages/low_res")
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_state_is_not_resumed_under_another_recipe(data: Path, parts: Path, tmp_path: Path) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    train_stage(data, out, STAGE)
+    with pytest.raises(UserError, match="batch was 4 and is 2"):
+        train_stage(data, out, dataclasses.replace(STAGE, batch=2))
+    with pytest.raises(UserError, match=r"lr was 0\.001 and is 0\.1"):
+        train_stage(data, out, dataclasses.replace(STAGE, loop=dataclasses.replace(LOOP, lr=0.1)))
+    train_stage(data, out, STAGE)
+
+
+def test_processes_must_share_the_batch_evenly(data: Path, parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="3 processes"):
+        train_stage(data, copy_parts(parts, tmp_path / "run"), STAGE, processes=3)
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_learns_faster(tmp_path: Path) -> None:
+    """On a velocity field that needs its matrices: the same steps and seeds, with and without."""
+
+    def last_loss(matrix_lr: float) -> float:
+        torch.manual_seed(0)
+        model = NextDiT(MODEL)
+        x, features = torch.randn(8, 16, 4, 4), torch.randn(8, 6, 32)
+        t, mask = torch.rand(8), torch.ones(8, 6, dtype=torch.bool)
+        settings = LoopSettings(steps=40, lr=2e-3, matrix_lr=matrix_lr, warmup_steps=1, final_lr_share=1.0)
+        losses = []
+
+        def loss_of(step: int) -> torch.Tensor:
+            losses.append((model(x, t, features, mask) - x.flip(0)).square().mean())
+            return losses[-1]
+
+        fit(model, loss_of, settings, tmp_path / str(matrix_lr), matrices=flow.hidden_matrices(model))
+        return losses[-1].item()
+
+    names = {name for name, p in NextDiT(MODEL).named_parameters() if p.ndim == 2}
+    model = NextDiT(MODEL)
+    chosen = {id(p) for p in flow.hidden_matrices(model)}
+    left = {name for name, p in model.named_parameters() if name in names and id(p) not in chosen}
+    assert len(chosen) > 10
+    assert all("norm1" in name or "embed" in name or "norm_out" in name for name in left), left
+    assert last_loss(1e-2) < last_loss(0.0)
+
+
+def test_features_of_a_caption_are_the_encoder_s_and_do_not_depend_on_company(parts: Path) -> None:
+    encoder = read_text_encoder(parts / "text_encoder", parts / "tokenizer")
+    read = CaptionFeatures(encoder, tokens=24)
+    texts = ["a red table", "", "a white table", "a red table"]
+    features, mask = read(texts, 8)
+    expected, _ = encoder.encode(texts, features.shape[1])
+    assert features.shape[1] % 8 == 0
+    assert torch.equal(mask.sum(1), torch.tensor([len(encoder.tokenizer(text).input_ids) for text in texts]))
+    torch.testing.assert_close(features[mask], expected[mask], rtol=1e-4, atol=1e-5)
+    alone, kept = CaptionFeatures(encoder, tokens=24)(["a white table"], 1)
+    assert torch.equal(alone[0][kept[0]], features[2][mask[2]])
+
+
+def test_features_beyond_the_budget_are_read_again(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = read_text_encoder(parts / "text_encoder", parts / "tokenizer")
+    calls = []
+    original = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda *words: calls.append(1) or original(*words))
+    unbounded, small = CaptionFeatures(encoder, tokens=24), CaptionFeatures(encoder, tokens=24, budget=1)
+    first = [unbounded(["a red table", "a blue table"], 8)[0] for _ in range(2)]
+    assert (len(calls), torch.equal(*first)) == (1, True)
+    second = [small(["a red table", "a blue table"], 8)[0] for _ in range(2)]
+    assert (len(calls), torch.equal(*second)) == (3, True)
+
+
+def test_whitened_latents_are_white_and_reach_the_decoder_as_before(data: Path, parts: Path) -> None:
+    settings = AutoencoderSettings(loop=LOOP, sizes=(64,))
+    examples = read_examples(data)
+    model = read_autoencoder(parts / "vae").vae
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whiten(model, [examples[0]], settings)  # of one colour: the least and the worst of data
+    assert torch.isfinite(model.encode(pixels).latent_dist.mode()).all()
+
+    model = read_autoencoder(parts / "vae").vae
+    before = model.decoder.conv_in(model.encode(pixels).latent_dist.mode())
+    whiten(model, examples, settings)
+    after = model.decoder.conv_in(model.encode(pixels).latent_dist.mode())
+    inside = (..., slice(1, -1), slice(1, -1))  # at the rim the decoder pads with zeros
+    torch.testing.assert_close(after[inside], before[inside], rtol=1e-2, atol=1e-2)
+    z = sample_latents(model, examples, settings, 64).permute(1, 0, 2, 3).flatten(1)
+    assert z.mean(1).abs().max() < 1e-2
+    spread = torch.linalg.eigvalsh(z.cov())
+    assert spread.max() < 1.05  # directions without any variance stay without
 
 
 def test_a_kill_between_checkpoint_and_state_owes_no_checkpoint(

@@ -1,0 +1,59 @@
+"""Processes that share a batch take the steps that one process would take with all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lumina_model.errors import UserError
+from lumina_model.training.loop import LoopSettings, fit
+from lumina_model.training.processes import average_gradients, rank, run, share
+
+TARGETS = [0.0, 2.0, 5.0, -1.0]
+LOOP = LoopSettings(steps=6, lr=0.1, warmup_steps=1, save_every=3, log_every=2, clip_norm=1e9)
+
+
+def descend(folder: str) -> None:
+    """Fit one number to this process's share of the targets; each process says where it ended."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.zero_()
+    targets = torch.tensor(share(TARGETS))
+    fit(module, lambda step: (module.weight.sum() - targets).square().mean(), LOOP, Path(folder))
+    (Path(folder) / f"weight-{rank()}").write_text(str(module.weight.item()))
+
+
+def refuse() -> None:
+    raise UserError("expected nothing, found nothing")
+
+
+def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    descend(str(tmp_path / "one"))
+    run(2, descend, str(tmp_path / "two"))
+    one = float((tmp_path / "one/weight-0").read_text())
+    first, second = (float((tmp_path / f"two/weight-{i}").read_text()) for i in range(2))
+    assert first == second == pytest.approx(one, rel=1e-5)
+    assert abs(one) > 0.1
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("one", "two")]
+    assert len(logs[0]) == len(logs[1]) == 3
+
+
+def test_a_mistake_in_a_process_is_told_once_and_ends_with_2(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(2, refuse)
+    assert stop.value.code == 2
+    told = capfd.readouterr().err
+    assert told.count("expected nothing, found nothing") == 1
+    assert "Traceback" not in told
+
+
+def test_alone_there_is_nothing_to_share() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    parameter.grad = torch.full((2,), 3.0)
+    loss = torch.tensor(4.0)
+    assert average_gradients([parameter], loss) is loss
+    assert parameter.grad.tolist() == [3.0, 3.0]
+    assert share(TARGETS) is TARGETS
