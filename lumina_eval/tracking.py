@@ -12,12 +12,13 @@ Every call names its run, because MLflow's fluent interface keeps global state.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,13 +137,17 @@ def _make_database(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     if database.exists():
         return
-    partial = database.with_name(f".{database.name}.{os.getpid()}")
-    try:
+    with tempfile.TemporaryDirectory(
+        prefix=".mlflow-", dir=database.parent, ignore_cleanup_errors=True
+    ) as folder:
+        partial = Path(folder) / database.name
         MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
-        with contextlib.suppress(FileExistsError):  # another process was quicker
+        try:
             os.link(partial, database)
-    finally:
-        partial.unlink(missing_ok=True)
+        except FileExistsError:  # another process was quicker
+            pass
+        except OSError:  # a file system without links
+            shutil.copyfile(partial, database)
 
 
 @dataclass(frozen=True)

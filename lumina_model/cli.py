@@ -51,7 +51,7 @@ def train_text_encoder(data: Data, out: Out = OUT, recipe: Recipe = None, thread
 
 @train.command("autoencoder")
 def train_autoencoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
-    """Train the 8x, 16-channel autoencoder; with ``--recipe decoder`` go on with its decoder alone."""
+    """Train the 8x, 16-channel autoencoder; then ``--recipe latents``; then ``--recipe decoder``."""
     from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 
     train_autoencoder(data, out, _settings(AutoencoderSettings, recipe, "autoencoder", threads))
@@ -91,7 +91,7 @@ def export(
     from lumina_model.checkpoint import assemble_pipeline
 
     assemble_pipeline(_parts(model, stage), folder)
-    Console(stderr=True).print(f"{model} {stage} is at {folder}")
+    Console(stderr=True).print(f"{model} {stage} is at {folder}", markup=False)
 
 
 @app.command()
@@ -141,7 +141,7 @@ def generate(
     out.mkdir(parents=True, exist_ok=True)
     for index, image in enumerate(images):
         image.save(out / f"{index:04d}.png")
-    Console(stderr=True).print(f"{len(images)} images in {out}")
+    Console(stderr=True).print(f"{len(images)} images in {out}", markup=False)
 
 
 def main() -> None:

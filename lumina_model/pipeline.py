@@ -176,7 +176,8 @@ def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype 
 def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     """Standard normal noise (B, *shape), float32 on the CPU, each from a generator of its own seed.
 
-    The same seed gives the same noise in any batch and on any device.
+    The same seed gives the same noise in any batch and on any device. Of a seed, torch's generator on the CPU
+    uses the lower 32 bits.
     """
     for seed in seeds:
         if not 0 <= seed < 2**63:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -21,12 +22,13 @@ def parts(stage: str) -> dict[str, Path]:
     """Return the folder of each component of a stage.
 
     Raises:
-        UserError: there is no such stage.
+        UserError: there is no such stage, or a file of the bundle is not what SHA256SUMS says.
     """
     if stage not in STAGES:
         raise UserError(
             f"expected a stage out of {', '.join(STAGES)}, found {stage!r}; fix: take one of them"
         )
+    _verified(FOLDER)
     return {name: FOLDER / name for name in SHARED} | {
         "transformer": FOLDER / "stages" / stage / "transformer"
     }
@@ -35,7 +37,8 @@ def parts(stage: str) -> dict[str, Path]:
 def weight_files() -> list[Path]:
     """Return every file that is part of the bundle, sorted by path."""
     folders = (*(FOLDER / name for name in SHARED), FOLDER / "stages")
-    return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in files if not file.name.startswith("."))
 
 
 def checksums() -> str:
@@ -64,3 +67,9 @@ def verify() -> None:
             f"expected the files of {FOLDER / SUMS}, found {different[0][66:]} missing, changed or unknown; "
             f"fix: install the package again"
         )
+
+
+@functools.cache
+def _verified(folder: Path) -> None:
+    """Verify a bundle once in the life of a process."""
+    verify()

@@ -25,6 +25,8 @@ def make_bundle(run: Path) -> None:
 
     Raises:
         UserError: a part or a stage is missing or cannot be read; nothing was changed then.
+
+    A kill while the new parts are put in place leaves a bundle that is refused; run it again then.
     """
     for name in (*embedded.SHARED, *(f"stages/{stage}/{FILE}" for stage in embedded.STAGES)):
         if not (run / name).exists():

@@ -20,11 +20,14 @@ from typing import Final, Literal
 
 import torch
 from diffusers import AutoencoderKL
+from rich.console import Console
 
 from lumina_model.checkpoint import read_autoencoder
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
 from lumina_model.training.loop import LoopSettings, fit
 
+#: Lies in the folder of a training whose result is in ``out/vae``.
+FINISHED: Final = "finished"
 #: What each way to start is called among the trainings of a run.
 LABELS: Final = {"new": "autoencoder", "whitened": "latents", "decoder": "decoder"}
 
@@ -82,11 +85,21 @@ def build(settings: AutoencoderSettings) -> AutoencoderKL:
 
 
 def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> None:
-    """Train on the images of a training set and write ``out/vae`` in diffusers' layout."""
+    """Train on the images of a training set and write ``out/vae`` in diffusers' layout.
+
+    A recipe that has been trained to its end is not trained again: ``out/vae`` may hold the work of the next.
+    """
+    label = LABELS[settings.start]
+    folder = out / "training" / label
+    if (folder / FINISHED).is_file():
+        Console(stderr=True).print(
+            f"{label} is trained; to train it again, delete {folder}", markup=False, highlight=False
+        )
+        return
     examples = read_examples(data)
     torch.manual_seed(settings.seed)
     model = build(settings) if settings.start == "new" else read_autoencoder(out / "vae").vae
-    if settings.start == "whitened" and not (out / "training" / LABELS["whitened"] / "state.pt").is_file():
+    if settings.start == "whitened" and not (folder / "state.pt").is_file():
         whiten(model, examples, settings)
     if settings.start == "decoder":
         model.encoder.requires_grad_(False)
@@ -100,7 +113,9 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         pixels = pixels.contiguous(memory_format=torch.channels_last)  # (B, 3, H, W)
         with torch.autocast("cpu", torch.bfloat16):
             z = model.encode(pixels).latent_dist.mode().float()  # (B, 16, H/8, W/8)
-            noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(step))
+            noise = torch.randn(
+                z.shape, generator=torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+            )
             decoded = model.decode(z + settings.latent_noise * noise).sample
         error = decoded.float() - pixels
         salience = (pixels - pixels.mean(dim=(2, 3), keepdim=True)).abs().amax(dim=1, keepdim=True)
@@ -114,13 +129,13 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
             + settings.mean_weight * z.mean(dim=(0, 2, 3)).square().mean()
         )
 
-    label = LABELS[settings.start]
-    trained = fit(model, loss_of, settings.loop, out / "training" / label,
-                  recipe=dataclasses.asdict(settings), label=label)  # fmt: skip
+    recipe = dataclasses.asdict(settings)
+    trained = fit(model, loss_of, settings.loop, folder, recipe=recipe, label=label)
     trained = trained.to(memory_format=torch.contiguous_format)
     if settings.start != "decoder":
         normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
+    (folder / FINISHED).touch()
 
 
 @torch.inference_mode()

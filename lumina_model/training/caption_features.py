@@ -15,7 +15,7 @@ ROWS = 32  # texts are encoded in batches of one shape, so that a feature does n
 class CaptionFeatures:
     """A text encoder that remembers what it has read, up to ``budget`` bytes of features."""
 
-    def __init__(self, encoder: TextEncoder, *, tokens: int, budget: int = 2**30) -> None:
+    def __init__(self, encoder: TextEncoder, *, tokens: int, budget: int) -> None:
         """Read captions of at most ``tokens`` tokens."""
         self._encoder, self._tokens, self._budget = encoder, tokens, budget
         self._kept: dict[str, Tensor] = {}

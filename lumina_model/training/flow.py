@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from lumina_model.checkpoint_record import (
     read_checkpoint_record,
     write_checkpoint_record,
 )
+from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
@@ -39,9 +41,10 @@ from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
 from lumina_model.training.latents import latents_of
 from lumina_model.training.loop import LoopSettings, fit
-from lumina_model.training.processes import rank, run, share
+from lumina_model.training.processes import run, share, world_size
 
 AUXILIARY_POOL = 4  # official finetune.py: avg_pool2d of the clean latent with kernel = stride = 4
+CAPTION_BYTES = 2**30  # of features that are kept, by all processes together
 TEXT_MULTIPLE = 8  # captions are padded to a multiple of this: few shapes, little padding
 
 
@@ -121,9 +124,12 @@ def flow_loss(
 ) -> Tensor:
     """Mean squared error of the velocity at one random time per image.
 
+    Times and noise are drawn for the whole batch, of which processes take their shares: so many processes
+    see what one would.
+
     Args:
         model: velocity of (x, t, features, mask).
-        clean: latents (B, C, H, W).
+        clean: latents (B, C, H, W), this process's share.
         features: captions (B, T, F).
         mask: (B, T).
         generator: draws times and noise, on the CPU.
@@ -131,8 +137,9 @@ def flow_loss(
     """
     if mu is None:
         mu = official_mu((clean.shape[-1] // 2) * (clean.shape[-2] // 2))
-    t = sample_times(len(clean), mu, generator).to(clean.device)  # (B,)
-    noise = torch.randn(clean.shape, generator=generator).to(clean.device)  # (B, C, H, W)
+    whole = len(clean) * world_size()
+    t = share(sample_times(whole, mu, generator)).to(clean.device)  # (B,)
+    noise = share(torch.randn(whole, *clean.shape[1:], generator=generator)).to(clean.device)  # (B, C, H, W)
     weight = t[:, None, None, None]
     velocity = model(weight * clean + (1 - weight) * noise, t, features, mask)
     return F.mse_loss(velocity.float(), clean - noise)
@@ -175,22 +182,33 @@ def train_stage(
         UserError: a part or the stage before is missing, or has another architecture; a batch that
             processes cannot share evenly.
     """
-    if processes > 1 and (device != "cpu" or settings.batch % processes):
+    examples = _examples(data, settings)
+    batch = min(settings.batch, len(examples))
+    if processes > 1 and (device != "cpu" or batch % processes):
         raise UserError(
             f"expected device cpu and a batch that {processes} processes share evenly, found {device} and "
-            f"{settings.batch}; fix: another --processes"
+            f"{batch}; fix: another --processes"
         )
+    # Computed before there are processes, which find them in the cache.
+    latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
+    write_scheduler(out / "scheduler")
+    run(processes, _train_stage, data, out, settings, device, compiled)
+
+
+def _examples(data: Path, settings: StageSettings) -> list[Example]:
     examples = read_examples(data / settings.list_name)
-    examples = examples[: settings.examples or len(examples)]
+    return examples[: settings.examples or len(examples)]
+
+
+def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, compiled: bool) -> None:
+    """Train in this process, which may be one of several."""
+    examples = _examples(data, settings)
+    latents = latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
     text_encoder = read_text_encoder(out / "text_encoder", out / "tokenizer")
     text_encoder.model.to(device)
-    read = CaptionFeatures(text_encoder, tokens=settings.max_text_tokens)
-    latents = latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
-    if rank() == 0:
-        write_scheduler(out / "scheduler")
-    if processes > 1:
-        run(processes, train_stage, data, out, settings, device=device, compiled=compiled)
-        return
+    features_of = CaptionFeatures(
+        text_encoder, tokens=settings.max_text_tokens, budget=CAPTION_BYTES // world_size()
+    )
     model = _initial(out, settings).to(device)
     if compiled:
         for block in (*model.context_refiner, *model.noise_refiner, *model.layers):
@@ -198,12 +216,12 @@ def train_stage(
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng([settings.seed, step, 1])
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step + (rank() << 40))
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         chosen = np.sort(batch_indices(settings.seed, step, len(examples), settings.batch))
         texts = share(caption_batch([examples[i] for i in chosen], settings, rng))
         clean = torch.from_numpy(latents[share(chosen)].astype(np.float32)).to(device)  # (B, C, H, W)
         with _fast(device):
-            features, mask = (y.to(device) for y in read(texts, TEXT_MULTIPLE))
+            features, mask = (y.to(device) for y in features_of(texts, TEXT_MULTIPLE))
             loss = flow_loss(model, clean, features, mask, generator, settings.time_mu)
             if settings.auxiliary_weight:
                 pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
@@ -222,7 +240,14 @@ def train_stage(
 
     fit(model, loss_of, settings.loop, out / "training" / settings.stage, on_checkpoint=keep,
         checkpoints=settings.checkpoints, matrices=hidden_matrices(model),
-        recipe=dataclasses.asdict(settings), label=settings.stage)  # fmt: skip
+        recipe=_recipe(data, out, settings), label=settings.stage)  # fmt: skip
+
+
+def _recipe(data: Path, out: Path, settings: StageSettings) -> dict[str, Any]:
+    """All that the steps depend on: the numbers, the list of examples and the frozen parts."""
+    digests = {name: files_digest(out / name) for name in ("vae", "text_encoder", "tokenizer")}
+    listed = hashlib.sha256((data / settings.list_name).read_bytes()).hexdigest()
+    return {**dataclasses.asdict(settings), **digests, settings.list_name: listed}
 
 
 def hidden_matrices(model: NextDiT) -> list[nn.Parameter]:
@@ -272,7 +297,7 @@ def _initial(out: Path, settings: StageSettings) -> NextDiT:
 
 
 @contextlib.contextmanager
-def _fast(device: str):  # type: ignore[no-untyped-def]
+def _fast(device: str) -> Iterator[None]:
     """bfloat16 autocast; on a CPU also plain attention, whose backward is quicker for short sequences."""
     kind = torch.device(device).type
     backends = [SDPBackend.MATH] if kind == "cpu" else list(SDPBackend.__members__.values())

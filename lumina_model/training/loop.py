@@ -34,7 +34,7 @@ class LoopSettings:
     Attributes:
         lr: of AdamW; like ``matrix_lr`` it decays along a half cosine to ``final_lr_share`` of itself.
         matrix_lr: of Muon (torch.optim.Muon, updates of the size of AdamW's) for the matrices that the part
-            names; 0 leaves them to AdamW. A small transformer learns about a third faster by it.
+            names; 0 leaves them to AdamW.
     """
 
     steps: int
@@ -192,8 +192,14 @@ def _save(
         "recipe": recipe,
         "step": step,
     }
-    torch.save(state, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+        raise UserError(
+            f"expected to write the state of step {step}, found {str(error).splitlines()[0]}, at {path}; "
+            f"fix: make room, then run the same command to resume from the last state"
+        ) from error
 
 
 def _restore(

@@ -1,7 +1,7 @@
 """Data parallelism on one machine's CPU: each process takes a share of every batch, gradients are averaged.
 
 A transformer of a few million parameters is too small for many threads: they wait for each other after every
-small product. Processes meet once per step (measured with ``low_res`` on 4 cores: see the model card).
+small product. Processes meet once per step.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -19,23 +20,32 @@ from torch import Tensor, nn
 
 from lumina_model.errors import UserError
 
-T = TypeVar("T")
+Batch = TypeVar("Batch", bound=Any)
 
 
-def run(count: int, function: Callable[..., None], *arguments: Any, **options: Any) -> None:
-    """Call ``function`` in ``count`` new processes that form a group; return when all are done.
+def run(count: int, function: Callable[..., None], *arguments: Any) -> None:
+    """Call ``function`` in ``count`` new processes that form a group, or here if it is one.
 
     Raises:
-        SystemExit: a process ended with a user's mistake, which it has told.
+        UserError: a process ended with a user's mistake, or was ended by the system.
     """
+    if count == 1:
+        function(*arguments)
+        return
     with tempfile.TemporaryDirectory() as folder:
         threads = max(1, torch.get_num_threads() // count)
         try:
             mp.start_processes(  # type: ignore[no-untyped-call]
-                _member, (count, f"{folder}/meeting", threads, function, arguments, options), nprocs=count
+                _member, (count, folder, threads, function, arguments), nprocs=count
             )
         except mp.ProcessExitedException as error:
-            raise SystemExit(error.exit_code) from None
+            if told := sorted(Path(folder).glob("mistake-*")):
+                raise UserError(told[0].read_text(encoding="utf-8")) from None
+            end = error.signal_name or f"exit code {error.exit_code}"
+            raise UserError(
+                f"expected {count} processes to train to the end, found one ended by {end}; fix: see "
+                f"whether memory ran out, then run the same command to resume, or take fewer --processes"
+            ) from None
 
 
 def rank() -> int:
@@ -43,9 +53,14 @@ def rank() -> int:
     return int(dist.get_rank()) if dist.is_initialized() else 0
 
 
-def share(batch: Sequence[T]) -> Sequence[T]:
-    """Return this process's part of a batch; all of it outside of a group."""
-    return batch[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else batch
+def world_size() -> int:
+    """Return the number of processes in the group; 1 outside of one."""
+    return int(dist.get_world_size()) if dist.is_initialized() else 1
+
+
+def share(batch: Batch) -> Batch:
+    """Return this process's part of a batch (a sequence, array or tensor); all of it outside of a group."""
+    return batch[rank() :: world_size()] if dist.is_initialized() else batch
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
@@ -63,16 +78,16 @@ def average_gradients(parameters: Sequence[nn.Parameter], loss: Tensor) -> Tenso
     return flat[-1]
 
 
-def _member(number: int, count: int, meeting: str, threads: int, function: Callable[..., None],
-            arguments: tuple[Any, ...], options: dict[str, Any]) -> None:  # fmt: skip
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+def _member(number: int, count: int, folder: str, threads: int, function: Callable[..., None],
+            arguments: tuple[Any, ...]) -> None:  # fmt: skip
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.set_num_threads(threads)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=count)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=count)
     try:
-        function(*arguments, **options)
-    except UserError as error:
-        if number == 0:
-            print(f"error: {error}", file=sys.stderr)
+        function(*arguments)
+    except (UserError, OSError) as error:
+        (Path(folder) / f"mistake-{number}").write_text(str(error), encoding="utf-8")
         sys.exit(2)
     finally:
         dist.destroy_process_group()

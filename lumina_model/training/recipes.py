@@ -57,8 +57,15 @@ def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            allowed = ", ".join(map(str, typing.get_args(hint)))
+            raise UserError(f"expected one of {allowed}, found {value!r}, in {where}; fix: take one of them")
+        return value
     if origin is tuple and isinstance(value, list):
-        return tuple(value)
+        return tuple(_coerce(one, typing.get_args(hint)[0], where) for one in value)
+    if origin is dict and isinstance(value, dict) and typing.get_args(hint)[1] is float:
+        return {key: _coerce(one, float, f"{where}.{key}") for key, one in value.items()}
     if origin in (typing.Union, types.UnionType):
         hint = tuple(t for t in typing.get_args(hint) if t is not type(None))
     elif origin is not None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lumina_model.adapter import open_lumina
 from lumina_model.checkpoint import read_autoencoder, read_text_encoder
+from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.pipeline import Pipeline
@@ -149,14 +150,14 @@ def test_muon_takes_the_matrices_of_the_blocks_and_learns_faster(tmp_path: Path)
 
 def test_features_of_a_caption_are_the_encoder_s_and_do_not_depend_on_company(parts: Path) -> None:
     encoder = read_text_encoder(parts / "text_encoder", parts / "tokenizer")
-    read = CaptionFeatures(encoder, tokens=24)
+    read = CaptionFeatures(encoder, tokens=24, budget=2**20)
     texts = ["a red table", "", "a white table", "a red table"]
     features, mask = read(texts, 8)
     expected, _ = encoder.encode(texts, features.shape[1])
     assert features.shape[1] % 8 == 0
     assert torch.equal(mask.sum(1), torch.tensor([len(encoder.tokenizer(text).input_ids) for text in texts]))
     torch.testing.assert_close(features[mask], expected[mask], rtol=1e-4, atol=1e-5)
-    alone, kept = CaptionFeatures(encoder, tokens=24)(["a white table"], 1)
+    alone, kept = CaptionFeatures(encoder, tokens=24, budget=2**20)(["a white table"], 1)
     assert torch.equal(alone[0][kept[0]], features[2][mask[2]])
 
 
@@ -165,7 +166,10 @@ def test_features_beyond_the_budget_are_read_again(parts: Path, monkeypatch: pyt
     calls = []
     original = encoder.encode
     monkeypatch.setattr(encoder, "encode", lambda *words: calls.append(1) or original(*words))
-    unbounded, small = CaptionFeatures(encoder, tokens=24), CaptionFeatures(encoder, tokens=24, budget=1)
+    unbounded, small = (
+        CaptionFeatures(encoder, tokens=24, budget=2**20),
+        CaptionFeatures(encoder, tokens=24, budget=1),
+    )
     first = [unbounded(["a red table", "a blue table"], 8)[0] for _ in range(2)]
     assert (len(calls), torch.equal(*first)) == (1, True)
     second = [small(["a red table", "a blue table"], 8)[0] for _ in range(2)]
@@ -349,6 +353,8 @@ def test_recipes_of_the_embedded_stages_are_whole(name: str) -> None:
         ("stage = 'x'\nsteps = 3\n", "steps"),
         ("stage = 3\n", "stage"),
         ("stage = 'x'\n", "required"),
+        ("stage = 'x'\ncheckpoints = ['a']\n", "checkpoints"),
+        ("stage = 'x'\n[levels]\nshort = 'much'\n", "levels.short"),
     ],
 )
 def test_a_broken_recipe_names_the_place(tmp_path: Path, text: str, message: str) -> None:
@@ -356,6 +362,55 @@ def test_a_broken_recipe_names_the_place(tmp_path: Path, text: str, message: str
     file.write_text(text)
     with pytest.raises(UserError, match=message):
         load_recipe(StageSettings, file)
+
+
+def test_a_way_to_start_that_is_not_there_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("start = 'decodr'\n[loop]\nsteps = 1\nlr = 1e-3\n")
+    with pytest.raises(UserError, match="one of new, whitened, decoder, found 'decodr'"):
+        load_recipe(AutoencoderSettings, file)
+
+
+def test_an_earlier_recipe_does_not_undo_a_later_one(data: Path, tmp_path: Path) -> None:
+    first = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4)
+    train_autoencoder(data, tmp_path, first)
+    begun = files_digest(tmp_path / "vae")
+    train_autoencoder(data, tmp_path, dataclasses.replace(first, start="whitened", latent_power=4))
+    whitened = files_digest(tmp_path / "vae")
+    assert whitened != begun
+    train_autoencoder(data, tmp_path, first)
+    assert files_digest(tmp_path / "vae") == whitened
+
+
+def test_stages_on_two_processes_end_where_one_does(data: Path, parts: Path, tmp_path: Path) -> None:
+    one, two = copy_parts(parts, tmp_path / "one"), copy_parts(parts, tmp_path / "two")
+    stage = dataclasses.replace(
+        STAGE, size=64, auxiliary_weight=1.0, loop=dataclasses.replace(LOOP, matrix_lr=1e-3)
+    )
+    train_stage(data, one, stage)
+    train_stage(data, two, stage, processes=2)
+    torch.manual_seed(STAGE.seed)
+    start, ends = NextDiT(MODEL).state_dict(), [weights(out / "stages/low_res") for out in (one, two)]
+
+    def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+        return sum((a[name].float() - b[name].float()).square().sum().item() for name in a) ** 0.5
+
+    assert apart(*ends) < 0.2 * apart(ends[0], start)  # bfloat16 and Adam's first steps blow up last bits
+    losses = [
+        [json.loads(line)["loss"] for line in (out / "training/low_res/log.jsonl").read_text().splitlines()]
+        for out in (one, two)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nmore")
+
+    monkeypatch.setattr(torch, "save", full)
+    module = torch.nn.Linear(1, 1)
+    with pytest.raises(UserError, match="fix: make room"):
+        fit(module, lambda step: module.weight.square().sum(), LOOP, tmp_path)
 
 
 @pytest.mark.parametrize("line", ["not json", '{"prompt": "x"}', "[1]"])
