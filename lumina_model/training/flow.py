@@ -39,7 +39,7 @@ from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
 from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
-from lumina_model.training.latents import latents_of
+from lumina_model.training.latents import encoder_digest, latents_of
 from lumina_model.training.loop import LoopSettings, fit
 from lumina_model.training.processes import run, share, world_size
 
@@ -245,7 +245,8 @@ def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, co
 
 def _recipe(data: Path, out: Path, settings: StageSettings) -> dict[str, Any]:
     """All that the steps depend on: the numbers, the list of examples and the frozen parts."""
-    digests = {name: files_digest(out / name) for name in ("vae", "text_encoder", "tokenizer")}
+    digests = {name: files_digest(out / name) for name in ("text_encoder", "tokenizer")}
+    digests["encoder"] = encoder_digest(read_autoencoder(out / "vae"))  # the decoder may learn on
     listed = hashlib.sha256((data / settings.list_name).read_bytes()).hexdigest()
     return {**dataclasses.asdict(settings), **digests, settings.list_name: listed}
 

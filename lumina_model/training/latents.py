@@ -29,14 +29,20 @@ def latents_of(
     name = hashlib.sha256()
     for example in examples:
         name.update(str(example.image_path).encode() + b"\n")
-    for key, tensor in sorted(autoencoder.vae.encoder.state_dict().items()):
-        name.update(key.encode() + tensor.float().cpu().numpy().tobytes())
-    name.update(f"{size} {autoencoder.scale} {autoencoder.shift}".encode())
+    name.update(f"{size} {encoder_digest(autoencoder)}".encode())
     path = folder / f"{name.hexdigest()[:16]}-{size}.npy"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         _build(path, examples, size, autoencoder)
     return np.load(path, mmap_mode="r")
+
+
+def encoder_digest(autoencoder: Autoencoder) -> str:
+    """Return a sha256 over all that latents depend on: the encoder's weights, scale and shift."""
+    digest = hashlib.sha256(f"{autoencoder.scale} {autoencoder.shift}".encode())
+    for key, tensor in sorted(autoencoder.vae.encoder.state_dict().items()):
+        digest.update(key.encode() + tensor.float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _build(path: Path, examples: Sequence[Example], size: int, autoencoder: Autoencoder) -> None:

@@ -11,16 +11,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 from lumina_model.errors import UserError
 
 Batch = TypeVar("Batch", bound=Any)
+GONE: Final = "Connection closed by peer"  # what gloo says to those that wait for a process that is no more
 
 
 def run(count: int, function: Callable[..., None], *arguments: Any) -> None:
@@ -35,16 +36,17 @@ def run(count: int, function: Callable[..., None], *arguments: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         threads = max(1, torch.get_num_threads() // count)
         try:
-            mp.start_processes(  # type: ignore[no-untyped-call]
-                _member, (count, folder, threads, function, arguments), nprocs=count
-            )
-        except mp.ProcessExitedException as error:
+            start_processes(_member, (count, folder, threads, function, arguments), nprocs=count)
+        except (ProcessExitedException, ProcessRaisedException) as error:
             if told := sorted(Path(folder).glob("mistake-*")):
                 raise UserError(told[0].read_text(encoding="utf-8")) from None
-            end = error.signal_name or f"exit code {error.exit_code}"
+            if isinstance(error, ProcessRaisedException) and GONE not in str(error):
+                raise
+            signal = error.signal_name if isinstance(error, ProcessExitedException) else None
+            end = signal or "the system"
             raise UserError(
-                f"expected {count} processes to train to the end, found one ended by {end}; fix: see "
-                f"whether memory ran out, then run the same command to resume, or take fewer --processes"
+                f"expected {count} processes to train to the end, found one ended by {end}; fix: see whether "
+                f"memory ran out, then run the same command to resume, or with fewer --processes"
             ) from None
 
 
@@ -85,6 +87,7 @@ def _member(number: int, count: int, folder: str, threads: int, function: Callab
     torch.set_num_threads(threads)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=count)
     try:
+        dist.barrier()  # all have met, so that none waits for one that made a mistake
         function(*arguments)
     except (UserError, OSError) as error:
         (Path(folder) / f"mistake-{number}").write_text(str(error), encoding="utf-8")
