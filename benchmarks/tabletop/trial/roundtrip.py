@@ -50,7 +50,9 @@ class Roundtrip:
         from diffusers import AutoencoderKL
 
         try:
-            self._vae = AutoencoderKL.from_pretrained(str(folder), torch_dtype=torch.float32).eval()
+            self._vae = AutoencoderKL.from_pretrained(
+                str(folder), torch_dtype=torch.float32, low_cpu_mem_usage=False
+            ).eval()
         except (OSError, ValueError) as error:
             raise UserError(
                 f"expected an AutoencoderKL with config.json and weights, found none that loads, in "
