@@ -13,6 +13,7 @@ from PIL import Image
 from benchmarks.geneval.adapter import GenEval
 from lumina_eval import protocol, testing
 from lumina_eval.plugins import benchmark
+from lumina_eval.records import Verdict
 from lumina_model import embedded
 from lumina_model.adapter import open_embedded
 from lumina_model.checkpoint import assemble_pipeline
@@ -89,7 +90,18 @@ def test_batches_of_one_and_sixteen_agree_in_pixels_and_verdicts() -> None:
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-3
     judge = bench.judge(rules)
-    assert _classes(judge.judge(together, items)) == _classes(judge.judge(alone, items))
+    outputs = [judge.judge(images, items) for images in (together, alone)]
+    assert _classes(outputs[0]) == _classes(outputs[1])
+    scores, others = (
+        bench.aggregate(rules, items, [
+            Verdict(item_id=item.id, index=0, image_sha256="0" * 64, judge="tabletop@" + "0" * 12,
+                    output=dict(output))
+            for item, output in zip(items, judged, strict=True)
+        ]).scores
+        for judged in outputs
+    )  # fmt: skip
+    assert len(scores) >= 16
+    assert scores == others
 
 
 def test_it_keeps_the_harness_contract() -> None:
