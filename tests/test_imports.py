@@ -101,7 +101,7 @@ def test_the_rooms_of_tabletop_look_one_way() -> None:
         for room in rooms
         for path in (ROOT / "benchmarks" / "tabletop" / room).rglob("*.py")
         for name in imports(path)
-        if name.startswith(later[room] or ("-",))
+        if name.startswith(later[room])
     ]
     assert not wrong
 

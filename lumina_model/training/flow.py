@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lumina_model.autoencoder import Autoencoder
 from lumina_model.checkpoint import (
     read_autoencoder,
     read_text_encoder,
@@ -182,15 +183,16 @@ def train_stage(
         UserError: a part or the stage before is missing, or has another architecture; a batch that
             processes cannot share evenly.
     """
-    examples = _examples(data, settings)
-    batch = min(settings.batch, len(examples))
-    if processes > 1 and (device != "cpu" or batch % processes):
-        raise UserError(
-            f"expected device cpu and a batch that {processes} processes share evenly, found {device} and "
-            f"{batch}; fix: another --processes"
-        )
-    # Computed before there are processes, which find them in the cache.
-    latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
+    if processes > 1:
+        examples = _examples(data, settings)
+        batch = min(settings.batch, len(examples))
+        if device != "cpu" or batch % processes:
+            raise UserError(
+                f"expected device cpu and a batch that {processes} processes share evenly, found {device} "
+                f"and {batch}; fix: another --processes"
+            )
+        # Computed before there are processes, which find them in the cache.
+        latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
     write_scheduler(out / "scheduler")
     run(processes, _train_stage, data, out, settings, device, compiled)
 
@@ -203,7 +205,8 @@ def _examples(data: Path, settings: StageSettings) -> list[Example]:
 def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, compiled: bool) -> None:
     """Train in this process, which may be one of several."""
     examples = _examples(data, settings)
-    latents = latents_of(examples, settings.size, read_autoencoder(out / "vae"), out / "latents")
+    autoencoder = read_autoencoder(out / "vae")
+    latents = latents_of(examples, settings.size, autoencoder, out / "latents")
     text_encoder = read_text_encoder(out / "text_encoder", out / "tokenizer")
     text_encoder.model.to(device)
     features_of = CaptionFeatures(
@@ -240,13 +243,13 @@ def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, co
 
     fit(model, loss_of, settings.loop, out / "training" / settings.stage, on_checkpoint=keep,
         checkpoints=settings.checkpoints, matrices=hidden_matrices(model),
-        recipe=_recipe(data, out, settings), label=settings.stage)  # fmt: skip
+        recipe=_recipe(data, out, settings, autoencoder), label=settings.stage)  # fmt: skip
 
 
-def _recipe(data: Path, out: Path, settings: StageSettings) -> dict[str, Any]:
+def _recipe(data: Path, out: Path, settings: StageSettings, autoencoder: Autoencoder) -> dict[str, Any]:
     """All that the steps depend on: the numbers, the list of examples and the frozen parts."""
     digests = {name: files_digest(out / name) for name in ("text_encoder", "tokenizer")}
-    digests["encoder"] = encoder_digest(read_autoencoder(out / "vae"))  # the decoder may learn on
+    digests["encoder"] = encoder_digest(autoencoder)  # the decoder may learn on
     listed = hashlib.sha256((data / settings.list_name).read_bytes()).hexdigest()
     return {**dataclasses.asdict(settings), **digests, settings.list_name: listed}
 

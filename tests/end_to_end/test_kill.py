@@ -21,9 +21,11 @@ def command(out: Path) -> list[str]:
 
 
 def records(out: Path) -> dict[str, bytes]:
-    """Images, verdicts and scores: all that is neither the time nor the place of their making."""
-    kept = [*out.rglob("*.png"), *out.rglob("verdicts.jsonl"), *out.rglob("scores.jsonl")]
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in kept}
+    """All that does not tell the time or the place of its making."""
+    names = ("verdicts.jsonl", "results.jsonl", "scores.jsonl", "metrics.json", "summary.txt")
+    kept = {path.relative_to(out).as_posix(): path.read_bytes() for name in names for path in out.rglob(name)}
+    assert len(kept) == len(names)
+    return kept | {path.name: path.read_bytes() for path in out.rglob("*.png")}
 
 
 def stamps(out: Path) -> dict[str, int]:
