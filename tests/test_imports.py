@@ -20,9 +20,9 @@ ALLOWED = {
     "reports": {"lumina_eval", "benchmarks"},
 }
 #: Parts of lumina_eval that are its own.
-PRIVATE = ("lumina_eval.cli", "lumina_eval.commands", "lumina_eval.executors")
+PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 #: Heavy packages and the files that may import them.
-SOLE = {"mlflow": {"lumina_eval/tracking.py"}, "ray": {"lumina_eval/executors/ray.py"}}
+SOLE = {"mlflow": {"lumina_eval/tracking.py"}}
 #: The world itself stands on nothing of ours; only adapters around it may.
 DOORS = {"world/dataset.py", "sight/judge.py"}  # of the world and the eye: what the harness and people call
 

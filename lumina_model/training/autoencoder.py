@@ -15,6 +15,7 @@ hold most of the energy; ``decoder`` sharpens the decoder and leaves the latents
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +24,7 @@ from diffusers import AutoencoderKL
 from rich.console import Console
 
 from lumina_model.checkpoint import read_autoencoder
+from lumina_model.errors import UserError
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
 from lumina_model.training.loop import LoopSettings, fit
 
@@ -38,7 +40,7 @@ class AutoencoderSettings:
 
     Attributes:
         norm_groups: 1, because a norm over few channels of a picture that is mostly background scales colours
-            by how much lies on the table; with 8 groups the loss falls three times slower.
+            by how much lies on the table.
         batch: images per step at the smallest size.
         start: ``new`` weights; or go on from ``out/vae``, with its latents ``whitened``, or with the
             ``decoder`` alone. The last leaves the latents as they are, so it can be done while, or after, a
@@ -98,7 +100,9 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         return
     examples = read_examples(data)
     torch.manual_seed(settings.seed)
-    model = build(settings) if settings.start == "new" else read_autoencoder(out / "vae").vae
+    model = build(settings)
+    if settings.start != "new":
+        model = _go_on(model, out / "vae")
     if settings.start == "whitened" and not (folder / "state.pt").is_file():
         whiten(model, examples, settings)
     if settings.start == "decoder":
@@ -136,6 +140,19 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
     (folder / FINISHED).touch()
+
+
+def _go_on(expected: AutoencoderKL, folder: Path) -> AutoencoderKL:
+    """Read the autoencoder to go on from; it must have the architecture that the recipe names."""
+    found = read_autoencoder(folder).vae
+    for key in ("block_out_channels", "latent_channels", "layers_per_block", "norm_num_groups"):
+        wanted, there = expected.config[key], found.config[key]
+        if json.dumps(wanted) != json.dumps(there):  # a tuple is read back as a list
+            raise UserError(
+                f"expected {key} {wanted} as the recipe says, found {there}, in {folder}; "
+                f"fix: use the same architecture in all recipes of the autoencoder"
+            )
+    return found
 
 
 @torch.inference_mode()

@@ -99,7 +99,8 @@ def fit(
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizers = _optimizers(parameters, matrices, settings)
     ema = copy.deepcopy(module).eval().requires_grad_(False)
-    start = _restore(folder / "state.pt", module, ema, optimizers, kept_recipe)
+    learner = _Learner(module, ema, optimizers, kept_recipe)
+    start = learner.restore(folder / "state.pt")
     module.train()
     losses: list[float] = []
     began = time.monotonic()
@@ -145,7 +146,7 @@ def fit(
             if on_checkpoint and (done in checkpoints or done == settings.steps):
                 on_checkpoint(ema, done)
             if done % settings.save_every == 0 or done == settings.steps:
-                _save(folder / "state.pt", module, ema, optimizers, kept_recipe, done)
+                learner.save(folder / "state.pt", done)
     return ema
 
 
@@ -175,56 +176,51 @@ def _update_ema(ema: nn.Module, module: nn.Module, decay: float) -> None:
         kept.copy_(buffer)
 
 
-def _save(
-    path: Path,
-    module: nn.Module,
-    ema: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    recipe: Mapping[str, Any],
-    step: int,
-) -> None:
-    """Write the state beside the old one, then put it in its place: a kill never leaves half a file."""
-    partial = path.with_suffix(".partial")
-    state = {
-        "module": module.state_dict(),
-        "ema": ema.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "recipe": recipe,
-        "step": step,
-    }
-    try:
-        torch.save(state, partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
-        raise UserError(
-            f"expected to write the state of step {step}, found {str(error).splitlines()[0]}, at {path}; "
-            f"fix: make room, then run the same command to resume from the last state"
-        ) from error
+@dataclasses.dataclass(frozen=True)
+class _Learner:
+    """All that a step changes, and the recipe that it follows."""
 
+    module: nn.Module
+    ema: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    recipe: Mapping[str, Any]
 
-def _restore(
-    path: Path,
-    module: nn.Module,
-    ema: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    recipe: Mapping[str, Any],
-) -> int:
-    """Load a saved state if there is one and return the number of finished steps."""
-    if not path.is_file():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        _expect_recipe(recipe, state["recipe"])
-        module.load_state_dict(state["module"])
-        ema.load_state_dict(state["ema"])
-        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"expected a training state of this very configuration, found another ({error}), in {path}; "
-            f"fix: use another output folder, or delete that file to start over"
-        ) from error
-    return int(state["step"])
+    def save(self, path: Path, step: int) -> None:
+        """Write the state beside the old one, then put it in its place: a kill never leaves half a file."""
+        partial = path.with_suffix(".partial")
+        state = {
+            "module": self.module.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "recipe": self.recipe,
+            "step": step,
+        }
+        try:
+            torch.save(state, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            raise UserError(
+                f"expected to write the state of step {step}, found {str(error).splitlines()[0]}, at {path}; "
+                f"fix: make room, then run the same command to resume from the last state"
+            ) from error
+
+    def restore(self, path: Path) -> int:
+        """Load a saved state if there is one and return the number of finished steps."""
+        if not path.is_file():
+            return 0
+        try:
+            state = torch.load(path, weights_only=True)
+            _expect_recipe(self.recipe, state["recipe"])
+            self.module.load_state_dict(state["module"])
+            self.ema.load_state_dict(state["ema"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"expected a training state of this very configuration, found another ({error}), in {path}; "
+                f"fix: use another output folder, or delete that file to start over"
+            ) from error
+        return int(state["step"])
 
 
 def _expect_recipe(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.pipeline import Pipeline
-from lumina_model.training import flow, loop
+from lumina_model.training import flow
 from lumina_model.training.autoencoder import AutoencoderSettings, sample_latents, train_autoencoder, whiten
 from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import batch_indices, read_examples
@@ -201,7 +201,7 @@ def test_a_kill_between_checkpoint_and_state_owes_no_checkpoint(
 ) -> None:
     out = copy_parts(parts, tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train_stage(data, out, dataclasses.replace(STAGE, checkpoints=(2,)))
     assert (out / "stages/low_res-000002/checkpoint.json").is_file()
@@ -424,3 +424,9 @@ def test_a_loss_that_is_not_finite_stops_with_a_message(tmp_path: Path) -> None:
     module = torch.nn.Linear(1, 1)
     with pytest.raises(UserError, match="step 0"):
         fit(module, lambda step: module.weight.sum() * float("nan"), LOOP, tmp_path)
+
+
+def test_going_on_with_another_autoencoder_than_the_recipe_names_is_refused(parts: Path, data: Path) -> None:
+    settings = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 16), norm_groups=4, start="decoder")
+    with pytest.raises(UserError, match=r"expected block_out_channels .*16.*, found .*8, 8, 8, 8"):
+        train_autoencoder(data, parts, settings)

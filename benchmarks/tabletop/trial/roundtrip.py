@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +17,11 @@ def embedded_folder() -> Path:
     """Return the folder of the autoencoder that comes with the package.
 
     Raises:
-        UserError: this installation has none.
+        UserError: a file of the bundle is not what its SHA256SUMS say.
     """
-    folder = (
-        Path(str(resources.files("lumina_model") / "embedded" / "vae"))
-        if find_spec("lumina_model")
-        else Path()
-    )
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"expected the embedded autoencoder, found none, in {folder}; fix: install the package with its "
-            "weights, or name a folder in diffusers' layout"
-        )
-    return folder
+    from lumina_model import embedded
+
+    return embedded.parts(embedded.STAGES[-1])["vae"]
 
 
 class Roundtrip:
