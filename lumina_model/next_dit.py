@@ -22,103 +22,24 @@ S = W/p columns of image tokens, I = R·S image tokens, T text tokens (padded), 
 D hidden size, F caption features, E = min(D, 1024) time embedding, A heads, K key-value heads, d = D/A.
 """
 
-from dataclasses import dataclass, fields
-from math import ceil, log
-from typing import cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import cast, overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
+from lumina_model.config import CONFIGS as CONFIGS
+from lumina_model.config import NextDiTConfig as NextDiTConfig
 from lumina_model.errors import UserError
 from lumina_model.rope import Rotation, image_rotation, join, rotate, text_rotation
 
 TIME_FREQUENCIES = 128  # 256-wide sinusoid; official models/model.py, TimestepEmbedder
 TIME_MAX_PERIOD = 10_000
 FINAL_NORM_EPS = 1e-6  # official models/model.py, FinalLayer
-
-
-@dataclass(frozen=True)
-class NextDiTConfig:
-    """Sizes of a Unified Next-DiT; the defaults are the released 2.6B model.
-
-    `qk_norm_eps` is 1e-5 in diffusers and 1e-6 in the official code: the reader of a format sets it.
-    `axes_lens` bounds positions: texts shorter than axes_lens[0] tokens, grids up to the other two.
-    """
-
-    patch_size: int = 2
-    in_channels: int = 16
-    hidden_size: int = 2304
-    num_layers: int = 26
-    num_refiner_layers: int = 2
-    num_attention_heads: int = 24
-    num_kv_heads: int = 8
-    multiple_of: int = 256
-    ffn_dim_multiplier: float | None = None
-    norm_eps: float = 1e-5
-    qk_norm_eps: float = 1e-5
-    axes_dim_rope: tuple[int, int, int] = (32, 32, 32)
-    axes_lens: tuple[int, int, int] = (300, 512, 512)
-    cap_feat_dim: int = 2304
-    rope_theta: float = 10_000.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "axes_dim_rope", tuple(self.axes_dim_rope))
-        object.__setattr__(self, "axes_lens", tuple(self.axes_lens))
-        for name, value in [(f.name, getattr(self, f.name)) for f in fields(self) if f.type is int]:
-            least = 0 if name == "num_refiner_layers" else 1
-            self._expect(isinstance(value, int) and value >= least, name, f"an int >= {least}")
-        heads, kv_heads, axes = self.num_attention_heads, self.num_kv_heads, self.axes_dim_rope
-        self._expect(self.hidden_size % heads == 0, "hidden_size", f"a multiple of {heads} heads")
-        self._expect(
-            heads % kv_heads == 0, "num_attention_heads", f"a multiple of {kv_heads} key-value heads"
-        )
-        even = len(axes) == 3 and all(d >= 2 and d % 2 == 0 for d in axes)
-        self._expect(
-            even and sum(axes) == self.head_dim, "axes_dim_rope", f"three even numbers of sum {self.head_dim}"
-        )
-        self._expect(len(self.axes_lens) == 3 and min(self.axes_lens) >= 2, "axes_lens", "three numbers >= 2")
-        self._expect(
-            self.ffn_dim_multiplier is None or self.ffn_dim_multiplier > 0,
-            "ffn_dim_multiplier",
-            "null or > 0",
-        )
-        for name in ("norm_eps", "qk_norm_eps", "rope_theta"):
-            self._expect(getattr(self, name) > 0, name, "a number > 0")
-
-    @property
-    def head_dim(self) -> int:
-        """Dimensions of one attention head (d)."""
-        return self.hidden_size // self.num_attention_heads
-
-    @property
-    def time_dim(self) -> int:
-        """Width of the time embedding (E)."""
-        return min(self.hidden_size, 1024)
-
-    @property
-    def ffn_dim(self) -> int:
-        """Inner width of the feed-forward: 4·D, not the usual 2/3 of it, rounded up to `multiple_of`."""
-        width = 4 * self.hidden_size
-        if self.ffn_dim_multiplier is not None:
-            width = int(self.ffn_dim_multiplier * width)
-        return self.multiple_of * ceil(width / self.multiple_of)
-
-    def _expect(self, condition: bool, name: str, expected: str) -> None:
-        if not condition:
-            found = getattr(self, name)
-            raise UserError(
-                f"expected {name} to be {expected}, found {found!r}, in NextDiTConfig; fix: {name}"
-            )
-
-
-# The official factories (models/model.py); only the 2.6B has released weights.
-CONFIGS: dict[str, NextDiTConfig] = {
-    "2.6B": NextDiTConfig(),
-    "3B": NextDiTConfig(hidden_size=2592, num_layers=30, axes_dim_rope=(36, 36, 36)),
-    "4B": NextDiTConfig(hidden_size=2880, num_layers=32, axes_dim_rope=(40, 40, 40)),
-    "7B": NextDiTConfig(hidden_size=3840, num_layers=32, num_attention_heads=32, axes_dim_rope=(40, 40, 40)),
-}
 
 
 class RMSNorm(nn.Module):
@@ -296,6 +217,10 @@ class Context:
         return Context(torch.cat([self.tokens, other.tokens]), torch.cat([self.mask, other.mask]))
 
 
+Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor], Tensor]
+"""(model, tokens, time, rotation, key_mask) -> tokens, see `NextDiT.run_blocks`."""
+
+
 class NextDiT(nn.Module):
     """Unified Next-DiT. A new one returns exactly 0 for every input, as the official initialisation does."""
 
@@ -327,19 +252,42 @@ class NextDiT(nn.Module):
             tokens = refiner(tokens, rotation, mask)
         return Context(tokens, mask)
 
+    @overload
     def forward(
-        self, x: Tensor, t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None
-    ) -> Tensor:
+        self,
+        x: Tensor,
+        t: Tensor,
+        cap_feats: Tensor | Context,
+        cap_mask: Tensor | None = None,
+        *,
+        blocks: Blocks | None = None,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        x: Sequence[Tensor],
+        t: Tensor,
+        cap_feats: Tensor | Context,
+        cap_mask: Tensor | None = None,
+        *,
+        blocks: Blocks | None = None,
+    ) -> list[Tensor]: ...
+    def forward(
+        self, x: Tensor | Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context,
+        cap_mask: Tensor | None = None, *, blocks: Blocks | None = None,
+    ) -> Tensor | list[Tensor]:  # fmt: skip
         """Velocity image - noise at time t.
 
         Args:
-            x: noisy latents (B, C, H, W), H and W divisible by the patch size.
+            x: noisy latents (B, C, H, W), H and W divisible by the patch size; or a list of B latents
+                (C, H, W) of any sizes, which give what each gives alone.
             t: times (B,) in [0, 1]; 0 is noise, 1 is the image.
             cap_feats: caption features (B, T, F), or the `Context` made of them.
             cap_mask: (B, T), needed with features only.
+            blocks: what runs the joint blocks in place of `run_blocks`, e.g. a `StepCache`.
 
         Returns:
-            (B, C, H, W).
+            As x: (B, C, H, W), or a list.
         """
         if isinstance(cap_feats, Context):
             context = cap_feats
@@ -348,27 +296,42 @@ class NextDiT(nn.Module):
         else:
             context = self.encode_context(cap_feats, cap_mask)
         self._check_latents(x, t, context)
-        height, width = x.shape[-2:]
-        rows, columns = height // self.config.patch_size, width // self.config.patch_size
+        grids = [(y.shape[-2] // self.config.patch_size, y.shape[-1] // self.config.patch_size) for y in x]
+        mixed = not isinstance(x, Tensor)
 
         time = self.time_caption_embed.timestep_embedder(t)  # (B, E)
-        image_rotary = image_rotation(
-            context.mask.sum(dim=1), rows, columns, self.config.axes_dim_rope, self.config.rope_theta
-        )
+        if isinstance(x, Tensor):
+            patches, image_mask = self.patchify(x), None  # (B, I, p·p·C)
+        else:
+            each = [self.patchify(y[None])[0] for y in x]
+            patches = pad_sequence(each, batch_first=True)  # (B, max I, p·p·C)
+            valid = [torch.ones(len(y), dtype=torch.bool, device=y.device) for y in each]
+            image_mask = pad_sequence(valid, batch_first=True)  # (B, max I)
+        image_rotary = self._image_rotation(context, grids if mixed else grids[:1])
 
-        tokens = self.x_embedder(self.patchify(x))  # (B, I, D)
+        tokens = self.x_embedder(patches)  # (B, I, D)
         for refiner in self.noise_refiner:
-            tokens = refiner(tokens, time, image_rotary, None)
+            tokens = refiner(tokens, time, image_rotary, image_mask)
 
         text_length = context.tokens.shape[1]
         rotation = join(self._text_rotation(context.tokens), image_rotary)
-        key_mask = F.pad(context.mask, (0, tokens.shape[1]), value=True)  # (B, N)
+        if image_mask is None:
+            key_mask = F.pad(context.mask, (0, tokens.shape[1]), value=True)  # (B, N)
+        else:
+            key_mask = torch.cat([context.mask, image_mask], dim=1)  # (B, N)
         tokens = torch.cat([context.tokens.to(tokens.dtype), tokens], dim=1)  # (B, N, D)
-        for layer in self.layers:
-            tokens = layer(tokens, time, rotation, key_mask)
+        tokens = (blocks or NextDiT.run_blocks)(self, tokens, time, rotation, key_mask)  # (B, N, D)
 
         patches = self.norm_out(tokens[:, text_length:], time)  # (B, I, p·p·C)
-        return self.unpatchify(patches, rows, columns)  # (B, C, H, W)
+        if not mixed:
+            return self.unpatchify(patches, *grids[0])  # (B, C, H, W)
+        return [self.unpatchify(y[None, : r * s], r, s)[0] for y, (r, s) in zip(patches, grids, strict=True)]
+
+    def run_blocks(self, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor) -> Tensor:
+        """All joint blocks: tokens (B, N, D), time (B, E), key_mask (B, N) -> (B, N, D)."""
+        for layer in self.layers:
+            tokens = layer(tokens, time, rotation, key_mask)
+        return tokens
 
     def patchify(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, I, p·p·C): tokens row by row, inside a patch the channel runs fastest."""
@@ -405,6 +368,15 @@ class NextDiT(nn.Module):
         nn.init.zeros_(self.norm_out.linear_1.weight)
         nn.init.zeros_(self.norm_out.linear_2.weight)
 
+    def _image_rotation(self, context: Context, grids: Sequence[tuple[int, int]]) -> Rotation:
+        """Rotation of the image tokens (B, I): of one grid for all samples, or of one for each, padded."""
+        lengths, axes, theta = context.mask.sum(dim=1), self.config.axes_dim_rope, self.config.rope_theta
+        if len(grids) == 1:
+            return image_rotation(lengths, *grids[0], axes, theta)
+        parts = [image_rotation(lengths[i : i + 1], *grid, axes, theta) for i, grid in enumerate(grids)]
+        cos, sin = (pad_sequence([part[k][0] for part in parts], batch_first=True) for k in (0, 1))
+        return cos, sin
+
     def _text_rotation(self, tokens: Tensor) -> Rotation:
         return text_rotation(
             tokens.shape[1], self.config.axes_dim_rope, self.config.rope_theta, tokens.device
@@ -427,19 +399,22 @@ class NextDiT(nn.Module):
                 f"{cap_feats.shape[1]} with padding; fix: lower max_text_tokens"
             )
 
-    def _check_latents(self, x: Tensor, t: Tensor, context: Context) -> None:
+    def _check_latents(self, x: Tensor | Sequence[Tensor], t: Tensor, context: Context) -> None:
         p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
-        if x.ndim != 4 or x.shape[1] != self.config.in_channels or x.shape[2] % p or x.shape[3] % p:
-            raise UserError(
-                f"expected latents (B, {self.config.in_channels}, H, W) with H and W divisible by {p}, found "
-                f"{tuple(x.shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
-            )
-        if x.shape[2] // p > max_rows or x.shape[3] // p > max_columns:
-            raise UserError(
-                f"expected at most {max_rows} x {max_columns} image tokens, found "
-                f"{x.shape[2] // p} x {x.shape[3] // p}; fix: ask for a smaller image"
-            )
-        if t.shape != x.shape[:1] or len(context.tokens) != len(x):
+        if isinstance(x, Tensor) and x.ndim != 4:
+            raise UserError(f"expected latents (B, C, H, W), found {tuple(x.shape)}; fix: their shape")
+        for y in x:  # (C, H, W)
+            if y.ndim != 3 or y.shape[0] != self.config.in_channels or y.shape[1] % p or y.shape[2] % p:
+                raise UserError(
+                    f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "
+                    f"{tuple(y.shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
+                )
+            if y.shape[1] // p > max_rows or y.shape[2] // p > max_columns:
+                raise UserError(
+                    f"expected at most {max_rows} x {max_columns} image tokens, found "
+                    f"{y.shape[1] // p} x {y.shape[2] // p}; fix: ask for a smaller image"
+                )
+        if t.shape != (len(x),) or len(context.tokens) != len(x):
             raise UserError(
                 f"expected one time and one caption per latent ({len(x)}), found times {tuple(t.shape)} and "
                 f"{len(context.tokens)} captions; fix: give all three the same batch size"

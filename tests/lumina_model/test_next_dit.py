@@ -82,6 +82,17 @@ def test_batch_of_unequal_captions_equals_each_alone(config: NextDiTConfig, mode
         assert (together[i : i + 1] - alone).abs().max() <= 1e-5 * alone.abs().max()
 
 
+def test_a_batch_of_mixed_sizes_equals_each_alone(config: NextDiTConfig, model: NextDiT) -> None:
+    lengths, sizes = [9, 1, 4], [(8, 12), (4, 4), (12, 2)]
+    _, t, feats, mask = inputs(config, lengths)
+    latents = [torch.randn(16, *size, generator=torch.Generator().manual_seed(7)) for size in sizes]
+    together = model(latents, t, feats, mask)
+    for i, (latent, velocity) in enumerate(zip(latents, together, strict=True)):
+        alone = model(latent[None], t[i : i + 1], feats[i : i + 1], mask[i : i + 1])[0]
+        assert velocity.shape == latent.shape
+        assert (velocity - alone).abs().max() <= 1e-5 * alone.abs().max()
+
+
 def test_padding_content_is_invisible(config: NextDiTConfig, model: NextDiT) -> None:
     x, t, feats, mask = inputs(config, [9, 4])
     other = torch.where(mask[..., None], feats, torch.full_like(feats, 50.0))
