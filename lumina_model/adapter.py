@@ -89,7 +89,7 @@ class LuminaModel:
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         """Return one image per prompt; see :meth:`Pipeline.generate`."""
-        return self._pipeline.generate(prompts, seeds, self._sampling)
+        return [Image.fromarray(image) for image in self._pipeline.generate(prompts, seeds, self._sampling)]
 
 
 def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
@@ -125,9 +125,11 @@ def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
 
 
 def _device(wanted: str) -> str:
-    there = torch.cuda.is_available()
-    if wanted == "auto":
-        return "cuda" if there else "cpu"
-    if wanted.startswith("cuda") and not there:
-        raise UserError(f"expected a CUDA device for {wanted!r}, found none; fix: take the device cpu")
+    kind = wanted.partition(":")[0]
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if kind == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(kind, False):
+        found = ", ".join(name for name, found in there.items() if found)
+        raise UserError(f"expected device {wanted!r}, found only {found}; fix: take one of these, or auto")
     return wanted

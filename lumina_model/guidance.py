@@ -1,10 +1,15 @@
-"""Classifier-free guidance, its renormalised variant, and both branches in one forward pass."""
+"""Classifier-free guidance, its renormalised variants, and both branches in one forward pass."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from lumina_model.next_dit import Context, NextDiT
+from lumina_model.next_dit import Context
 from lumina_model.solvers import Velocity
+
+Branches = Callable[[Tensor, Tensor, Context], Tensor]
+"""(x, t, context) of all branches -> v: the transformer, or one that remembers or pads around it."""
 
 
 def classifier_free(v_cond: Tensor, v_uncond: Tensor, scale: float) -> Tensor:
@@ -15,9 +20,8 @@ def classifier_free(v_cond: Tensor, v_uncond: Tensor, scale: float) -> Tensor:
 def renormalise(v: Tensor, v_cond: Tensor, ratio: float) -> Tensor:
     """CFG-Renorm: shrink each sample of v (B, …) to at most ratio times the norm of its v_cond.
 
-    The official rule (models/model.py, `forward_with_cfg`): the norm goes over a whole sample, and v is
-    never made longer. diffusers' `cfg_normalization` is another operation: it takes the norm over the
-    last axis only, each row of latents by itself, and lengthens too.
+    The official rule (models/model.py, `forward_with_cfg`, written for one sample): the norm goes over a
+    whole sample, and v is never made longer.
     """
     axes = tuple(range(1, v.ndim))
     limit = ratio * torch.linalg.vector_norm(v_cond.float(), dim=axes, keepdim=True)  # (B, 1, …)
@@ -26,15 +30,47 @@ def renormalise(v: Tensor, v_cond: Tensor, ratio: float) -> Tensor:
     return (v.float() * factor).to(v.dtype)
 
 
+def renormalise_rows(v: Tensor, v_cond: Tensor) -> Tensor:
+    """diffusers' `cfg_normalization`: give each row of latents (last axis) of v the norm of v_cond's.
+
+    Another operation than the official `renormalise`: it knows no ratio, takes each row of latents by itself,
+    and lengthens as well as shrinks (pipeline_lumina2.py).
+    """
+    norms = [torch.linalg.vector_norm(y.float(), dim=-1, keepdim=True) for y in (v_cond, v)]  # (B, C, H, 1)
+    return (v.float() * (norms[0] / norms[1].clamp_min(torch.finfo(torch.float32).tiny))).to(v.dtype)
+
+
+def truncation_of_ratio(times: Tensor, ratio: float) -> float:
+    """Return the time at which diffusers' `cfg_trunc_ratio` ends the guidance.
+
+    There, step i (0-based) of n is guided while (i + 1) / n <= ratio; the official truncation is a time. The
+    two 0.25 mean different things: on the official grid with shift 6, t < 0.25 is the first two thirds of the
+    steps.
+
+    Args:
+        times: (steps + 1,), the solver's grid.
+        ratio: 0 to 1.
+    """
+    steps = len(times) - 1
+    guided = sum((i + 1) / steps <= ratio for i in range(steps))
+    return float("inf") if guided == steps else float(times[guided])
+
+
 def guided_velocity(
-    model: NextDiT,
+    model: Branches,
     cond: Context,
     uncond: Context,
     scale: float,
     renorm: float | None = None,
     truncation: float | None = None,
+    *,
+    start: float = 0.0,
+    rows: bool = False,
 ) -> Velocity:
     """The velocity field that a solver follows.
+
+    Where there is no guidance, the conditional branch alone is followed at half the cost. (The paper's Eq. 5
+    keeps the *unconditional* branch there; the official code the conditional one, and so do we.)
 
     Args:
         model: the transformer.
@@ -42,19 +78,24 @@ def guided_velocity(
         uncond: unconditional (or negative) contexts, batch B, padded to the same length.
         scale: guidance w; at 1 the unconditional branch is not computed.
         renorm: ratio of `renormalise`, None for none.
-        truncation: guide while t < truncation, then follow the conditional branch alone at half the
-            cost (CFG-Trunc, on the *shifted* t as in the official code); None guides to the end.
+        truncation: guide while t < truncation (CFG-Trunc, on the *shifted* t as in the official code); None
+            guides to the end.
+        start: guide from this t on; with `truncation` a guidance interval.
+        rows: follow `renormalise_rows`.
     """
     both = cond + uncond
     dtype = cond.tokens.dtype
+    stop = float("inf") if truncation is None else truncation
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         x = x.to(dtype)
-        if scale == 1.0 or (truncation is not None and bool(t >= truncation)):
+        if scale == 1.0 or not start <= float(t) < stop:
             return model(x, t.to(x.device).expand(len(x)), cond)
         v = model(torch.cat([x, x]), t.to(x.device).expand(2 * len(x)), both)  # (2B, C, H, W)
         v_cond, v_uncond = v.float().chunk(2)  # (B, C, H, W) each
         guided = classifier_free(v_cond, v_uncond, scale)
+        if rows:
+            guided = renormalise_rows(guided, v_cond)
         return guided if renorm is None else renormalise(guided, v_cond, renorm)
 
     return velocity

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lumina_model.autoencoder import Autoencoder, autoencoder_factor
@@ -19,13 +21,16 @@ from lumina_model.checkpoint import (
 )
 from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
+from lumina_model.image_sizes import Size, crop, on_sizes, pad
+from lumina_model.low_memory import TextEncoderOnDemand, offload_layers
 from lumina_model.next_dit import Context, NextDiT
 from lumina_model.sampling import DTYPES, Sampling
-from lumina_model.solvers import SOLVERS
+from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS
+from lumina_model.step_cache import StepCache
 from lumina_model.text_encoder import TextEncoder
-from lumina_model.time_grid import time_grid
 from lumina_model.weights import read_json
 
+Picture = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """(steps done, steps in all), called after every solver step of a batch."""
 
@@ -62,6 +67,7 @@ class Pipeline:
         source: str | os.PathLike[str] | Parts,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        low_memory: bool = False,
     ) -> "Pipeline":
         """Read a pipeline folder in diffusers layout.
 
@@ -69,21 +75,32 @@ class Pipeline:
             source: the folder, or a mapping from component name (`transformer`, `text_encoder`,
                 `tokenizer`, `vae`, `scheduler`) to its folder.
             device: where everything is put.
-            dtype: of all weights and activations; float16 is unsafe for Gemma-2 and this transformer.
+            dtype: of all weights and activations; float32 or bfloat16.
+            low_memory: see `low_memory.py`: slower, the same images but for seams of tiles.
 
         Raises:
             UserError: a file is missing or broken, or the parts do not fit each other.
         """
+        if dtype not in DTYPES.values():
+            raise UserError(
+                f"expected dtype {' or '.join(DTYPES)}, found {dtype}, in which Gemma-2 and the "
+                "transformer overflow and images come out black; fix: take bfloat16"
+            )
         device = torch.device(device)
+        words, tokenizer = (component_folder(source, name) for name in ("text_encoder", "tokenizer"))
         transformer = read_transformer(component_folder(source, "transformer"), dtype).eval()
-        text_encoder = read_text_encoder(
-            component_folder(source, "text_encoder"), component_folder(source, "tokenizer"), dtype
-        )
         autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
-        sampling = default_sampling(source, dtype)
-        text_encoder.model.to(device)
         autoencoder.vae.to(device)
-        return cls(transformer.to(device), text_encoder, autoencoder, device, dtype, sampling)
+        sampling = default_sampling(source, dtype)
+        if low_memory:
+            encoder: TextEncoder = TextEncoderOnDemand(words, tokenizer, dtype, device)
+            autoencoder.vae.enable_tiling()
+            autoencoder.vae.enable_slicing()
+            offload_layers(transformer, device)
+            return cls(transformer, encoder, autoencoder, device, dtype, sampling)
+        encoder = read_text_encoder(words, tokenizer, dtype)
+        encoder.model.to(device)
+        return cls(transformer.to(device), encoder, autoencoder, device, dtype, sampling)
 
     def generate(
         self,
@@ -91,7 +108,11 @@ class Pipeline:
         seeds: Sequence[int],
         sampling: Sampling | None = None,
         progress: Progress | None = None,
-    ) -> list[Image.Image]:
+        *,
+        sizes: Sequence[Size] | None = None,
+        images: Sequence[Picture] | None = None,
+        strength: float = 1.0,
+    ) -> Any:
         """One image per (prompt, seed), all in one batch.
 
         Args:
@@ -99,19 +120,32 @@ class Pipeline:
             seeds: one per prompt, 0 to 2^63 - 1.
             sampling: how; None for this checkpoint's default.
             progress: told after every step.
+            sizes: (height, width) of each image in pixels, where they differ; in place of the sampling's.
+            images: to start from (img2img), uint8 (H, W, 3), each of its image's size.
+            strength: with `images`, the share of the steps that are done, in (0, 1]; 1 keeps nothing of the
+                image. As in diffusers, the first steps are left out.
 
         Returns:
-            RGB images in the order of the prompts. Noise and text padding do not depend on the batch; what
-            is left is the rounding of floating point, which depends on the batch's size but not on the
-            neighbours in it.
+            uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). Noise and text
+            padding do not depend on the batch; what is left is the rounding of floating point, which depends
+            on the batch's size but not on the neighbours in it.
         """
         sampling = sampling or self.sampling
         _expect_same_number(prompts, seeds, "seeds")
-        noise = draw_noise(seeds, self.latent_shape(sampling))  # (B, C, h, w)
-        pixels = self.autoencoder.decode(
-            self.generate_latents(prompts, noise, sampling, progress)
-        )  # (B, H, W, 3)
-        return [Image.fromarray(image.numpy()) for image in pixels]
+        pixels = [(sampling.height, sampling.width)] * len(prompts) if sizes is None else list(sizes)
+        _expect_same_number(prompts, pixels, "sizes")
+        shapes = [self.latent_shape(size) for size in pixels]
+        noise = pad([draw_noise([seed], shape)[0] for seed, shape in zip(seeds, shapes, strict=True)])
+        latents = self.generate_latents(
+            prompts, noise, sampling, progress,
+            sizes=None if sizes is None else [shape[1:] for shape in shapes],
+            start=None if images is None else self._latents_of(images, pixels),
+            strength=strength,
+        )  # fmt: skip
+        if sizes is None:
+            return self.autoencoder.decode(latents).numpy()  # (N, H, W, 3)
+        each = crop(latents, [shape[1:] for shape in shapes])
+        return [self.autoencoder.decode(one[None])[0].numpy() for one in each]
 
     @torch.inference_mode()
     def generate_latents(
@@ -120,43 +154,96 @@ class Pipeline:
         noise: Tensor,
         sampling: Sampling | None = None,
         progress: Progress | None = None,
+        *,
+        sizes: Sequence[Size] | None = None,
+        start: Tensor | None = None,
+        strength: float = 1.0,
     ) -> Tensor:
-        """From noise (B, C, h, w) at t = 0 to normalised latents (B, C, h, w) at t = 1, float32."""
+        """From noise at t = 0 to normalised latents at t = 1.
+
+        Args:
+            prompts: the user's words.
+            noise: (B, C, h, w).
+            sampling: how; None for this checkpoint's default.
+            progress: told after every step.
+            sizes: (h, w) of each sample where they differ; what lies beyond is padding.
+            start: latents (B, C, h, w) to start from.
+            strength: see `generate`.
+
+        Returns:
+            (B, C, h, w) float32.
+        """
         sampling = sampling or self.sampling
-        self._check(prompts, noise, sampling)
+        self._check(prompts, noise, sampling, mixed=sizes is not None)
+        # Samples of a batch share a time grid: that of the largest, where the shift depends on the size.
+        area = self.transformer.config.patch_size**2
+        tokens = max(h * w for h, w in sizes or [(noise.shape[-2], noise.shape[-1])]) // area
+        grid = sampling.times(tokens)
+        times = _last_steps(grid, strength)
+        evaluations = (len(times) - 1) * EVALUATIONS_PER_STEP[sampling.solver]
+        cache = None
+        if sampling.cache is not None:
+            cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
         velocity = guided_velocity(
-            self.transformer,
+            on_sizes(self.transformer, sizes, cache),
             self.encode_prompts([sampling.final_text(prompt) for prompt in prompts], sampling),
             # One text for all: encoded once, so that it is the same tensor for any batch size.
             _repeat(self.encode_prompts([sampling.final_negative_text()], sampling), len(prompts)),
             sampling.guidance,
             sampling.renorm,
-            sampling.truncation,
+            sampling.guidance_stop(grid),
+            start=sampling.guidance_start,
+            rows=sampling.row_renorm,
         )
-        callback = None if progress is None else lambda done, _time, _x: progress(done, sampling.steps)
-        times = time_grid(sampling.steps, sampling.shift)
-        return SOLVERS[sampling.solver](velocity, noise.to(self.device), times, callback)
+        x = noise.to(self.device)
+        if start is not None:
+            x = times[0] * start.to(self.device) + (1 - times[0]) * x
+        total = len(times) - 1
+        callback = None if progress is None else lambda done, _time, _x: progress(done, total)
+        return SOLVERS[sampling.solver](velocity, x, times, callback)
 
     @torch.inference_mode()
     def encode_prompts(self, texts: Sequence[str], sampling: Sampling) -> Context:
         """Complete texts to the context that all steps share, padded to `max_text_tokens`."""
         return self.transformer.encode_context(*self.text_encoder.encode(texts, sampling.max_text_tokens))
 
-    def latent_shape(self, sampling: Sampling) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
+    def latent_shape(self, size: Size) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of an image of (height, width) pixels."""
         factor = self.autoencoder.factor
-        return self.autoencoder.channels, sampling.height // factor, sampling.width // factor
+        multiple = factor * self.transformer.config.patch_size
+        if min(size) < multiple or size[0] % multiple or size[1] % multiple:
+            raise UserError(
+                f"expected image sides divisible by {multiple}, found {size[0]} x {size[1]}; fix: the size"
+            )
+        return self.autoencoder.channels, size[0] // factor, size[1] // factor
 
-    def _check(self, prompts: Sequence[str], noise: Tensor, sampling: Sampling) -> None:
+    def _latents_of(self, images: Sequence[Picture], sizes: Sequence[Size]) -> Tensor:
+        _expect_same_number(sizes, images, "images")
+        latents = []
+        for image, size in zip(images, sizes, strict=True):
+            pixels = np.asarray(image)
+            if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
+                raise UserError(
+                    f"expected an image of uint8 {(*size, 3)}, found {pixels.dtype} {pixels.shape}; "
+                    "fix: resize it, and convert it to RGB"
+                )
+            values = (
+                torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+            )  # (1, 3, H, W)
+            latents.append(self.autoencoder.encode(values)[0])
+        return pad(latents)
+
+    def _check(self, prompts: Sequence[str], noise: Tensor, sampling: Sampling, mixed: bool) -> None:
         _expect_same_number(prompts, noise, "noises")
         if DTYPES[sampling.dtype] != self.dtype:
             raise UserError(
                 f"expected sampling dtype {self.dtype}, which the pipeline was loaded in, found "
                 f"{sampling.dtype}; fix: load the pipeline in that dtype"
             )
-        if tuple(noise.shape[1:]) != self.latent_shape(sampling):
+        shape = self.latent_shape((sampling.height, sampling.width))
+        if not mixed and tuple(noise.shape[1:]) != shape:
             raise UserError(
-                f"expected noise (B, {', '.join(map(str, self.latent_shape(sampling)))}) for "
+                f"expected noise (B, {', '.join(map(str, shape))}) for "
                 f"{sampling.height} x {sampling.width} pixels, found {tuple(noise.shape)}; fix: redraw it"
             )
 
@@ -187,11 +274,23 @@ def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     )
 
 
+def _last_steps(times: Tensor, strength: float) -> Tensor:
+    """The grid's end that a strength leaves (diffusers' img2img: the last floor(steps·strength) steps)."""
+    steps = len(times) - 1
+    kept = int(min(steps * strength, steps)) if 0 < strength <= 1 else 0
+    if kept < 1:
+        raise UserError(
+            f"expected a strength in (0, 1] that leaves at least one of {steps} steps, found {strength}; "
+            "fix: raise strength or steps"
+        )
+    return times[steps - kept :]
+
+
 def _repeat(context: Context, n: int) -> Context:
     return Context(context.tokens.expand(n, -1, -1), context.mask.expand(n, -1))
 
 
-def _expect_same_number(prompts: Sequence[str], others: Sequence[object] | Tensor, what: str) -> None:
+def _expect_same_number(prompts: Sequence[object], others: Sequence[object] | Tensor, what: str) -> None:
     if len(prompts) == 0 or len(prompts) != len(others):
         raise UserError(
             f"expected as many {what} as prompts and at least one, found {len(prompts)} prompts and "

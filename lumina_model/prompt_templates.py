@@ -29,6 +29,19 @@ SYSTEM_PROMPTS: dict[str, str] = {
     "empty": "",
 }
 
+PANELS = (
+    "Generate a dual-panel image where the {place} displays a {target}, while the {other} retains the "
+    "original image for direct visual comparison."
+)
+"""Template C of the paper, for several images in one: its slots are two places and a kind of annotation."""
+
+_OPPOSITE = {
+    "lower half": "upper half",
+    "upper half": "lower half",
+    "left half": "right half",
+    "right half": "left half",
+}
+
 UNCONDITIONAL = ""  # no system prompt: this is what caption dropout trains (official finetune.py)
 
 
@@ -49,3 +62,19 @@ def compose(system: str, prompt: str) -> str:
     if not SYSTEM_PROMPTS[system]:
         return prompt
     return SYSTEM_PROMPTS[system] + PROMPT_START + prompt
+
+
+def compose_panels(prompt: str, target: str, place: str = "lower half") -> str:
+    """The text for an image and an annotation of it side by side (Template C, paper Figure 1).
+
+    Args:
+        prompt: of the image.
+        target: what the other panel shows, e.g. ``depth map`` or ``pose estimation map``.
+        place: where: ``lower half``, ``upper half``, ``left half`` or ``right half``.
+
+    Raises:
+        UserError: there is no such place.
+    """
+    if place not in _OPPOSITE:
+        raise UserError(f"expected a place out of {', '.join(_OPPOSITE)}, found {place!r}; fix: take one")
+    return PANELS.format(place=place, target=target, other=_OPPOSITE[place]) + PROMPT_START + prompt

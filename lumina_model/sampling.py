@@ -1,22 +1,31 @@
-"""Everything beside weights, prompt and seed that changes a pixel, in one record."""
+"""Everything beside weights, prompt, seed and starting image that changes a pixel, in one record."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import InitVar, asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lumina_model.errors import UserError
+from lumina_model.guidance import truncation_of_ratio
 from lumina_model.prompt_templates import SYSTEM_PROMPTS, UNCONDITIONAL, compose
 from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS
-from lumina_model.time_grid import OFFICIAL_SHIFT
+from lumina_model.step_cache import COEFFICIENTS
+from lumina_model.time_grid import GRIDS, OFFICIAL_SHIFT, dynamic_shift, time_grid
 
 SAMPLER_VERSION = 1
 """Raised whenever the same weights, prompt, seed and `Sampling` give other pixels than before."""
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Not float16: Gemma-2 and this transformer leave its range, and the images come out black."""
 
-_OFF = frozenset({"", "none", "null", "off"})
+_NONE = frozenset({"", "none", "null", "off"})
+_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+_OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache")
+_NUMBERS = ("shift", "guidance", "guidance_start", *_OPTIONAL)
+_COUNTS = ("steps", "height", "width", "max_text_tokens")
+_SWITCHES = ("dynamic_shift", "row_renorm", "system_prompt_in_negative")
 
 
 @dataclass(frozen=True)
@@ -24,44 +33,70 @@ class Sampling:
     """How images are drawn. The defaults are the official script (scripts/sample.sh) at 1024 px.
 
     Attributes:
-        solver: `euler` or `midpoint`.
+        solver: name in `solvers.SOLVERS`.
         steps: solver steps, i.e. intervals (the official script's 18 points are 17).
+        grid: name in `time_grid.GRIDS`; ``auto`` is ``dpm`` for that solver and ``official`` for the others.
         shift: of the time grid; 6 officially.
+        dynamic_shift: take the shift from the number of image tokens instead (`time_grid.dynamic_shift`).
         guidance: classifier-free guidance scale; 1 computes no unconditional branch.
         renorm: CFG-Renorm ratio (1 officially), None for none.
+        row_renorm: diffusers' `cfg_normalization` instead, another operation (`guidance.renormalise_rows`).
+        guidance_start: guide from this (shifted) t on.
         truncation: CFG-Trunc: guide while (shifted) t is below this, None for always.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        truncation_ratio: the same by share of steps, as diffusers' `cfg_trunc_ratio`; None for none.
+        cache: threshold of the step cache (`step_cache.StepCache`), None for none.
+        cache_coefficients: name in `step_cache.COEFFICIENTS`.
+        height: of the image in pixels, a multiple of 16.
+        width: of the image in pixels, a multiple of 16.
         system_prompt: name in `prompt_templates.SYSTEM_PROMPTS`.
-        negative_prompt: what to steer away from. Empty is the unconditional input that was trained; any
-            other gets the system prompt too (official sample.py; diffusers leaves it out).
+        negative_prompt: what to steer away from. Empty is the unconditional input that was trained.
+        system_prompt_in_negative: put the system prompt before a negative prompt that is not empty, as the
+            official sample.py does; diffusers leaves it out.
         max_text_tokens: texts are cut or padded to this, with BOS and system prompt, so that an image
             does not depend on its neighbours in a batch.
         dtype: of all weights and activations; the solver's state is float32 always.
+        points: in place of `steps`, the official `--num_sampling_steps`: N points are N - 1 steps, except
+            for dpm, where they are N.
     """
 
     solver: str = "midpoint"
     steps: int = 17
+    grid: str = "auto"
     shift: float = OFFICIAL_SHIFT
+    dynamic_shift: bool = False
     guidance: float = 4.0
     renorm: float | None = None
+    row_renorm: bool = False
+    guidance_start: float = 0.0
     truncation: float | None = None
+    truncation_ratio: float | None = None
+    cache: float | None = None
+    cache_coefficients: str = "v1"
     height: int = 1024
     width: int = 1024
     system_prompt: str = "real"
     negative_prompt: str = UNCONDITIONAL
+    system_prompt_in_negative: bool = True
     max_text_tokens: int = 256
     dtype: str = "float32"
+    points: InitVar[int | None] = None
 
-    def __post_init__(self) -> None:
-        for name in ("shift", "guidance", "renorm", "truncation"):  # 4 and 4.0 are one sampling
+    def __post_init__(self, points: int | None) -> None:
+        if points is not None:
+            _expect(_is_int(points) and points >= 1, "points", "a whole number >= 1", points)
+            object.__setattr__(self, "steps", points if self.solver == "dpm" else points - 1)
+        for name in _NUMBERS:  # 4 and 4.0 are one sampling
             value = getattr(self, name)
-            if value is None and name in ("renorm", "truncation"):
+            if value is None and name in _OPTIONAL:
                 continue
             _expect(isinstance(value, int | float), name, "a number", value)
             object.__setattr__(self, name, float(value))
-        for name, allowed in (("solver", SOLVERS), ("system_prompt", SYSTEM_PROMPTS), ("dtype", DTYPES)):
+        names = {"solver": SOLVERS, "grid": ("auto", *GRIDS), "system_prompt": SYSTEM_PROMPTS,
+                 "cache_coefficients": COEFFICIENTS}  # fmt: skip
+        for name, allowed in names.items():
             _expect(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", getattr(self, name))
+        _expect(self.dtype in DTYPES, "dtype",
+                f"one of {', '.join(DTYPES)} (float16 gives black images)", self.dtype)  # fmt: skip
         for name, least in (("steps", 1), ("max_text_tokens", 2)):
             value = getattr(self, name)
             _expect(_is_int(value) and value >= least, name, f"a whole number >= {least}", value)
@@ -70,16 +105,26 @@ class Sampling:
             _expect(
                 _is_int(value) and value >= 16 and value % 16 == 0, name, "a multiple of 16 pixels", value
             )
-        _expect(0 < self.shift < float("inf"), "shift", "a number above 0", self.shift)
-        _expect(0 <= self.guidance < float("inf"), "guidance", "a number >= 0", self.guidance)
-        _expect(
-            self.renorm is None or 0 < self.renorm < float("inf"), "renorm", "a number above 0", self.renorm
-        )
-        _expect(self.truncation is None or 0 <= self.truncation <= 1, "truncation", "0 to 1", self.truncation)
+        for name in _SWITCHES:
+            _expect(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
+        infinity = float("inf")
+        _expect(0 < self.shift < infinity, "shift", "a number above 0", self.shift)
+        _expect(0 <= self.guidance < infinity, "guidance", "a number >= 0", self.guidance)
+        _expect(0 <= self.guidance_start <= 1, "guidance_start", "0 to 1", self.guidance_start)
+        for name, above in (("renorm", 0.0), ("cache", 0.0)):
+            value = getattr(self, name)
+            _expect(value is None or above < value < infinity, name, "a number above 0", value)
+        for name in ("truncation", "truncation_ratio"):
+            value = getattr(self, name)
+            _expect(value is None or 0 <= value <= 1, name, "0 to 1", value)
+        _expect_one_of(self.truncation is not None, "truncation", self.truncation_ratio is not None,
+                       "truncation_ratio")  # fmt: skip
+        _expect_one_of(self.renorm is not None, "renorm", self.row_renorm, "row_renorm")
+        _expect(self.solver == "dpm" or self.grid != "dpm", "grid", "a grid from 0 to 1", self.grid)
 
     def canonical(self) -> dict[str, Any]:
         """All fields, defaults resolved, as JSON values: equal exactly when the samplings are equal."""
-        return asdict(self)
+        return asdict(self) | {"grid": self._grid()}
 
     def updated(self, options: Mapping[str, str]) -> "Sampling":
         """A copy with fields set from text, e.g. {"steps": "30", "renorm": "none"}.
@@ -87,15 +132,26 @@ class Sampling:
         Raises:
             UserError: an unknown name, or a value that cannot be read or is out of range.
         """
-        current = {field.name: field for field in fields(self)}
+        known = [*(field.name for field in fields(self)), "points"]
         values: dict[str, Any] = {}
         for name, text in options.items():
-            if name not in current:
+            if name not in known:
                 raise UserError(
-                    f"expected a sampling option out of {', '.join(current)}, found {name!r}; fix: its name"
+                    f"expected a sampling option out of {', '.join(known)}, found {name!r}; fix: its name"
                 )
             values[name] = _parse(name, text)
         return replace(self, **values)
+
+    def times(self, image_tokens: int) -> Tensor:
+        """The solver's grid, (steps + 1,); the dynamic shift depends on the number of image tokens."""
+        shift = dynamic_shift(image_tokens) if self.dynamic_shift else self.shift
+        return time_grid(self.steps, shift, self._grid())
+
+    def guidance_stop(self, times: Tensor) -> float | None:
+        """The time at which guidance ends on a grid; None for never."""
+        if self.truncation_ratio is not None:
+            return truncation_of_ratio(times, self.truncation_ratio)
+        return self.truncation
 
     def final_text(self, prompt: str) -> str:
         """What the text encoder gets for a prompt."""
@@ -103,23 +159,29 @@ class Sampling:
 
     def final_negative_text(self) -> str:
         """What the text encoder gets for the other branch of the guidance."""
-        if self.negative_prompt == UNCONDITIONAL:
-            return UNCONDITIONAL
+        if self.negative_prompt == UNCONDITIONAL or not self.system_prompt_in_negative:
+            return self.negative_prompt
         return compose(self.system_prompt, self.negative_prompt)
 
     def evaluations(self) -> int:
         """Evaluations of the velocity field per image (each on two branches while guided)."""
         return self.steps * EVALUATIONS_PER_STEP[self.solver]
 
+    def _grid(self) -> str:
+        return ("dpm" if self.solver == "dpm" else "official") if self.grid == "auto" else self.grid
+
 
 def _parse(name: str, text: str) -> Any:
-    if name in ("renorm", "truncation") and text.strip().lower() in _OFF:
+    word = text.strip().lower()
+    if name in _OPTIONAL and word in _NONE:
         return None
-    kind = {"steps": int, "height": int, "width": int, "max_text_tokens": int}.get(name)
-    if name in ("shift", "guidance", "renorm", "truncation"):
-        kind = float  # type: ignore[assignment]
+    if name in _SWITCHES:
+        if word not in _TRUE | _FALSE:
+            raise UserError(f"expected true or false for {name}, found {text!r}; fix: that value")
+        return word in _TRUE
+    kind: type = int if name in (*_COUNTS, "points") else float if name in _NUMBERS else str
     try:
-        return text if kind is None else kind(text)
+        return kind(text)
     except ValueError:
         raise UserError(
             f"expected a number for {name}, found {text!r}, in the sampling; fix: that value"
@@ -133,3 +195,8 @@ def _is_int(value: object) -> bool:
 def _expect(condition: bool, name: str, expected: str, found: object) -> None:
     if not condition:
         raise UserError(f"expected {expected}, found {found!r}, in sampling {name}; fix: change {name}")
+
+
+def _expect_one_of(first: bool, name: str, second: bool, other: str) -> None:
+    if first and second:
+        raise UserError(f"expected one of {name} and {other}, found both, in the sampling; fix: drop one")

@@ -1,15 +1,17 @@
-"""The whole pipeline: against diffusers', and what may not change an image."""
+"""The whole pipeline: what changes an image, and what may not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import Lumina2Pipeline
 
 from lumina_model.errors import UserError
+from lumina_model.guidance import guided_velocity
 from lumina_model.pipeline import Pipeline, draw_noise
 from lumina_model.sampling import Sampling
+from lumina_model.solvers import SOLVERS
 
 PROMPTS = ["a photo of a red cube", "two blue spheres and a green cone left of a photo"]
 SAMPLING = Sampling(solver="euler", steps=5, height=64, width=96, max_text_tokens=256)
@@ -18,32 +20,6 @@ SAMPLING = Sampling(solver="euler", steps=5, height=64, width=96, max_text_token
 @pytest.fixture
 def pipeline(pipeline_folder: Path) -> Pipeline:
     return Pipeline.load(pipeline_folder)
-
-
-@pytest.mark.parametrize("guidance", [1.0, 4.0])
-def test_equals_diffusers(pipeline_folder: Path, pipeline: Pipeline, guidance: float) -> None:
-    theirs = Lumina2Pipeline.from_pretrained(pipeline_folder)
-    theirs.set_progress_bar_config(disable=True)
-    noise = draw_noise([5, 6], (16, 8, 12))
-    common = {
-        "prompt": PROMPTS,
-        "height": 64,
-        "width": 96,
-        "num_inference_steps": 5,
-        "guidance_scale": guidance,
-        "cfg_normalization": False,  # on by default, and another operation than the official one
-    }
-    expected = theirs(latents=noise, output_type="latent", **common).images
-    found = pipeline.generate_latents(
-        PROMPTS, noise, Sampling(**(SAMPLING.canonical() | {"guidance": guidance}))
-    )
-    assert expected.std() > 0.1
-    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
-
-    images = theirs(latents=noise, output_type="np", **common).images
-    pixels = pipeline.autoencoder.decode(found).numpy()
-    assert images.std() > 0.01
-    assert np.abs(pixels.astype(int) - np.round(images * 255)).max() <= 2
 
 
 def test_load_takes_defaults_from_the_folder(pipeline: Pipeline) -> None:
@@ -95,7 +71,13 @@ def test_sampling_fields_reach_the_pixels(pipeline: Pipeline) -> None:
         {"shift": 3.0},
         {"guidance": 2.0},
         {"renorm": 0.5},
+        {"row_renorm": True},
         {"truncation": 0.2},
+        {"guidance_start": 0.1},
+        {"grid": "dpm", "solver": "dpm"},
+        {"solver": "heun"},
+        {"dynamic_shift": True},
+        {"cache": 1e6, "steps": 4},
         {"system_prompt": "base"},
         {"negative_prompt": "a cube"},
     ]
@@ -106,6 +88,60 @@ def test_sampling_fields_reach_the_pixels(pipeline: Pipeline) -> None:
     for i, one in enumerate(latents):
         for j in range(i):
             assert not torch.equal(one, latents[j]), (changes[i], changes[j])
+
+
+def test_mixed_sizes_give_the_images_that_each_gives_alone(pipeline: Pipeline) -> None:
+    sampling = Sampling(solver="dpm", steps=4, renorm=1.0, cache=0.2, max_text_tokens=200)
+    prompts, seeds, sizes = [*PROMPTS, "a cube"], [7, 8, 9], [(64, 96), (32, 32), (96, 48)]
+    together = pipeline.generate(prompts, seeds, sampling, sizes=sizes)
+    for prompt, seed, size, image in zip(prompts, seeds, sizes, together, strict=True):
+        alone = pipeline.generate(
+            [prompt], [seed], Sampling(**sampling.canonical() | {"height": size[0], "width": size[1]})
+        )[0]
+        assert image.shape == (*size, 3)
+        assert np.abs(image.astype(int) - alone).max() <= 1
+
+
+def test_strength_decides_how_much_of_an_image_is_left(pipeline: Pipeline) -> None:
+    sampling = Sampling(solver="euler", steps=10, height=64, width=64, max_text_tokens=200)
+    noise, start = draw_noise([1, 2], (16, 8, 8)), draw_noise([3, 4], (16, 8, 8))
+
+    def latents(strength: float, sampling: Sampling = sampling) -> torch.Tensor:
+        return pipeline.generate_latents(PROMPTS, noise, sampling, start=start, strength=strength)
+
+    assert torch.equal(latents(1.0), pipeline.generate_latents(PROMPTS, noise, sampling))
+    # Three of ten steps are left: the same as solving from the mixture at the grid's eighth time.
+    times = sampling.times(16)[7:]
+    x = times[0] * start + (1 - times[0]) * noise
+    contexts = [
+        pipeline.encode_prompts(texts, sampling)
+        for texts in (list(map(sampling.final_text, PROMPTS)), ["", ""])
+    ]
+    velocity = guided_velocity(pipeline.transformer, contexts[0], contexts[1], sampling.guidance)
+    with torch.inference_mode():
+        torch.testing.assert_close(latents(0.3), SOLVERS["euler"](velocity, x, times), atol=1e-4, rtol=1e-4)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    changed = pipeline.generate(PROMPTS[:1], [5], sampling, images=[image], strength=0.3)
+    assert changed.shape == (1, 64, 64, 3)
+    with pytest.raises(UserError, match=r"leaves at least one of 10 steps, found 0.05"):
+        latents(0.05)
+    with pytest.raises(UserError, match="uint8"):
+        pipeline.generate(PROMPTS[:1], [5], sampling, images=[image[:32]], strength=0.3)
+
+
+def test_low_memory_gives_the_same_images(pipeline: Pipeline, pipeline_folder: Path) -> None:
+    sampling = Sampling(solver="euler", steps=3, height=32, width=32, max_text_tokens=200)
+    lean = Pipeline.load(pipeline_folder, low_memory=True)
+    assert not hasattr(lean.text_encoder, "model")
+    assert np.array_equal(
+        lean.generate(PROMPTS, [7, 8], sampling), pipeline.generate(PROMPTS, [7, 8], sampling)
+    )
+    assert lean.generate(PROMPTS[:1], [7], replace(sampling, width=96)).shape == (1, 32, 96, 3)  # in tiles
+
+
+def test_float16_is_refused_where_it_would_be_used(pipeline_folder: Path) -> None:
+    with pytest.raises(UserError, match="black"):
+        Pipeline.load(pipeline_folder, dtype=torch.float16)
 
 
 @pytest.mark.parametrize(

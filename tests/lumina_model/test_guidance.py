@@ -5,8 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_model.guidance import classifier_free, guided_velocity, renormalise
+from lumina_model.guidance import (
+    classifier_free,
+    guided_velocity,
+    renormalise,
+    renormalise_rows,
+    truncation_of_ratio,
+)
 from lumina_model.next_dit import Context, NextDiT
+from lumina_model.solvers import SOLVERS
+from lumina_model.time_grid import time_grid
 
 
 def test_classifier_free_by_hand() -> None:
@@ -32,6 +40,38 @@ def test_renormalise_of_zero_is_zero() -> None:
     assert torch.equal(renormalise(torch.zeros(1, 2), torch.zeros(1, 2), 1.0), torch.zeros(1, 2))
 
 
+def test_rows_get_the_norms_of_the_conditional_rows() -> None:
+    v, v_cond = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    v[0, 0, 0] = 0
+    out = renormalise_rows(v, v_cond)
+    norms = v_cond.norm(dim=-1)
+    norms[0, 0, 0] = 0  # nothing to scale there, and no NaN
+    torch.testing.assert_close(out.norm(dim=-1), norms)
+    assert not torch.allclose(out, renormalise(v, v_cond, 1.0))
+
+
+@given(steps=st.integers(1, 60), ratio=st.floats(0, 1))
+def test_a_ratio_guides_the_steps_that_diffusers_guides(steps: int, ratio: float) -> None:
+    times = time_grid(steps, 6.0)
+    stop = truncation_of_ratio(times, ratio)
+    guided = [float(t) < stop for t in times[:-1]]
+    assert guided == [not (i + 1) / steps > ratio for i in range(steps)]  # pipeline_lumina2.py
+
+
+def test_the_official_truncation_guides_23_of_34_evaluations() -> None:
+    """scripts/sample.sh with the demo's truncation: midpoint, 18 points, shift 6, t < 0.25."""
+    seen: list[int] = []
+    context = Context(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool))
+
+    def model(x: torch.Tensor, t: torch.Tensor, context: Context) -> torch.Tensor:
+        seen.append(len(x))
+        return torch.zeros_like(x)
+
+    velocity = guided_velocity(model, context, context, 4.0, truncation=0.25)
+    SOLVERS["midpoint"](velocity, torch.zeros(1, 16, 4, 4), time_grid(17))
+    assert (seen.count(2), len(seen)) == (23, 34)
+
+
 def contexts(model: NextDiT) -> tuple[Context, Context]:
     feats = torch.randn(2, 2, 6, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
     mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
@@ -52,8 +92,9 @@ def test_one_forward_equals_two(model: NextDiT) -> None:
 
 @pytest.mark.parametrize(
     ("scale", "truncation", "t", "branches"),
-    [(4.0, None, 0.9, 2), (4.0, 0.25, 0.2, 2), (4.0, 0.25, 0.25, 1), (1.0, None, 0.2, 1)],
-)
+    [(4.0, None, 0.9, 2), (4.0, 0.25, 0.2, 2), (4.0, 0.25, 0.25, 1), (1.0, None, 0.2, 1),
+     (4.0, None, 0.05, 1)],
+)  # fmt: skip
 def test_branches_computed(
     model: NextDiT, scale: float, truncation: float | None, t: float, branches: int
 ) -> None:
@@ -61,7 +102,7 @@ def test_branches_computed(
     sizes: list[int] = []
     model.x_embedder.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
     x = torch.randn(2, 16, 4, 4)
-    v = guided_velocity(model, cond, uncond, scale, truncation=truncation)(x, torch.tensor(t))
+    v = guided_velocity(model, cond, uncond, scale, truncation=truncation, start=0.1)(x, torch.tensor(t))
     assert sizes == [2 * branches]
     if branches == 1:
         assert torch.equal(v, model(x, torch.full((2,), t), cond))

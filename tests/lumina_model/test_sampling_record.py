@@ -1,5 +1,6 @@
 """The record of all that changes a pixel, and the texts that it makes."""
 
+import dataclasses
 import json
 
 import pytest
@@ -16,8 +17,30 @@ def test_canonical_names_every_field_as_json() -> None:
     assert json.loads(json.dumps(record)) == record
     assert record == Sampling(guidance=4.0, shift=6.0).canonical()
     assert json.dumps(record) == json.dumps(Sampling(guidance=4.0, shift=6.0).canonical())
-    assert Sampling(**record) == Sampling()
-    assert set(record) == set(Sampling.__dataclass_fields__)
+    assert Sampling(**record).canonical() == record
+    assert set(record) == {field.name for field in dataclasses.fields(Sampling)}
+
+
+def test_the_grid_follows_the_solver_unless_it_is_named() -> None:
+    assert Sampling().canonical()["grid"] == "official"
+    assert Sampling().updated({"solver": "dpm"}).canonical()["grid"] == "dpm"
+    assert Sampling(solver="dpm", grid="diffusers").canonical()["grid"] == "diffusers"
+
+
+def test_points_are_the_official_way_to_count() -> None:
+    """scripts/sample.sh: 18 points are 17 steps of two evaluations; its DPM solver counts steps."""
+    assert Sampling(points=18) == Sampling(steps=17)
+    assert Sampling(points=18).evaluations() == 34
+    assert Sampling(points=10, solver="rk4").evaluations() == 36
+    assert Sampling(points=18, solver="dpm").evaluations() == 18
+    assert Sampling().updated({"points": "36"}).evaluations() == 70
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("Off", False), ("1", True), ("no", False)])
+def test_switches_are_read_from_words(text: str, value: bool) -> None:
+    assert Sampling().updated({"row_renorm": text}).row_renorm is value
+    with pytest.raises(UserError, match="true or false"):
+        Sampling().updated({"row_renorm": "perhaps"})
 
 
 @given(
@@ -26,7 +49,9 @@ def test_canonical_names_every_field_as_json() -> None:
             "steps": st.integers(1, 300),
             "guidance": st.floats(0, 20),
             "renorm": st.none() | st.floats(0.1, 2),
-            "solver": st.sampled_from(["euler", "midpoint"]),
+            "solver": st.sampled_from(["euler", "midpoint", "heun", "rk4", "dpm"]),
+            "cache": st.none() | st.floats(0.01, 1),
+            "dynamic_shift": st.booleans(),
         }
     )
 )
@@ -37,7 +62,17 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"solver": "rk4"}, "one of euler, midpoint, found 'rk4'"),
+        ({"solver": "rk5"}, "one of euler, midpoint, heun, rk4, dpm, found 'rk5'"),
+        ({"grid": "karras"}, "one of auto, official, diffusers, dpm"),
+        ({"grid": "dpm"}, "a grid from 0 to 1"),
+        ({"points": 1}, "steps"),
+        ({"truncation": 0.5, "truncation_ratio": 0.5}, "found both"),
+        ({"renorm": 1.0, "row_renorm": True}, "found both"),
+        ({"cache": 0.0}, "cache"),
+        ({"cache_coefficients": "v3"}, "one of v1, v2"),
+        ({"guidance_start": 2.0}, "guidance_start"),
+        ({"row_renorm": "yes"}, "true or false"),
+        ({"dtype": "float16"}, "black images"),
         ({"steps": 0}, "steps"),
         ({"steps": True}, "steps"),
         ({"shift": 0}, "shift"),

@@ -1,0 +1,97 @@
+"""Images of many sizes: resolution buckets, and a transformer that takes several sizes in one batch."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lumina_model.errors import UserError
+from lumina_model.guidance import Branches
+from lumina_model.next_dit import Blocks, Context, NextDiT
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+def buckets(side: int = 1024, multiple: int = 64, aspect: float = 4.0) -> list[Size]:
+    """Sizes of about the area of a square, as the official demo (1024, 64) and training (1024, 16) list them.
+
+    Official imgproc.py, ``generate_crop_size_list``: along the largest rectangles of the area, from the
+    widest to the tallest, every one whose longer side is at most ``aspect`` times the shorter, and whose
+    sides have an even number of whole 32 pixels, so that latents pooled by four still divide into patches.
+
+    Args:
+        side: of the square in pixels, at least ``multiple``.
+        multiple: both sides are multiples of this.
+        aspect: at least 1.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        UserError: an argument out of range.
+    """
+    if not 1 <= multiple <= side or aspect < 1:
+        raise UserError(
+            f"expected 1 <= multiple <= side and aspect >= 1, found {multiple}, {side}, {aspect}; fix: them"
+        )
+    area = round((side / multiple) ** 2)
+    stairs = (
+        (rows, columns)
+        for columns in range(area, 0, -1)
+        for rows in range(max(1, area // (columns + 1)), area // columns + 1)
+    )
+    return [
+        (rows * multiple, columns * multiple)
+        for rows, columns in stairs
+        if max(rows, columns) <= aspect * min(rows, columns)
+        and all(length * multiple // 32 % 2 == 0 for length in (rows, columns))
+    ]
+
+
+def nearest_bucket(height: int, width: int, sizes: Sequence[Size]) -> Size:
+    """The size that loses least of an image when it is scaled to cover and cropped; of equals the widest.
+
+    Official imgproc.py, ``var_center_crop`` with ``random_top_k = 1``, as finetune.py calls it.
+    """
+
+    def kept(size: Size) -> float:
+        scales = (size[0] / height, size[1] / width)
+        return min(scales) / max(scales)
+
+    return max(sizes, key=lambda size: (kept(size), size[1], size[0]))
+
+
+def pad(latents: Sequence[Tensor]) -> Tensor:
+    """Latents (C, Hi, Wi) of several sizes -> (B, C, max H, max W), zeros to the right and below."""
+    height, width = (max(y.shape[axis] for y in latents) for axis in (1, 2))
+    return torch.stack([F.pad(y, (0, width - y.shape[2], 0, height - y.shape[1])) for y in latents])
+
+
+def crop(latents: Tensor, sizes: Sequence[Size]) -> list[Tensor]:
+    """The inverse of `pad`: (B, C, H, W) and B latent sizes -> latents (C, Hi, Wi)."""
+    return [y[:, :height, :width] for y, (height, width) in zip(latents, sizes, strict=True)]
+
+
+def on_sizes(model: NextDiT, sizes: Sequence[Size] | None, blocks: Blocks | None = None) -> Branches:
+    """The transformer as solvers and guidance see it: one padded state for images of several sizes.
+
+    Args:
+        model: the transformer.
+        sizes: of the latents of each sample; None where all fill the state.
+        blocks: see `NextDiT.forward`.
+
+    Returns:
+        Velocity of (x, t, context); x may hold the samples several times over, as guidance does. Padding
+        has the velocity 0.
+    """
+
+    def velocity(x: Tensor, t: Tensor, context: Context) -> Tensor:
+        if sizes is None:
+            return model(x, t, context, blocks=blocks)
+        each = crop(x, [*sizes] * (len(x) // len(sizes)))
+        padded = pad(model(each, t, context, blocks=blocks))
+        return F.pad(padded, (0, x.shape[3] - padded.shape[3], 0, x.shape[2] - padded.shape[2]))
+
+    return velocity
