@@ -9,14 +9,17 @@ from typing import Annotated, Literal
 import typer
 from PIL import Image
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
 from benchmarks.tabletop.trial import card as cards
+from benchmarks.tabletop.trial import sampling_study as study
 from benchmarks.tabletop.trial.distortions import through
 from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
 from benchmarks.tabletop.world.dataset import write_dataset
 from lumina_eval.errors import UserError
+from lumina_eval.files import make_folder
 
 app = typer.Typer(no_args_is_help=True, help="The embedded world: data, pictures, and how good its judge is.")
 
@@ -83,6 +86,37 @@ def card(
         found.append(table)
         _print(console, table)
     cards.write_between_markers(out, cards.markdown(found))
+
+
+@app.command()
+def sampling(
+    out: Annotated[Path, typer.Argument(help="Folder of the scores, one file per setting; resumed.")],
+    stage: Annotated[str, typer.Option(help="Stage of the embedded model.")] = "hq_tuning",
+    solver: Annotated[
+        list[str] | None, typer.Option(help="Only this solver; repeatable. Default: all.", show_default=False)
+    ] = None,
+    per_task: Annotated[int, typer.Option(min=2, help="Dev prompts of each task.")] = 10,
+    images: Annotated[int, typer.Option(min=1, help="Images of each prompt.")] = 2,
+    margin: Annotated[float, typer.Option(help="Loss of overall score that does not matter.")] = 0.05,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """Score the embedded model under every solver and guidance, and say which settings lose nothing."""
+    chosen = tuple(solver or study.STEPS)
+    if unknown := sorted({*chosen} - {*study.STEPS}):
+        raise UserError(
+            f"expected a solver out of {', '.join(study.STEPS)}, found {unknown[0]!r}; fix: take one"
+        )
+    wanted = study.settings(chosen)
+    items = study.chosen_prompts(per_task)
+    make_folder(out)
+    done = study.draw_and_judge(stage, wanted, items, images, out)
+    for _ in track(done, total=len(wanted), description=stage, console=Console(stderr=True)):
+        pass
+    table = study.table(stage, study.rows(out, margin))
+    if markdown:
+        print(cards.markdown([table]), end="")
+    else:
+        _print(Console(), table)
 
 
 def _print(console: Console, table: cards.Table) -> None:

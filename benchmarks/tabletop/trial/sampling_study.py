@@ -1,0 +1,209 @@
+"""Which settings of the sampler lose nothing: GenEval against cost, on the embedded model.
+
+Every setting draws the same dev prompts from the same noise, so settings are compared prompt by prompt with
+the reference, a solver that has converged. Cost is counted where it arises: how often a sample goes through
+the joint blocks, once for each branch of the guidance, and not where the step cache skips it. Each setting's
+scores are kept in a file of their own; what is there is not drawn again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.tabletop.sight.judge import output_of
+from benchmarks.tabletop.sight.perception import see
+from benchmarks.tabletop.trial.card import Table
+from benchmarks.tabletop.trial.measure import prompts
+from benchmarks.tabletop.trial.truth import accepts
+from lumina_eval.comparison import Comparison, compare_many
+from lumina_eval.digests import digest_of
+from lumina_eval.files import write_atomic
+from lumina_eval.records import Item, Metric, Score
+from lumina_eval.seeds import image_seed
+from lumina_eval.statistics import metric
+
+#: Steps of each solver: 10, 20 and 40 evaluations of the velocity (rk4: 12, 20, 40).
+STEPS: Final[Mapping[str, tuple[int, ...]]] = {
+    "euler": (10, 20, 40),
+    "midpoint": (5, 10, 20),
+    "heun": (5, 10, 20),
+    "rk4": (3, 5, 10),
+    "dpm": (10, 20, 40),
+}
+GUIDANCE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "none": {"guidance": 1.0},
+    "cfg 4": {"guidance": 4.0},
+    "cfg 4, renorm": {"guidance": 4.0, "renorm": 1.0},
+    "cfg 4, rows": {"guidance": 4.0, "row_renorm": True},
+    "cfg 4, t < 0.25": {"guidance": 4.0, "truncation": 0.25},
+    "cfg 4, cache 0.3": {"guidance": 4.0, "cache": 0.3},
+}
+REFERENCE: Final = ("rk4", 10, "cfg 4")
+BATCH: Final = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A solver, its steps, and a name of :data:`GUIDANCE`."""
+
+    solver: str
+    steps: int
+    guidance: str
+
+    @property
+    def name(self) -> str:
+        """Return what stands in the table."""
+        return f"{self.solver} {self.steps}, {self.guidance}"
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields of the sampling that it sets."""
+        return {"solver": self.solver, "steps": self.steps, **GUIDANCE[self.guidance]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What one setting scored."""
+
+    setting: Setting
+    passes: float
+    overall: Metric
+    against: Comparison | None
+    """With the reference; None for itself."""
+
+
+def settings(solvers: Sequence[str] = tuple(STEPS)) -> list[Setting]:
+    """Return every setting of these solvers."""
+    return [
+        Setting(solver, steps, name) for solver in solvers for steps in STEPS[solver] for name in GUIDANCE
+    ]
+
+
+def chosen_prompts(per_task: int) -> list[Item]:
+    """Return the first prompts of every task of the dev part."""
+    tasks: dict[str, list[Item]] = {}
+    for item in prompts("dev"):
+        tasks.setdefault(item.task, []).append(item)
+    return [item for items in tasks.values() for item in items[:per_task]]
+
+
+def draw_and_judge(
+    stage: str, wanted: Sequence[Setting], items: Sequence[Item], images: int, out: Path
+) -> Iterator[Setting]:
+    """Draw and judge each setting that has no file yet; yields it when its file is there.
+
+    Args:
+        stage: of the embedded model.
+        wanted: settings.
+        items: prompts.
+        images: per prompt.
+        out: folder of the files.
+    """
+    from lumina_model import embedded
+    from lumina_model.adapter import open_embedded
+    from lumina_model.pipeline import Pipeline
+    from lumina_model.sampling import Sampling
+
+    (model,) = open_embedded(stage, {"device": "cpu"})
+    own = Sampling(**model.sampling())
+    pipeline = Pipeline.load(embedded.parts(stage))
+    through: list[int] = []
+    pipeline.transformer.layers[0].register_forward_hook(lambda _m, args, _out: through.append(len(args[0])))
+    tasks = [(item, index) for item in items for index in range(images)]
+    for setting in wanted:
+        sampling = dataclasses.replace(own, **setting.changes())
+        file = _file(out, setting, model.components(), sampling.canonical(), items, images)
+        if not file.is_file():
+            through.clear()
+            scores = []
+            for start in range(0, len(tasks), BATCH):
+                batch = tasks[start : start + BATCH]
+                texts = [item.prompt for item, _ in batch]
+                seeds = [image_seed(0, item.prompt, index) for item, index in batch]
+                for (item, index), image in zip(
+                    batch, pipeline.generate(texts, seeds, sampling), strict=True
+                ):
+                    right = accepts(item.metadata, output_of(see(np.ascontiguousarray(image))))
+                    scores.append(Score(item_id=item.id, task=item.task, index=index, value=float(right)))
+            record = {
+                "setting": dataclasses.asdict(setting),
+                "passes": sum(through) / len(tasks),
+                "scores": [score.model_dump() for score in scores],
+            }
+            write_atomic(file, json.dumps(record).encode())
+        yield setting
+
+
+def rows(out: Path, margin: float) -> list[Row]:
+    """Read the files of a folder and compare each setting with the reference, cheapest first.
+
+    Args:
+        out: folder of :func:`draw_and_judge`.
+        margin: the loss of overall score that does not matter.
+    """
+    scores, passes = {}, {}
+    for file in sorted(out.glob("setting-*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        setting = Setting(**record["setting"])
+        scores[setting] = [Score.model_validate(score) for score in record["scores"]]
+        passes[setting] = float(record["passes"])
+    reference = Setting(*REFERENCE)
+    others = {setting.name: scores[setting] for setting in scores if setting != reference}
+    compared: dict[str, Comparison] = {}
+    if reference in scores and others:
+        found = compare_many(scores[reference], others, baseline_name=reference.name, margin=margin)
+        compared = {comparison.candidate: comparison for comparison in found}
+    return [
+        Row(setting, passes[setting], metric("overall", scores[setting]), compared.get(setting.name))
+        for setting in sorted(scores, key=lambda setting: (passes[setting], setting.name))
+    ]
+
+
+def table(stage: str, found: Sequence[Row]) -> Table:
+    """Return the table of the docs."""
+    head = (
+        "solver, steps, guidance",
+        "passes",
+        "overall",
+        "95 % prompts",
+        "minus reference",
+        "95 %",
+        "loses",
+    )
+    body = []
+    for row in found:
+        low, high = row.overall.ci_prompts or (float("nan"), float("nan"))
+        cells = (row.setting.name, f"{row.passes:.1f}", f"{row.overall.value:.3f}", f"{low:.3f}–{high:.3f}")
+        body.append((*cells, *_against(row.against)))
+    text = (
+        f"GenEval's overall on {found[0].overall.n_prompts} dev prompts, {found[0].overall.n_images} images for "
+        "each setting; passes: times that a sample goes through the joint blocks, per image."
+    )
+    return Table(f"Quality against cost, embedded:{stage}", text, head, body)
+
+
+def _against(comparison: Comparison | None) -> tuple[str, str, str]:
+    if comparison is None:
+        return "reference", "", ""
+    primary = comparison.primary
+    ci = f"{primary.ci[0]:+.3f} to {primary.ci[1]:+.3f}" if primary.ci else "unknown"
+    words = "yes" if comparison.verdict == "worse" else "no" if comparison.non_inferior else "undecided"
+    return f"{primary.difference:+.3f}", ci, words
+
+
+def _file(
+    out: Path,
+    setting: Setting,
+    components: Mapping[str, str],
+    sampling: Mapping[str, Any],
+    items: Sequence[Item],
+    images: int,
+) -> Path:
+    """The file of a setting; other weights, prompts or numbers have another."""
+    digest = digest_of([dict(components), dict(sampling), [item.prompt for item in items], images])
+    return out / f"setting-{setting.solver}-{setting.steps}-{digest[:12]}.json"

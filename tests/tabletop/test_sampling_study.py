@@ -1,0 +1,73 @@
+"""The study of the sampler: files that are kept, and rows that are compared prompt by prompt."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tabletop.trial import sampling_study as study
+from lumina_eval.records import Score
+
+REFERENCE = study.Setting(*study.REFERENCE)
+
+
+def write(out: Path, setting: study.Setting, passes: float, values: list[list[float]]) -> None:
+    """Two tasks, as many prompts in each as there are values, two images each."""
+    scores = [
+        Score(item_id=f"{task}-{i}", task=task, index=k, value=value)
+        for task, row in zip(("counting", "colors"), values, strict=True)
+        for i, value in enumerate(row)
+        for k in range(2)
+    ]
+    record = {
+        "setting": {"solver": setting.solver, "steps": setting.steps, "guidance": setting.guidance},
+        "passes": passes,
+        "scores": [score.model_dump() for score in scores],
+    }
+    (out / f"setting-{setting.solver}-{setting.steps}-{len(list(out.iterdir()))}.json").write_text(
+        json.dumps(record)
+    )
+
+
+def test_settings_cover_every_solver_and_guidance() -> None:
+    every = study.settings()
+    assert len(every) == len({setting.name for setting in every}) == 5 * 3 * len(study.GUIDANCE)
+    assert REFERENCE in every
+    assert {setting.solver for setting in study.settings(("dpm",))} == {"dpm"}
+    assert study.Setting("dpm", 20, "cfg 4, renorm").changes() == {
+        "solver": "dpm", "steps": 20, "guidance": 4.0, "renorm": 1.0,
+    }  # fmt: skip
+
+
+def test_prompts_are_of_dev_and_of_every_task() -> None:
+    items = study.chosen_prompts(2)
+    assert len(items) == 12
+    assert {item.id for item in items} <= {item.id for item in study.prompts("dev")}
+
+
+def test_a_loss_is_told_from_none(tmp_path: Path) -> None:
+    good, bad = [1.0, 1.0, 0.0, 1.0] * 8, [0.0, 0.0, 0.0, 1.0] * 8
+    write(tmp_path, REFERENCE, 80, [good, good])
+    same, worse = study.Setting("euler", 20, "cfg 4"), study.Setting("euler", 10, "none")
+    write(tmp_path, same, 40, [good, good])
+    write(tmp_path, worse, 10, [bad, bad])
+    found = study.rows(tmp_path, 0.1)
+    assert [row.setting for row in found] == [worse, same, REFERENCE]
+    table = study.table("hq_tuning", found)
+    assert [row[-1] for row in table.rows] == ["yes", "no", ""]
+    assert table.rows[0][4] == "-0.500"
+    assert table.rows[1][2] == "0.750"
+
+
+def test_a_setting_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real, on the embedded model: one cheap setting; the second time nothing is drawn."""
+    from lumina_model.pipeline import Pipeline
+
+    setting, items = study.Setting("euler", 10, "none"), study.chosen_prompts(1)[:2]
+    assert list(study.draw_and_judge("low_res", [setting], items, 1, tmp_path)) == [setting]
+    (file,) = tmp_path.iterdir()
+    record = json.loads(file.read_text())
+    assert record["passes"] == 10  # one branch, ten steps
+    assert len(record["scores"]) == 2
+    monkeypatch.setattr(Pipeline, "generate", lambda *_: pytest.fail("drawn again"))
+    assert list(study.draw_and_judge("low_res", [setting], items, 1, tmp_path)) == [setting]
