@@ -180,9 +180,10 @@ def table(stage: str, found: Sequence[Row]) -> Table:
         low, high = row.overall.ci_prompts or (float("nan"), float("nan"))
         cells = (row.setting.name, f"{row.passes:.1f}", f"{row.overall.value:.3f}", f"{low:.3f}–{high:.3f}")
         body.append((*cells, *_against(row.against)))
+    overall = found[0].overall
     text = (
-        f"GenEval's overall on {found[0].overall.n_prompts} dev prompts, {found[0].overall.n_images} images for "
-        "each setting; passes: times that a sample goes through the joint blocks, per image."
+        f"GenEval's overall on {overall.n_prompts} dev prompts, {overall.n_images} images for each setting; "
+        "passes: times that a sample goes through the joint blocks, per image."
     )
     return Table(f"Quality against cost, embedded:{stage}", text, head, body)
 
