@@ -4,6 +4,7 @@ Weights are safetensors, one file or shards with an index. Whatever is wrong is 
 names the file or the tensor.
 """
 
+import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,11 @@ from lumina_model.errors import UserError
 
 Parts = Mapping[str, str | os.PathLike[str]]
 """Component name -> its folder, for checkpoints whose components lie in different places."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Tensor name -> its shape."""
+
+MOST_NAMED = 10  # wrong tensors that one message names; beyond that their number tells more than their names
 
 
 def component_folder(source: str | os.PathLike[str] | Parts, name: str) -> Path:
@@ -60,7 +66,10 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a component: the shards of its index, or the only one there is."""
     index = sorted(folder.glob("*.safetensors.index.json"))
     if index:
-        return [folder / name for name in sorted(set(read_json(index[0])["weight_map"].values()))]
+        weight_map = read_json(index[0]).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise UserError(f"expected a weight_map, found none, in {index[0]}; fix: restore the file")
+        return [folder / name for name in sorted(set(weight_map.values()))]
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
         found = ", ".join(file.name for file in files) or "none"
@@ -72,20 +81,28 @@ def weight_files(folder: Path) -> list[Path]:
 
 def iterate_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Name and tensor of every weight of a component, in order of name, one at a time."""
-    opened = {}
+    opened: dict[str, Any] = {}
     for file in weight_files(folder):
-        try:
-            handle = safe_open(str(file), framework="pt")
-        except FileNotFoundError:
-            raise UserError(f"expected the file {file}, found none; fix: restore it") from None
-        except SafetensorError as error:
-            raise UserError(
-                f"expected a complete safetensors file, found {error}, in {file}; fix: fetch it again"
-            ) from None
-        for name in handle.keys():  # noqa: SIM118 (not a mapping)
-            opened[name] = handle
+        handle = open_safetensors(file)
+        opened |= dict.fromkeys(handle.keys(), handle)
     for name in sorted(opened):
         yield name, opened[name].get_tensor(name)
+
+
+def open_safetensors(file: Path) -> Any:
+    """A safetensors file, opened but not read: it has ``keys``, ``get_tensor`` and ``metadata``.
+
+    Raises:
+        UserError: there is no such file, or it is no complete safetensors file.
+    """
+    try:
+        return safe_open(str(file), framework="pt")
+    except FileNotFoundError:
+        raise UserError(f"expected the file {file}, found none; fix: restore it") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"expected a complete safetensors file, found {error}, in {file}; fix: fetch it again"
+        ) from None
 
 
 def load_checked(
@@ -98,28 +115,41 @@ def load_checked(
     """Load tensors into a module after checking names, shapes and values.
 
     Raises:
-        UserError: a tensor is missing, unexpected, of another shape, or has NaN or infinite values; the
-            first of them in order of name is named.
+        UserError: tensors are missing, unexpected or of another shape (all of them are told, see
+            `check_names`), or one has NaN or infinite values (the first in order of name is).
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in tensors:
-            raise UserError(
-                f"expected tensor {name}, found none, in {where}; fix: restore the weights of this config"
-            )
-        if name not in expected:
-            raise UserError(
-                f"expected no tensor {name}, found one, in {where}; fix: use the config of these weights"
-            )
-        if tuple(tensors[name].shape) != expected[name]:
-            raise UserError(
-                f"expected shape {expected[name]} for tensor {name}, found {tuple(tensors[name].shape)}, "
-                f"in {where}; fix: use the config of these weights"
-            )
+    check_names(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, where)
+    for name in sorted(tensors):
         check_finite(name, tensors[name], where)
         if dtype is not None:
             tensors[name] = tensors[name].to(dtype)
     module.load_state_dict(tensors, assign=assign)
+
+
+def check_names(expected: Shapes, found: Shapes, where: str) -> None:
+    """Raise one `UserError` about every tensor that is missing, unexpected or of another shape.
+
+    The first `MOST_NAMED` in order of name are named, the rest is counted. With an unexpected one comes the
+    expected name that is nearest to it: often the two are one tensor under two names.
+    """
+    names = sorted(expected.keys() | found.keys())
+    wrong = [name for name in names if expected.get(name) != found.get(name)]
+    if wrong:
+        told = "; ".join(_what_is_wrong(name, expected, found) for name in wrong[:MOST_NAMED])
+        more = f"; and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
+        raise UserError(
+            f"{told}{more}, in {where}; fix: use the config of these weights, or restore the file"
+        )
+
+
+def _what_is_wrong(name: str, expected: Shapes, found: Shapes) -> str:
+    if name not in found:
+        return f"expected tensor {name}, found none"
+    if name in expected:
+        return f"expected shape {expected[name]} for tensor {name}, found {found[name]}"
+    near = difflib.get_close_matches(name, expected, n=1)
+    return f"expected no tensor {name}, found one" + "".join(f" (nearest: {other})" for other in near)
 
 
 def check_finite(name: str, tensor: Tensor, where: str) -> None:
