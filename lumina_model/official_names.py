@@ -45,21 +45,44 @@ _IN_MODULATED_BLOCKS = {
     "adaLN_modulation.1.bias": "norm1.linear.bias",
 }
 _IN_CONTEXT_REFINER = {"attention_norm1.weight": "norm1.weight"}
+_BLOCKS = {
+    "noise_refiner": _IN_EVERY_BLOCK | _IN_MODULATED_BLOCKS,
+    "context_refiner": _IN_EVERY_BLOCK | _IN_CONTEXT_REFINER,
+    "layers": _IN_EVERY_BLOCK | _IN_MODULATED_BLOCKS,
+}
 _FUSED, _SPLIT = "attention.qkv.weight", ("attn.to_q.weight", "attn.to_k.weight", "attn.to_v.weight")
-_UNUSED = "norm_final.weight"  # in official checkpoints, never read by the official forward
+UNUSED = "norm_final.weight"  # in official checkpoints, never read by the official forward
+OFFICIAL_CLUE = "cap_embedder.0.weight"  # every official checkpoint has it, and no other
+
+# Size of ours -> factory in the official models/model.py, which `model_args.pth` names.
+FACTORIES = {
+    "2.6B": "NextDiT_2B_GQA_patch2_Adaln_Refiner",
+    "3B": "NextDiT_3B_GQA_patch2_Adaln_Refiner",
+    "4B": "NextDiT_4B_GQA_patch2_Adaln_Refiner",
+    "7B": "NextDiT_7B_GQA_patch2_Adaln_Refiner",
+}
+OFFICIAL_QK_NORM_EPS = 1e-6  # the official code's default; diffusers has 1e-5
+
+
+def our_names(official: str) -> tuple[str, ...]:
+    """Diffusers name of an official one, whatever the config: one, three for a fused qkv, none if unknown."""
+    if official in _OUTSIDE_BLOCKS:
+        return (_OUTSIDE_BLOCKS[official],)
+    stack, _, rest = official.partition(".")
+    number, _, name = rest.partition(".")
+    if stack not in _BLOCKS or not number.isdecimal():
+        return ()
+    new = _SPLIT if name == _FUSED else (_BLOCKS[stack][name],) if name in _BLOCKS[stack] else ()
+    return tuple(f"{stack}.{number}.{part}" for part in new)
 
 
 def official_names(config: NextDiTConfig) -> dict[str, str | tuple[str, ...]]:
     """Official tensor name -> diffusers name, or the three names that a fused qkv is split into."""
     names: dict[str, str | tuple[str, ...]] = dict(_OUTSIDE_BLOCKS)
-    stacks = (
-        ("noise_refiner", config.num_refiner_layers, _IN_MODULATED_BLOCKS),
-        ("context_refiner", config.num_refiner_layers, _IN_CONTEXT_REFINER),
-        ("layers", config.num_layers, _IN_MODULATED_BLOCKS),
-    )
-    for stack, count, special in stacks:
+    for stack, special in _BLOCKS.items():
+        count = config.num_layers if stack == "layers" else config.num_refiner_layers
         for prefix in (f"{stack}.{i}." for i in range(count)):
-            names |= {prefix + old: prefix + new for old, new in (_IN_EVERY_BLOCK | special).items()}
+            names |= {prefix + old: prefix + new for old, new in special.items()}
             names[prefix + _FUSED] = tuple(prefix + part for part in _SPLIT)
     return names
 
@@ -70,7 +93,7 @@ def from_official(state: Mapping[str, Tensor], config: NextDiTConfig) -> dict[st
     kv = config.num_kv_heads * config.head_dim
     result: dict[str, Tensor] = {}
     for old, tensor in state.items():
-        if old == _UNUSED:
+        if old == UNUSED:
             continue
         if old not in names:
             raise UserError(
@@ -85,10 +108,10 @@ def from_official(state: Mapping[str, Tensor], config: NextDiTConfig) -> dict[st
 
 
 def to_official(state: Mapping[str, Tensor], config: NextDiTConfig) -> dict[str, Tensor]:
-    """The inverse of `from_official`; `norm_final`, which nothing reads, is filled with ones."""
+    """The inverse of `from_official`, but for `norm_final`: nothing reads it, we lack it, so it is ones."""
     result = {
         old: torch.cat([state[part] for part in new]) if isinstance(new, tuple) else state[new]
         for old, new in official_names(config).items()
     }
-    result[_UNUSED] = torch.ones_like(state["layers.0.norm2.weight"])
+    result[UNUSED] = torch.ones_like(state["layers.0.norm2.weight"])
     return result
