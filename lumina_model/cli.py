@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from lumina_model.errors import UserError
 
@@ -31,6 +31,8 @@ Recipe = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
 OUT = Path("lumina-training")
+StageOption = Annotated[str, typer.Option("--stage", help="Which stage of `embedded` or a training run.")]
+WeightsOption = Annotated[str, typer.Option("--weights", help="ema or raw, where a checkpoint has both.")]
 
 
 @train.command("tokenizer")
@@ -103,23 +105,57 @@ def bundle(run: Annotated[Path, typer.Argument(help="A training run with all thr
 
 
 @app.command()
-def info(
-    model: Annotated[str, typer.Argument(help="embedded, or the folder of a training run.")] = "embedded",
-    stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A transformer in any format; see `info`.")],
+    folder: Annotated[Path, typer.Argument(metavar="DST", help="New folder.")],
+    to: Annotated[str, typer.Option("--format", help="diffusers (a transformer folder) or official.")],
+    weights: WeightsOption = "ema",
+    lora: Annotated[
+        list[str] | None, typer.Option(metavar="FILE[=SCALE]", help="LoRA to add to the weights; repeatable.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; default: as stored.", show_default=False)
+    ] = None,
+    stage: StageOption = "hq_tuning",
 ) -> None:
-    """Show the parts of a checkpoint: parameters, size and digest."""
-    from lumina_model.checkpoint import component_digests
-    from lumina_model.weights import iterate_tensors
+    """Write a transformer in another format; without --dtype and --lora every tensor keeps its bytes."""
+    from lumina_model.formats.convert import convert
 
-    parts = _parts(model, stage)
-    digests = component_digests(parts)
-    table = Table("part", "parameters", "MiB", "sha256", title=f"{model} {stage}")
-    for name, folder in parts.items():
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
-        weights = any(folder.glob("*.safetensors*"))
-        count = sum(tensor.numel() for _, tensor in iterate_tensors(folder)) if weights else 0
-        table.add_row(name, f"{count:,}" if count else "—", f"{size:.2f}", digests.get(name, "—")[:16])
-    Console().print(table)
+    convert(_any_model(source, stage), folder, to, weights, [_lora(item) for item in lora or ()], dtype)
+    Console(stderr=True).print(f"{source} is at {folder}, format {to}", markup=False)
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="embedded (the default), a training run, a pipeline or transformer folder, an official or "
+            "distributed one, a .safetensors file, or a model of the Hugging Face hub.",
+            show_default=False,
+        ),
+    ] = None,
+    stage: StageOption = "hq_tuning",
+    weights: WeightsOption = "ema",
+    size: Annotated[str | None, typer.Option(help="2.6b, 3b, 4b or 7b, instead of MODEL.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Sizes beside those of Lumina-Next.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Show a checkpoint or a size: parameters by part; for a checkpoint also bytes, digest and stage."""
+    from lumina_model.formats import summary
+
+    if model is not None and (size is not None or compare):
+        raise UserError(f"expected MODEL or a size, found both ({model}); fix: leave one of them out")
+    if compare:
+        record = summary.compare(size)
+    elif size is not None:
+        record = summary.describe_size(size)
+    else:
+        record = summary.describe(_any_model(model or "embedded", stage), model or "embedded", weights)
+    if as_json:
+        print(json.dumps(record))
+    else:
+        summary.show(record, Console())
 
 
 @app.command()
@@ -182,6 +218,21 @@ def _parts(model: str, stage: str) -> dict[str, Path]:
             f"fix: check the folder and --stage"
         )
     return {name: run / name for name in embedded.SHARED} | {"transformer": transformer}
+
+
+def _any_model(model: str, stage: str) -> str | dict[str, Path]:
+    """The parts of `embedded` or of a training run; all else is for the formats to recognise."""
+    return _parts(model, stage) if model == "embedded" or (Path(model) / "stages").is_dir() else model
+
+
+def _lora(item: str) -> tuple[str, float]:
+    path, _, scale = item.rpartition("=")
+    if not path or Path(item).exists():
+        return item, 1.0
+    try:
+        return path, float(scale)
+    except ValueError:
+        raise UserError(f"expected FILE or FILE=SCALE, found {item!r}, in --lora; fix: --lora") from None
 
 
 if __name__ == "__main__":
