@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,17 @@ def test_alpha_of_the_settings(tmp_path: Path, model: NextDiT, place: str) -> No
     before = copied(model)
     apply_lora(model, tmp_path)
     close(model, before, {f"{names[0]}.weight": 4 / root * b @ a, f"{names[1]}.weight": 5 / root * b @ a})
+
+
+def test_what_peft_itself_saves(tmp_path: Path, model: NextDiT) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(r=4, lora_alpha=10, target_modules=["to_q", "linear_2"], init_lora_weights=False)
+    adapted = get_peft_model(copy.deepcopy(model), settings)
+    adapted.save_pretrained(tmp_path)
+    apply_lora(model, tmp_path)
+    for name, tensor in adapted.merge_and_unload().state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
 
 
 def test_several_with_their_scales_while_loading(tmp_path: Path, model: NextDiT) -> None:
