@@ -1,6 +1,6 @@
 """A reference Lumina-Image 2.0 (Unified Next-DiT): read, train, sample, convert.
 
-    from lumina_model import load_pipeline, load_transformer
+    from lumina_model import Sampling, load_pipeline, load_transformer
 
 The names below are imported when they are first used: torch takes seconds, which a command line that only
 prints its help should not wait for.
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lumina_model.formats import load_pipeline, load_transformer
     from lumina_model.next_dit import NextDiT, NextDiTConfig
+    from lumina_model.sampling import Sampling
 
-__all__ = ["NextDiT", "NextDiTConfig", "load_pipeline", "load_transformer"]
+__all__ = ["NextDiT", "NextDiTConfig", "Sampling", "load_pipeline", "load_transformer"]
 
 _HOMES = {
     "NextDiT": "lumina_model.next_dit",
     "NextDiTConfig": "lumina_model.next_dit",
+    "Sampling": "lumina_model.sampling",
     "load_pipeline": "lumina_model.formats",
     "load_transformer": "lumina_model.formats",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from lumina_model import embedded
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
+from lumina_model.formats.hub import is_hub_id, local_pipeline
 from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
@@ -40,32 +40,28 @@ class LuminaModel:
         """
         self.name, self.checkpoint = name, checkpoint
         self._parts = parts
-        self._record_file = Path(parts["transformer"]).parent / FILE
-        record = read_checkpoint_record(self._record_file.parent) if self._record_file.is_file() else {}
+        folder = Path(parts["transformer"]).parent
+        record = read_checkpoint_record(folder) if (folder / FILE).is_file() else {}
         self.stage: str | None = record.get("stage")
         self.step: int | None = record.get("step")
         self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
-        self._own_sampling: Mapping[str, Any] = record.get("sampling", {})
         self._options = {key: value for key, value in options.items() if key != "device"}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
         Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
 
     @functools.cached_property
     def _pipeline(self) -> Pipeline:
-        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32)
+        return self.load()
+
+    def load(self, low_memory: bool = False) -> Pipeline:
+        """Read the weights, on the device and in the dtype of the options."""
+        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32, low_memory)
 
     @functools.cached_property
     def _sampling(self) -> Sampling:
         default = default_sampling(self._parts, self._dtype or torch.float32)
-        try:
-            own = dataclasses.replace(default, **self._own_sampling)
-        except TypeError as error:
-            raise UserError(
-                f"expected fields of Sampling, found {', '.join(self._own_sampling)}, in the sampling of "
-                f"{self._record_file}; fix: restore the file that the trainer wrote"
-            ) from error
-        return own.updated(self._options)
+        return default.updated(self._options)
 
     @functools.cached_property
     def _components(self) -> dict[str, str]:
@@ -99,29 +95,38 @@ def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
 
 
 def open_lumina(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:
-    """Open ``lumina:DIR``: a pipeline folder, or the folder of a stage that a training run wrote.
+    """Open ``lumina:DIR_OR_ID``: see :func:`checkpoint_parts`.
 
-    Components that the folder lacks are taken from the training run's output folder two levels up, where the
-    trainer keeps the parts that all stages share. All checkpoints of a training run are one model line, named
-    like the run.
+    All checkpoints of a training run are one model line, named like the run.
+    """
+    parts = checkpoint_parts(spec)
+    own = Path(parts["transformer"]).resolve().parent
+    name = own.parent.parent.name if own.parent.name == "stages" else own.name
+    return [LuminaModel(spec if is_hub_id(spec) else name, spec, parts, options)]
+
+
+def checkpoint_parts(source: str) -> dict[str, Path]:
+    """Return the folder of each component of a checkpoint.
+
+    Args:
+        source: a pipeline folder, the folder of a stage that a training run wrote, or a model of the
+            Hugging Face hub (`owner/name`). What a stage's folder lacks is taken from the run's output folder
+            two levels up, where the trainer keeps the parts that all stages share.
 
     Raises:
         UserError: no such folder, or no transformer in it.
     """
-    folder = Path(spec)
+    folder = local_pipeline(source)
     if not (folder / "transformer").is_dir():
         raise UserError(
             f"expected a checkpoint folder with transformer/, found none, at {folder}; "
-            f"fix: give a pipeline folder, or DIR/stages/NAME of a training run"
+            f"fix: give a pipeline folder, DIR/stages/NAME of a training run, or a model of the hub"
         )
     shared = folder.resolve().parent.parent
-    parts = {
+    return {
         name: next((root / name for root in (folder, shared) if (root / name).is_dir()), folder / name)
         for name in ("transformer", *embedded.SHARED)
     }
-    own = folder.resolve()
-    name = shared.name if own.parent.name == "stages" else own.name
-    return [LuminaModel(name, str(folder), parts, options)]
 
 
 def _device(wanted: str) -> str:

@@ -162,22 +162,63 @@ def info(
 def generate(
     prompt: Annotated[list[str], typer.Argument(help="One or more prompts.")],
     model: Annotated[
-        str, typer.Option("--model", help="embedded, or the folder of a training run.")
+        str,
+        typer.Option(
+            "--model", help="embedded, a training run, a pipeline folder, or a model of the Hugging Face hub."
+        ),
     ] = "embedded",
-    stage: Annotated[str, typer.Option("--stage", help="Which stage.")] = "hq_tuning",
+    stage: StageOption = "hq_tuning",
     out: Annotated[Path, typer.Option("--out", help="Folder of the images.")] = Path("."),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Zero is a seed like any other.")] = 0,
-    option: Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE of the sampling.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="KEY=VALUE of the sampling, or device=…")
+    ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="Start from this image; one, or one per prompt.")
+    ] = None,
+    strength: Annotated[
+        float, typer.Option("--strength", help="With --image: share of the steps that are done.")
+    ] = 0.6,
+    low_memory: Annotated[
+        bool, typer.Option("--low-memory", help="One part and one layer at a time: slower.")
+    ] = False,
 ) -> None:
     """Make one image per prompt: OUT/0000.png, OUT/0001.png …"""
-    from lumina_model.adapter import LuminaModel
+    from rich.progress import Progress
+
+    from lumina_model.adapter import LuminaModel, checkpoint_parts
+    from lumina_model.sampling import Sampling
 
     options = dict(pair.partition("=")[::2] for pair in option or ())
-    images = LuminaModel(model, stage, _parts(model, stage), options).generate(prompt, [seed] * len(prompt))
+    source = _any_model(model, stage)
+    parts = source if isinstance(source, dict) else checkpoint_parts(source)
+    chosen = LuminaModel(model, stage, parts, options)
+    sampling = Sampling(**chosen.sampling())
+    start = _pictures(image, len(prompt), sampling.width, sampling.height) if image else None
     out.mkdir(parents=True, exist_ok=True)
-    for index, image in enumerate(images):
-        image.save(out / f"{index:04d}.png")
-    Console(stderr=True).print(f"{len(images)} images in {out}", markup=False)
+    console = Console(stderr=True)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("steps", total=None)
+        drawn = chosen.load(low_memory).generate(
+            prompt, [seed] * len(prompt), sampling,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+            images=start, strength=strength if start else 1.0,
+        )  # fmt: skip
+    _write_pictures(drawn, out)
+    console.print(f"{len(drawn)} images in {out}", markup=False)
+
+
+@app.command()
+def solvers(
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw the errors into.")] = None,
+) -> None:
+    """Measure how fast each solver converges where the solution is known; prints a Markdown table."""
+    from lumina_model import solver_study
+
+    results = solver_study.study()
+    print(solver_study.markdown(results), end="")
+    if plot is not None:
+        solver_study.plot(results, plot)
 
 
 def main() -> None:
@@ -218,6 +259,33 @@ def _parts(model: str, stage: str) -> dict[str, Path]:
             f"fix: check the folder and --stage"
         )
     return {name: run / name for name in embedded.SHARED} | {"transformer": transformer}
+
+
+def _pictures(files: list[Path], count: int, width: int, height: int) -> list[Any]:
+    """Images to start from, as RGB of the wanted size; one file serves all prompts."""
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if len(files) not in (1, count):
+        raise UserError(f"expected one --image or {count}, found {len(files)}; fix: one per prompt")
+    pictures = []
+    for file in files * (count // len(files)):
+        try:
+            with Image.open(file) as opened:
+                upright = ImageOps.exif_transpose(opened).convert("RGB")
+        except UnidentifiedImageError:
+            raise UserError(
+                f"expected an image, found none that can be read, at {file}; fix: --image"
+            ) from None
+        pictures.append(np.asarray(upright.resize((width, height), Image.Resampling.LANCZOS)))
+    return pictures
+
+
+def _write_pictures(pictures: Any, folder: Path) -> None:
+    from PIL import Image
+
+    for index, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{index:04d}.png")
 
 
 def _any_model(model: str, stage: str) -> str | dict[str, Path]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lumina_model.checkpoint import (
     read_text_encoder,
     read_transformer,
 )
+from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
 from lumina_model.image_sizes import Size, crop, on_sizes, pad
@@ -39,7 +40,7 @@ Progress = Callable[[int, int], None]
 class Pipeline:
     """The three parts of Lumina-Image 2.0, on one device and in one dtype.
 
-    `sampling` is the default of this checkpoint: its own size, shift and dtype, the rest official.
+    `sampling` is the default of this checkpoint, see `default_sampling`.
     """
 
     transformer: NextDiT
@@ -89,18 +90,19 @@ class Pipeline:
         device = torch.device(device)
         words, tokenizer = (component_folder(source, name) for name in ("text_encoder", "tokenizer"))
         transformer = read_transformer(component_folder(source, "transformer"), dtype).eval()
-        autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
-        autoencoder.vae.to(device)
-        sampling = default_sampling(source, dtype)
         if low_memory:
             encoder: TextEncoder = TextEncoderOnDemand(words, tokenizer, dtype, device)
+            offload_layers(transformer, device)
+        else:
+            encoder = read_text_encoder(words, tokenizer, dtype)
+            encoder.model.to(device)
+            transformer.to(device)
+        autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
+        autoencoder.vae.to(device)
+        if low_memory:
             autoencoder.vae.enable_tiling()
             autoencoder.vae.enable_slicing()
-            offload_layers(transformer, device)
-            return cls(transformer, encoder, autoencoder, device, dtype, sampling)
-        encoder = read_text_encoder(words, tokenizer, dtype)
-        encoder.model.to(device)
-        return cls(transformer.to(device), encoder, autoencoder, device, dtype, sampling)
+        return cls(transformer, encoder, autoencoder, device, dtype, default_sampling(source, dtype))
 
     def generate(
         self,
@@ -249,15 +251,29 @@ class Pipeline:
 
 
 def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype = torch.float32) -> Sampling:
-    """The sampling of a checkpoint: its own size and shift, the rest official. Reads configs, no weights."""
+    """The sampling of a checkpoint: its own size and shift, the rest official. Reads configs, no weights.
+
+    What `checkpoint.json` beside the transformer says of the sampling comes before all else.
+    """
     levels = read_json(component_folder(source, "vae") / "config.json").get("block_out_channels", [64])
-    side = read_json(component_folder(source, "transformer") / "config.json").get("sample_size", 128)
-    return Sampling(
+    transformer = component_folder(source, "transformer")
+    side = read_json(transformer / "config.json").get("sample_size", 128)
+    sampling = Sampling(
         shift=read_shift(component_folder(source, "scheduler")),
         height=side * autoencoder_factor(levels),
         width=side * autoencoder_factor(levels),
         dtype=next(name for name, value in DTYPES.items() if value == dtype),
     )
+    if not (transformer.parent / FILE).is_file():
+        return sampling
+    own = read_checkpoint_record(transformer.parent).get("sampling", {})
+    try:
+        return replace(sampling, **own)
+    except TypeError as error:
+        raise UserError(
+            f"expected fields of Sampling, found {', '.join(own)}, in the sampling of "
+            f"{transformer.parent / FILE}; fix: restore the file that the trainer wrote"
+        ) from error
 
 
 def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:

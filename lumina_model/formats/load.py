@@ -54,11 +54,20 @@ def read_stored(path: str | os.PathLike[str], weights: Weights = "ema") -> Store
 
 
 def load_pipeline(
-    path: str | os.PathLike[str], device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    path: str | os.PathLike[str],
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    low_memory: bool = False,
 ) -> Pipeline:
     """A whole pipeline from a folder in diffusers layout or from the Hugging Face hub (`owner/name`).
+
+    Args:
+        path: the folder or the id.
+        device: where everything is put.
+        dtype: float32 or bfloat16.
+        low_memory: see `Pipeline.load`.
 
     Raises:
         UserError: a file is missing or broken, or the parts do not fit each other.
     """
-    return Pipeline.load(Path(local_pipeline(path)), device, dtype)
+    return Pipeline.load(Path(local_pipeline(path)), device, dtype, low_memory)
