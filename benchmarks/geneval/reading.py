@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.geneval.prompt_set import item_of
-from benchmarks.geneval.validation import check_metadata, check_output, need, short
+from benchmarks.geneval.validation import check_metadata, check_output
 from benchmarks.geneval.vocabulary import Vocabulary
+from benchmarks.json_lines import need, object_of, objects_of, text_of
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item, Verdict
@@ -59,7 +60,7 @@ def read_images(
     book, found = ItemBook(vocabulary, known_ids), []
     for prompt_folder in sorted(p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()):
         metadata_file = prompt_folder / "metadata.jsonl"
-        metadata = _object(_text(metadata_file), str(metadata_file))
+        metadata = object_of(text_of(metadata_file), str(metadata_file))
         samples = prompt_folder / "samples"
         if not samples.is_dir():
             raise UserError(f"expected the images of {prompt_folder} in {samples}, found no such folder")
@@ -80,9 +81,8 @@ def read_verdicts(
     book = ItemBook(vocabulary, known_ids)
     lines_of: dict[str, int] = {}
     verdicts = []
-    for number, line in _lines(file):
+    for number, record in objects_of(file):
         where = f"{file}:{number}"
-        record = _object(line, where)
         filename, metadata = need(record, "filename", str, where), need(record, "metadata", dict, where)
         if filename in lines_of:
             raise UserError(
@@ -104,31 +104,3 @@ def read_verdicts(
     if not verdicts:
         raise UserError(f"expected a verdict a line, found none, in {file}")
     return list(book.items.values()), verdicts
-
-
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(_text(file).split("\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {file}: {error}") from error
-
-
-def _object(text: str, where: str) -> dict[str, Any]:
-    """Parse one JSON object; NaN and Infinity are no JSON."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
-        raise UserError(f"{where}: broken JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: expected a JSON object, found {short(value)}")
-    return value
-
-
-def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is not a number that JSON has")

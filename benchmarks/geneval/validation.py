@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from benchmarks.geneval.vocabulary import Vocabulary
+from benchmarks.json_lines import need, short
 from lumina_eval.errors import UserError, nearest
 
 #: Rules work in float32; what does not fit there (or is NaN) is no box.
@@ -89,19 +89,3 @@ def _check_rows(rows: Any, where: str) -> None:
             raise UserError(f"{where}[{index}]: expected [x1, y1, x2, y2, score], found {short(row)}")
         if not all(abs(value) <= _LARGEST for value in row):
             raise UserError(f"{where}[{index}]: expected finite float32 numbers, found {short(row)}")
-
-
-def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
-    """Return the value at a key; raise UserError unless it is of the kind, ``str`` or ``dict``."""
-    value = record.get(key)
-    if not isinstance(value, kind):
-        wanted = "a string" if kind is str else "an object"
-        found = short(value) if key in record else "no such key"
-        raise UserError(f"{where}: expected {wanted} for {key!r}, found {found}")
-    return value
-
-
-def short(value: Any) -> str:
-    """Write a value for a message, cut to 60 characters."""
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else text[:57] + "..."

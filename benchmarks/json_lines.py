@@ -1,0 +1,56 @@
+"""JSON that others wrote, read with messages that name file and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lumina_eval.errors import UserError
+
+
+def text_of(file: Path) -> str:
+    """Return a file's text; raise UserError if it cannot be read or is no UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {file}: {error}") from error
+
+
+def objects_of(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and object of every line that is not blank; numbers begin with 1."""
+    for number, line in enumerate(text_of(file).split("\n"), 1):
+        if line.strip():
+            yield number, object_of(line, f"{file}:{number}")
+
+
+def object_of(text: str, where: str) -> dict[str, Any]:
+    """Parse one JSON object; NaN and Infinity are no JSON. Raises UserError that begins with ``where``."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: broken JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a JSON object, found {short(value)}")
+    return value
+
+
+def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    """Return the value at a key; raise UserError unless it is of the kind: ``str``, ``list`` or ``dict``."""
+    value = record.get(key)
+    if not isinstance(value, kind):
+        wanted = {str: "a string", list: "a list", dict: "an object"}[kind]
+        found = short(value) if key in record else "no such key"
+        raise UserError(f"{where}: expected {wanted} for {key!r}, found {found}")
+    return value
+
+
+def short(value: Any) -> str:
+    """Write a value for a message, cut to 60 characters."""
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _no_constant(word: str) -> float:
+    raise ValueError(f"{word} is not a number that JSON has")
