@@ -130,7 +130,7 @@ def conclude(
             failed=expected - len(judged.verdicts),
             excluded=aggregate.excluded,
         ),
-        warnings=_warnings(failures, expected, len(judged.verdicts)),
+        warnings=[*_warnings(failures, expected, len(judged.verdicts)), *aggregate.warnings],
     )
     folder.finish(result, aggregate, failures)
     seconds = folder.seconds()

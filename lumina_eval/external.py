@@ -4,7 +4,8 @@ Verdicts may also be those of a run folder of ours, so that a rule can change wi
 
 What is expected is what the file or folder names: its prompts times the images per prompt. Without a number
 of images per prompt a folder is taken to hold as many of each prompt as of the fullest one, and a verdict
-file to be whole as it is. ``complete`` asks for every prompt of the protocol.
+file to be whole as it is, unless the benchmark judges a prompt by all of its images together.
+``complete`` asks for every prompt of the protocol.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ def judge_folder(
     site: Site,
     images_per_prompt: int | None = None,
     complete: bool = False,
+    questions: Path | None = None,
 ) -> Path:
     """Judge the images of a folder in the benchmark's official layout; return the run folder."""
-    bench, resolved = _bench(benchmark, protocol, changes)
+    bench, resolved = _bench(benchmark, protocol, changes, questions)
     if not folder.is_dir():
         raise UserError(f"expected a folder of images, found none at {folder}")
     read = _offered(bench, "read_images", "--images")
@@ -81,9 +83,10 @@ def judge_verdicts(
     site: Site,
     images_per_prompt: int | None = None,
     complete: bool = False,
+    questions: Path | None = None,
 ) -> Path:
     """Apply the rules to saved verdicts, in the benchmark's own form or ours; return the run folder."""
-    bench, resolved = _bench(benchmark, protocol, changes)
+    bench, resolved = _bench(benchmark, protocol, changes, questions)
     if not file.is_file():
         raise UserError(f"expected a verdict file, found none at {file}")
     given: Sequence[Item]
@@ -97,8 +100,9 @@ def judge_verdicts(
     else:
         given, verdicts = _offered(bench, "read_verdicts", "--verdicts")(file, resolved)
     counts = Counter(verdict.item_id for verdict in verdicts)
-    items, expected = _expected(bench, resolved, given, counts, images_per_prompt or 0, complete)
     per_prompt = images_per_prompt or max(counts.values(), default=0)
+    whole = per_prompt if getattr(bench, "whole_prompts", False) else images_per_prompt or 0
+    items, expected = _expected(bench, resolved, given, counts, whole, complete)
     manifest = _manifest(
         bench, resolved, "verdicts", file, sha256_file(file), per_prompt, items, expected, site,
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
@@ -108,12 +112,17 @@ def judge_verdicts(
         manifest = run.begin(manifest, items, [])
         write_lines(run.verdicts_path, [verdict_line(verdict) for verdict in verdicts])
         question = Question(bench, resolved, _selection(items, per_prompt))
-        conclude(question, manifest, run, Judged(list(verdicts), {}), [], expected, generated=len(verdicts))
+        failures = _without_verdict(items, verdicts, whole)
+        conclude(
+            question, manifest, run, Judged(list(verdicts), {}), failures, expected, generated=len(verdicts)
+        )
     return run.path
 
 
-def _bench(benchmark: str, protocol: str, changes: Sequence[str]) -> tuple[Benchmark, ResolvedProtocol]:
-    bench = plugins.benchmark(benchmark)
+def _bench(
+    benchmark: str, protocol: str, changes: Sequence[str], questions: Path | None
+) -> tuple[Benchmark, ResolvedProtocol]:
+    bench = plugins.benchmark(benchmark, questions)
     return bench, find_protocol(bench, protocol, changes)
 
 
@@ -141,6 +150,19 @@ def _expected(
         expected = sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
         return items, expected + per_prompt * lacking.total()
     return items, sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
+
+
+def _without_verdict(
+    items: Sequence[Item], verdicts: Sequence[Verdict], per_prompt: int
+) -> list[dict[str, Any]]:
+    """Name the images of the prompts at hand that no verdict is there for."""
+    there = {(verdict.item_id, verdict.index) for verdict in verdicts}
+    return [
+        {"item_id": item.id, "index": index, "key": None, "step": "judge", "reason": "no verdict in the file"}
+        for item in items
+        for index in range(per_prompt)
+        if (item.id, index) not in there
+    ]
 
 
 def _selection(items: Sequence[Item], per_prompt: int) -> Selection:

@@ -115,6 +115,10 @@ class Benchmark(Protocol):
     - ``read_images(folder, protocol) -> Sequence[tuple[Item, int, Path]]``: the official image layout;
     - ``read_verdicts(file, protocol) -> tuple[Sequence[Item], Sequence[Verdict]]``: saved verdicts;
     - ``draw(image, item, verdict, protocol) -> PIL image`` with what the judge saw drawn in;
+    - ``with_questions(file) -> Benchmark``: the same benchmark asking the questions of a file that the user
+      has (``--questions``), where they are not shipped;
+    - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
+      file too each prompt is expected to have as many as the fullest one;
     - ``protocol_keys: Collection[str]``: dotted names that a protocol may hold beside the core's own.
     """
 
@@ -201,11 +205,22 @@ def load(group: Group, name: str) -> Any:
         ) from error
 
 
-def benchmark(name: str) -> Benchmark:
-    """Return the benchmark called ``name``; an entry point may be an instance, a class or a factory."""
+def benchmark(name: str, questions: Path | None = None) -> Benchmark:
+    """Return the benchmark called ``name``; an entry point may be an instance, a class or a factory.
+
+    Raises UserError if a file of ``questions`` is given to a benchmark that brings its own.
+    """
     found = load("benchmarks", name)
     made: Benchmark = found() if isinstance(found, type) or not hasattr(found, "items") else found
-    return made
+    if questions is None:
+        return made
+    take: Callable[[Path], Benchmark] | None = getattr(made, "with_questions", None)
+    if take is None:
+        raise UserError(
+            f"expected no --questions for benchmark {name}, which brings its own, found {questions}; "
+            "fix: leave the option out"
+        )
+    return take(questions)
 
 
 def _same(value: Any) -> Any:

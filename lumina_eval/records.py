@@ -114,6 +114,8 @@ class Aggregate(Record):
     excluded: int = 0
     summary: str = ""
     """The official summary text, as the official script would print it."""
+    warnings: list[str] = []
+    """What a reader of the metrics must know: what was excluded by name, answers that no rule understands."""
 
 
 class RunResult(Record):

@@ -33,7 +33,7 @@ Weights = Literal["equal", "images"]
 Bounds = tuple[float, float]
 Floats = NDArray[np.float64]
 
-BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0)}
+BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0), "signed_fraction": (-1.0, 1.0)}
 """The range of a score by the unit of its metric; a unit that is not here is unbounded."""
 
 
@@ -149,15 +149,15 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     borrowed = ((within @ member) / np.where(donors > 0, donors, np.nan))[..., stratum]
     between_images = np.where(several, within, borrowed) * count * scale[stratum] ** 2  # (..., P)
 
-    var_prompts, df_prompts = _satterthwaite(
+    var_prompts, df_prompts = satterthwaite(
         between, np.where(known, n - 1, np.inf), n[known].sum() - known.sum()
     )
     free = np.where(several, count - 1, np.inf)
-    var_seeds, df_seeds = _satterthwaite(between_images, free, (count - 1).sum())
+    var_seeds, df_seeds = satterthwaite(between_images, free, (count - 1).sum())
     return Moments(value, var_seeds, df_seeds, var_prompts, df_prompts, len(count), int(count.sum()))
 
 
-def _satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats, Floats]:
+def satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats, Floats]:
     """Sum of independent variances `parts` (..., N) with `free` (N,) degrees of freedom, and those of it."""
     variance = parts.sum(axis=-1)
     doubt = (parts**2 / free).sum(axis=-1)
@@ -167,7 +167,7 @@ def _satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats
 
 
 def interval(
-    value: ArrayLike, variance: ArrayLike, df: ArrayLike, size: int, bounds: Bounds | None, level: float
+    value: ArrayLike, variance: ArrayLike, df: ArrayLike, size: float, bounds: Bounds | None, level: float
 ) -> tuple[Floats, Floats]:
     """Lower and upper limits, elementwise; NaN where the variance is unknown (or zero and unbounded).
 

@@ -20,6 +20,7 @@ def judge(
     protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
     images: Annotated[Path | None, typer.Option(help="Folder in the benchmark's official layout.")] = None,
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts saved before, JSON lines.")] = None,
+    questions: o.Questions = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     complete: Annotated[
@@ -39,10 +40,14 @@ def judge(
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
         if images is not None:
-            run_dir = judge_folder(benchmark, protocol, set_, images, site, images_per_prompt, complete)
+            run_dir = judge_folder(
+                benchmark, protocol, set_, images, site, images_per_prompt, complete, questions
+            )
         else:
             assert verdicts is not None
-            run_dir = judge_verdicts(benchmark, protocol, set_, verdicts, site, images_per_prompt, complete)
+            run_dir = judge_verdicts(
+                benchmark, protocol, set_, verdicts, site, images_per_prompt, complete, questions
+            )
         results = finish([run_dir], site, streams, report=False, mlflow=False, uri=None)
         code = exit_code(results, min_overall, strict_gate, streams)
     raise typer.Exit(code)

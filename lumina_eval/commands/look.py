@@ -21,6 +21,7 @@ from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples, write_reports
 from lumina_eval.runs import find_runs, read_manifest, read_result, read_scores, store_of
+from lumina_eval.statistics import BOUNDS
 
 Kind = Literal["benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs"]
 KINDS: tuple[Kind, ...] = ("benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs")
@@ -28,10 +29,13 @@ RunDirs = Annotated[list[Path], typer.Argument(help="Run folders, or folders tha
 
 
 def prompts(
-    benchmark: o.BenchmarkName, protocol: o.ProtocolName = o.DEFAULT_PROTOCOL, set_: o.Changes = o.NONE
+    benchmark: o.BenchmarkName,
+    protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
+    questions: o.Questions = None,
+    set_: o.Changes = o.NONE,
 ) -> None:
     """Print the prompts of a protocol, in their official form where there is one."""
-    found = plugins.benchmark(benchmark)
+    found = plugins.benchmark(benchmark, questions)
     resolved = find_protocol(found, protocol, set_)
     lines = getattr(found, "prompt_lines", None)
     texts = lines(resolved) if lines else (item.model_dump_json() for item in found.items(resolved))
@@ -122,7 +126,14 @@ def compare(
         if len(set(names)) < len(names):
             names = [folder.resolve().name for folder in folders]
         candidates = {n: read_scores(f) for n, f in zip(names[1:], folders[1:], strict=True)}
-        compared = compare_many(read_scores(folders[0]), candidates, baseline_name=names[0], margin=margin)
+        overall = read_result(folders[0]).metric("overall")
+        compared = compare_many(
+            read_scores(folders[0]),
+            candidates,
+            baseline_name=names[0],
+            margin=margin,
+            bounds=BOUNDS.get(overall.unit if overall else "fraction"),
+        )
         for one in compared:
             streams.emit(one)
         streams.tables.print(_comparison_table(compared))

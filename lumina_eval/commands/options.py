@@ -27,6 +27,14 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="This many pro
 Changes = Annotated[
     list[str], typer.Option("--set", help="KEY=VALUE changes a protocol value.", show_default=False)
 ]
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions",
+        help="Questions of a benchmark that ships none (dpg: dpg_bench.csv).",
+        show_default=False,
+    ),
+]
 ImagesPerPrompt = Annotated[
     int | None, typer.Option("--images-per-prompt", min=1, help="Instead of the protocol's number.")
 ]

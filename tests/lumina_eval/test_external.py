@@ -121,3 +121,30 @@ def test_saved_verdicts_are_whole_as_they_are_unless_more_is_demanded(call: Cli,
     strict = call(*words, "--set", "threshold=1.0").records[0]
     assert strict["metrics"][0]["value"] == 0
     assert strict["changed"] == ["threshold=1.0"]
+
+
+def test_a_benchmark_that_judges_prompts_as_a_whole_names_the_images_without_verdict(
+    call: Cli, world: FakeBenchmark, tmp_path: Path
+) -> None:
+    world.whole_prompts = True  # type: ignore[attr-defined]
+    file = tmp_path / "saved.jsonl"
+    places = [("00000", 0), ("00000", 1), ("00001", 1)]
+    lines = [{"item": item, "index": index, "output": {"red": 1.0}} for item, index in places]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = call(
+        "judge", "fake", "--protocol", "plain", "--verdicts", file, "--out", tmp_path / "out", "--json"
+    )
+    assert done.code == 4
+    coverage = done.records[0]["coverage"]
+    assert (coverage["expected"], coverage["judged"], coverage["failed"]) == (4, 3, 1)
+    assert "judge failed for image 0 of item 00001: no verdict in the file" in done.stderr
+
+
+def test_a_benchmark_with_questions_of_its_own_takes_none(call: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "saved.jsonl"
+    file.touch()
+    words = ["--protocol", "plain", "--questions", file]
+    for command in (["judge", "fake", "--verdicts", file, "--out", tmp_path / "out"], ["prompts", "fake"]):
+        done = call(*command, *words)
+        assert done.code == 2
+        assert "expected no --questions for benchmark fake" in done.stderr
