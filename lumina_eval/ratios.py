@@ -56,8 +56,8 @@ def pooled_ratio(
         return Metric(name=name, value=None, n_prompts=0, n_images=0, unit=unit)
     place = {item: i for i, item in enumerate(dict.fromkeys(part.item_id for part in counted))}
     owner = [place[part.item_id] for part in counted]
-    hits = np.bincount(owner, weights=[part.hits for part in counted])  # (P,)
-    asked = np.bincount(owner, weights=[part.asked for part in counted])  # (P,)
+    hits = np.bincount(owner, weights=[part.hits for part in counted]).astype(float)  # (P,)
+    asked = np.bincount(owner, weights=[part.asked for part in counted]).astype(float)  # (P,)
     ratio = float(hits.sum() / asked.sum())
     every = [part for part in ordered if part.item_id in place]
     usual = sum(part.hits for part in every) / sum(part.asked for part in every)

@@ -1,0 +1,161 @@
+"""DPG-Bench as a benchmark of the harness."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+from benchmarks.dpg import reading, report
+from benchmarks.dpg.questions import Question, make_item, questions_of, read_items
+from benchmarks.dpg.rules import asked
+from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
+from lumina_eval.errors import UserError
+from lumina_eval.plugins import Judge, available, load
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Aggregate, Item, Verdict
+
+_PROTOCOLS: Final = Path(__file__).parent / "protocols"
+_RULES: Final = tuple(field.name for field in fields(Options))
+
+
+class Dpg:
+    """Many yes/no questions about each image; the score is the mean share that is fulfilled."""
+
+    name = "dpg"
+    #: Dotted keys that a protocol may hold beside the core's own.
+    protocol_keys = (
+        *_RULES, "questions.repository", "questions.commit", "questions.path", "questions.blob", "judge.name",
+    )  # fmt: skip
+    #: The last of an item's images is a rule's business, so an item that lacks one is incomplete.
+    whole_prompts = True
+
+    def __init__(self, questions: Path | None = None) -> None:
+        self._questions = questions
+
+    def with_questions(self, file: Path) -> Dpg:
+        """Return the benchmark with the question file that the user has."""
+        return Dpg(file)
+
+    def protocols(self) -> Mapping[str, Path]:
+        """Return the pinned variants."""
+        return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def items(self, protocol: ResolvedProtocol) -> list[Item]:
+        """Return every prompt of the question file in its order, with its questions as metadata."""
+        options = options_of(
+            protocol
+        )  # a choice that there is not is told now, not after the images are made
+        if self._questions is None:
+            raise _no_questions(protocol)
+        items = read_items(self._questions)
+        for item in items:
+            _asked(item, options)
+        return items
+
+    def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
+        """Yield a JSON object a line with ``item_id`` (the stem of the official file name) and ``prompt``."""
+        for item in self.items(protocol):
+            yield json.dumps({"item_id": item.id, "prompt": item.prompt}, ensure_ascii=False)
+
+    def judge(self, protocol: ResolvedProtocol) -> Judge:
+        """Return the judge that the protocol names.
+
+        Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
+        """
+        name = str(protocol.value("judge.name"))
+        if name not in available("judges"):
+            raise UserError(
+                f"protocol {protocol.name} of dpg is judged by {name!r}, which is not installed "
+                f"(installed: {', '.join(available('judges')) or 'none'}); fix: score verdicts made "
+                f"elsewhere with 'lumina-eval judge dpg --protocol {protocol.name} --verdicts FILE "
+                "--questions CSV'"
+            )
+        judge: Judge = load("judges", name)()
+        return judge
+
+    def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
+        """Read saved verdicts in the order of the question file, and check that no answer is absent."""
+        options = options_of(protocol)
+        known = {item.id: item for item in self.items(protocol)}
+        blob = next(iter(known.values())).metadata["questions_blob"]
+        found = reading.read_verdicts(Path(file))
+        for where, verdict in found:
+            if verdict.item_id not in known:
+                if options.unknown_items == "refused":
+                    raise UserError(
+                        f"{where}: expected an item of {self._questions}, found {verdict.item_id!r}; "
+                        "fix: leave the line out, or give the question file that it belongs to"
+                    )
+                known[verdict.item_id] = make_item(verdict.item_id, "", [], blob)
+            reading.check_answered(_asked(known[verdict.item_id], options), verdict, where)
+        place = {item_id: number for number, item_id in enumerate(known)}
+        verdicts = sorted((verdict for _, verdict in found), key=lambda one: (place[one.item_id], one.index))
+        there = {verdict.item_id for verdict in verdicts}
+        return [item for item in known.values() if item.id in there], verdicts
+
+    def aggregate(
+        self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
+    ) -> Aggregate:
+        """Apply the rules: results and summary, and the metrics with their intervals. Pure."""
+        options = options_of(protocol)
+        of_item: dict[str, list[Verdict]] = {}
+        for verdict in verdicts:
+            of_item.setdefault(verdict.item_id, []).append(verdict)
+        outcomes: list[Outcome] = []
+        neither: Counter[str] = Counter()
+        for item in items:
+            if item.id not in of_item:
+                continue
+            questions = _asked(item, options)
+            answers = {
+                verdict.index: reading.check_answered(questions, verdict, "saved verdicts")
+                for verdict in of_item[item.id]
+            }
+            neither += report.neither(questions, answers.values())
+            outcomes.append(outcome(item.id, questions, answers, options))
+        metrics = report.metrics_of(outcomes)
+        return Aggregate(
+            metrics=metrics,
+            results=report.result_lines(outcomes),
+            scores=report.scores_of(outcomes),
+            excluded=sum(len(one.crops) for one in outcomes if one.excluded),
+            summary=report.summary_text(metrics),
+            warnings=report.warnings_of(protocol, items, outcomes, neither),
+        )
+
+
+def _asked(item: Item, options: Options) -> list[Question]:
+    """Return the questions of an item that the protocol asks.
+
+    Raises UserError where joined blocks hold a proposition id twice: which of the two counts, nobody knows.
+    """
+    questions = asked(
+        questions_of(item), skip_first_row=options.skip_first_row, later_block=options.later_block
+    )
+    rows: dict[int, int] = {}
+    for question in questions:
+        if question.id in rows:
+            raise UserError(
+                f"expected each proposition_id once in item {item.id!r}, whose rows do not all stand "
+                f"together, found {question.id} in data rows {rows[question.id]} and {question.row}; "
+                "fix: mend the question file, or take --protocol official, where the later rows replace "
+                "the earlier ones"
+            )
+        rows[question.id] = question.row
+    return questions
+
+
+def _no_questions(protocol: ResolvedProtocol) -> UserError:
+    repository, commit, path, blob = (
+        protocol.value(f"questions.{key}") for key in ("repository", "commit", "path", "blob")
+    )
+    address = f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+    return UserError(
+        f"expected --questions CSV, found none: the questions of dpg are not shipped; they are {path} of "
+        f"{repository} at {commit[:8]}, git blob {blob}; fix: curl -LO {address} "
+        f"and give it with --questions {Path(path).name}"
+    )
