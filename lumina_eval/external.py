@@ -103,8 +103,10 @@ def judge_verdicts(
     per_prompt = images_per_prompt or max(counts.values(), default=0)
     whole = per_prompt if getattr(bench, "whole_prompts", False) else images_per_prompt or 0
     items, expected = _expected(bench, resolved, given, counts, whole, complete)
+    # A line may point to another file (a depth map), which its verdict's own digest knows of.
+    content = digest_of([sha256_file(file), *(verdict.image_sha256 for verdict in verdicts)])
     manifest = _manifest(
-        bench, resolved, "verdicts", file, sha256_file(file), per_prompt, items, expected, site,
+        bench, resolved, "verdicts", file, content, per_prompt, items, expected, site,
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
     )  # fmt: skip
     run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
