@@ -40,9 +40,9 @@ def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     """Return the value at a key; raise UserError unless it is of the kind: ``str``, ``list`` or ``dict``."""
     value = record.get(key)
     if not isinstance(value, kind):
-        wanted = {str: "a string", list: "a list", dict: "an object"}[kind]
+        names: dict[type, str] = {str: "a string", list: "a list", dict: "an object"}
         found = short(value) if key in record else "no such key"
-        raise UserError(f"{where}: expected {wanted} for {key!r}, found {found}")
+        raise UserError(f"{where}: expected {names[kind]} for {key!r}, found {found}")
     return value
 
 
