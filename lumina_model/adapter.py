@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
 from lumina_model.formats.hub import is_hub_id, local_pipeline
+from lumina_model.next_dit import NextDiT
 from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
@@ -54,14 +55,14 @@ class LuminaModel:
     def _pipeline(self) -> Pipeline:
         return self.load()
 
-    def load(self, low_memory: bool = False) -> Pipeline:
-        """Read the weights, on the device and in the dtype of the options."""
-        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32, low_memory)
+    def load(self, low_memory: bool = False, transformer: Callable[[], NextDiT] | None = None) -> Pipeline:
+        """Read the weights, on the device and in the dtype of the options; see :meth:`Pipeline.load`."""
+        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32, low_memory, transformer)
 
     @functools.cached_property
-    def _sampling(self) -> Sampling:
-        default = default_sampling(self._parts, self._dtype or torch.float32)
-        return default.updated(self._options)
+    def settings(self) -> Sampling:
+        """The sampling of the checkpoint, changed by the options."""
+        return default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
 
     @functools.cached_property
     def _components(self) -> dict[str, str]:
@@ -73,11 +74,11 @@ class LuminaModel:
 
     def sampling(self) -> Mapping[str, Any]:
         """Return the sampling with every default resolved."""
-        return self._sampling.canonical()
+        return self.settings.canonical()
 
     def final_text(self, prompt: str) -> str:
         """Return the text that is encoded."""
-        return self._sampling.final_text(prompt)
+        return self.settings.final_text(prompt)
 
     def environment(self) -> Mapping[str, Any]:
         """Return what can move last bits and is no part of the image key."""
@@ -85,7 +86,7 @@ class LuminaModel:
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         """Return one image per prompt; see :meth:`Pipeline.generate`."""
-        return [Image.fromarray(image) for image in self._pipeline.generate(prompts, seeds, self._sampling)]
+        return [Image.fromarray(image) for image in self._pipeline.generate(prompts, seeds, self.settings)]
 
 
 def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:

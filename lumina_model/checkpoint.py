@@ -42,7 +42,7 @@ __all__ = [
     "from_official",
     "official_names",
     "read_autoencoder",
-    "read_shift",
+    "read_schedule",
     "read_text_encoder",
     "read_transformer",
     "read_transformer_config",
@@ -66,6 +66,10 @@ MODEL_INDEX = {
     "vae": ["diffusers", "AutoencoderKL"],
     "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
 }
+
+# diffusers' FlowMatchEulerDiscreteScheduler: its defaults for the dynamic shift, which are the official ones.
+_DYNAMIC = {"base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096,
+            "time_shift_type": "exponential"}  # fmt: skip
 
 # What diffusers' Lumina2Transformer2DModel has fixed and therefore no key for.
 _DIFFUSERS_FIXED = {"qk_norm_eps": 1e-5, "rope_theta": 10_000.0}
@@ -146,16 +150,23 @@ def read_text_encoder(
     return TextEncoder(model, words)
 
 
-def read_shift(folder: str | os.PathLike[str]) -> float:
-    """The static shift of a diffusers `scheduler` folder."""
+def read_schedule(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The time grid's shift in a diffusers `scheduler` folder, as fields of `Sampling`.
+
+    A static shift, or the dynamic one with the only numbers that are known for Lumina (`time_grid`).
+    """
     path = Path(folder) / "scheduler_config.json"
     record = read_json(path)
-    if record.get("use_dynamic_shifting"):
-        raise UserError(
-            f"expected a static shift, found use_dynamic_shifting, in {path}; fix: give a static one"
-        )
     with _told(path, "a number as shift"):
-        return float(record.get("shift", 1.0))
+        if not record.get("use_dynamic_shifting"):
+            return {"shift": float(record.get("shift", 1.0))}
+    numbers = {name: record.get(name, value) for name, value in _DYNAMIC.items()}
+    if numbers != _DYNAMIC:
+        raise UserError(
+            f"expected a static shift, or a dynamic one with {_DYNAMIC}, found {numbers}, in {path}; "
+            "fix: give a static one"
+        )
+    return {"dynamic_shift": True}
 
 
 def transformer_config_json(config: NextDiTConfig, sample_size: int) -> dict[str, Any]:

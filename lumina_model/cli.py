@@ -34,6 +34,10 @@ OUT = Path("lumina-training")
 StageOption = Annotated[str, typer.Option("--stage", help="Which stage of `embedded` or a training run.")]
 WeightsOption = Annotated[str, typer.Option("--weights", help="ema or raw, where a checkpoint has both.")]
 
+LoraOption = Annotated[
+    list[str] | None, typer.Option(metavar="FILE[=SCALE]", help="LoRA to add to the weights; repeatable.")
+]
+
 
 @train.command("tokenizer")
 def train_tokenizer(data: Data, out: Out = OUT, vocab_size: int = 2048) -> None:
@@ -110,9 +114,7 @@ def convert(
     folder: Annotated[Path, typer.Argument(metavar="DST", help="New folder.")],
     to: Annotated[str, typer.Option("--format", help="diffusers (a transformer folder) or official.")],
     weights: WeightsOption = "ema",
-    lora: Annotated[
-        list[str] | None, typer.Option(metavar="FILE[=SCALE]", help="LoRA to add to the weights; repeatable.")
-    ] = None,
+    lora: LoraOption = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16; default: as stored.", show_default=False)
     ] = None,
@@ -177,34 +179,46 @@ def generate(
         list[Path] | None, typer.Option("--image", help="Start from this image; one, or one per prompt.")
     ] = None,
     strength: Annotated[
-        float, typer.Option("--strength", help="With --image: share of the steps that are done.")
-    ] = 0.6,
+        float | None,
+        typer.Option(help="With --image: share of the steps that are done; 0.6.", show_default=False),
+    ] = None,
+    transformer: Annotated[
+        str | None,
+        typer.Option(help="Another transformer, in any form that `info` describes.", show_default=False),
+    ] = None,
+    lora: LoraOption = None,
     low_memory: Annotated[
-        bool, typer.Option("--low-memory", help="One part and one layer at a time: slower.")
+        bool, typer.Option("--low-memory", help="One part, one layer and one image at a time: slower.")
     ] = False,
 ) -> None:
     """Make one image per prompt: OUT/0000.png, OUT/0001.png …"""
     from rich.progress import Progress
 
     from lumina_model.adapter import LuminaModel, checkpoint_parts
-    from lumina_model.sampling import Sampling
+    from lumina_model.formats import load_transformer
+    from lumina_model.pictures import read_pictures, write_pictures
 
-    options = dict(pair.partition("=")[::2] for pair in option or ())
+    if strength is not None and not image:
+        raise UserError("expected --image with --strength, found none; fix: name the image to start from")
     source = _any_model(model, stage)
     parts = source if isinstance(source, dict) else checkpoint_parts(source)
+    options = dict(pair.partition("=")[::2] for pair in option or ())
     chosen = LuminaModel(model, stage, parts, options)
-    sampling = Sampling(**chosen.sampling())
-    start = _pictures(image, len(prompt), sampling.width, sampling.height) if image else None
+    start = read_pictures(image, len(prompt), *chosen.settings.size) if image else None
     out.mkdir(parents=True, exist_ok=True)
+    read = None
+    if transformer or lora:
+        other, adapters = transformer or parts["transformer"], [_lora(item) for item in lora or ()]
+        read = lambda: load_transformer(other, None, lora=adapters)  # noqa: E731
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         bar = progress.add_task("steps", total=None)
-        drawn = chosen.load(low_memory).generate(
-            prompt, [seed] * len(prompt), sampling,
+        drawn = chosen.load(low_memory, read).generate(
+            prompt, [seed] * len(prompt), chosen.settings,
             lambda done, total: progress.update(bar, completed=done, total=total),
-            images=start, strength=strength if start else 1.0,
+            images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
         )  # fmt: skip
-    _write_pictures(drawn, out)
+    write_pictures(drawn, out)
     console.print(f"{len(drawn)} images in {out}", markup=False)
 
 
@@ -259,33 +273,6 @@ def _parts(model: str, stage: str) -> dict[str, Path]:
             f"fix: check the folder and --stage"
         )
     return {name: run / name for name in embedded.SHARED} | {"transformer": transformer}
-
-
-def _pictures(files: list[Path], count: int, width: int, height: int) -> list[Any]:
-    """Images to start from, as RGB of the wanted size; one file serves all prompts."""
-    import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if len(files) not in (1, count):
-        raise UserError(f"expected one --image or {count}, found {len(files)}; fix: one per prompt")
-    pictures = []
-    for file in files * (count // len(files)):
-        try:
-            with Image.open(file) as opened:
-                upright = ImageOps.exif_transpose(opened).convert("RGB")
-        except UnidentifiedImageError:
-            raise UserError(
-                f"expected an image, found none that can be read, at {file}; fix: --image"
-            ) from None
-        pictures.append(np.asarray(upright.resize((width, height), Image.Resampling.LANCZOS)))
-    return pictures
-
-
-def _write_pictures(pictures: Any, folder: Path) -> None:
-    from PIL import Image
-
-    for index, picture in enumerate(pictures):
-        Image.fromarray(picture).save(folder / f"{index:04d}.png")
 
 
 def _any_model(model: str, stage: str) -> str | dict[str, Path]:

@@ -36,8 +36,8 @@ def renormalise_rows(v: Tensor, v_cond: Tensor) -> Tensor:
     Another operation than the official `renormalise`: it knows no ratio, takes each row of latents by itself,
     and lengthens as well as shrinks (pipeline_lumina2.py).
     """
-    norms = [torch.linalg.vector_norm(y.float(), dim=-1, keepdim=True) for y in (v_cond, v)]  # (B, C, H, 1)
-    return (v.float() * (norms[0] / norms[1].clamp_min(torch.finfo(torch.float32).tiny))).to(v.dtype)
+    wanted, found = (torch.linalg.vector_norm(y.float(), dim=-1, keepdim=True) for y in (v_cond, v))
+    return torch.where(found > 0, v.float() / found * wanted, 0.0).to(v.dtype)  # (B, C, H, W)
 
 
 def truncation_of_ratio(times: Tensor, ratio: float) -> float:
@@ -45,7 +45,7 @@ def truncation_of_ratio(times: Tensor, ratio: float) -> float:
 
     There, step i (0-based) of n is guided while (i + 1) / n <= ratio; the official truncation is a time. The
     two 0.25 mean different things: on the official grid with shift 6, t < 0.25 is the first two thirds of the
-    steps.
+    steps. Solvers that look at the end of a step, Heun and rk4, see no guidance at the end of the last one.
 
     Args:
         times: (steps + 1,), the solver's grid.

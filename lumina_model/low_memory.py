@@ -1,40 +1,66 @@
-"""Less memory for more time: one part at a time, and of the transformer one layer at a time.
+"""Less memory for more time: the large parts are there only while they work.
 
-The text encoder is read when texts are encoded and dropped after; on an accelerator the transformer stays in
-the computer's memory and each layer visits the device when it runs (Accelerate does it); the autoencoder
-decodes large images in overlapping tiles (diffusers does it), whose seams differ a little from the whole.
+The text encoder is read to encode the texts of a call and dropped; then the transformer is read to draw and
+dropped, and on an accelerator it stays in the computer's memory while each layer's weights visit the device
+when the layer runs (Accelerate does it). Images are drawn one after the other, and large ones are decoded in
+overlapping tiles (diffusers does it), whose seams differ a little from the whole.
 """
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lumina_model.checkpoint import read_text_encoder
+from lumina_model.next_dit import NextDiT
 from lumina_model.text_encoder import TextEncoder
 
+TILE = 512  # pixels; diffusers' own tiles are as large as the images that the autoencoder was trained on
 
-class TextEncoderOnDemand(TextEncoder):
-    """Has no weights but while it encodes."""
 
-    def __init__(self, folder: Path, tokenizer: Path, dtype: torch.dtype, device: torch.device):
-        self._source = (folder, tokenizer, dtype)
-        self._device = device
-        self.dim = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"])
+@dataclass(frozen=True)
+class Visitors:
+    """The two large parts, each read when it is called for.
 
-    def encode(self, texts: Sequence[str], pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """As `TextEncoder.encode`."""
-        encoder = read_text_encoder(*self._source)
-        encoder.model.to(self._device)
-        return encoder.encode(texts, pad_to)
+    Attributes:
+        text_encoder: reads it, on the CPU.
+        transformer: reads it, on the CPU.
+        device: where both work.
+    """
+
+    text_encoder: Callable[[], TextEncoder]
+    transformer: Callable[[], NextDiT]
+    device: torch.device
+
+    @contextlib.contextmanager
+    def encoding(self) -> Iterator[TextEncoder]:
+        """The text encoder, for as long as the context lasts."""
+        encoder = self.text_encoder()
+        encoder.model.to(self.device)
+        yield encoder
+
+    @contextlib.contextmanager
+    def drawing(self) -> Iterator[NextDiT]:
+        """The transformer, for as long as the context lasts."""
+        model = self.transformer()
+        if self.device.type != "cpu":
+            offload_layers(model, self.device)
+        yield model
 
 
 def offload_layers(module: nn.Module, device: torch.device) -> None:
-    """Let each layer's weights visit the device only while it runs; on the CPU there is nothing to do."""
-    if device.type == "cpu":
-        return
+    """Keep the weights off the device; each layer's visit it only while it runs."""
     from accelerate import cpu_offload
 
     cpu_offload(module, execution_device=device)
+
+
+def decode_in_tiles(vae: Any) -> None:
+    """Let a diffusers `AutoencoderKL` decode images one by one, and beyond `TILE` pixels in tiles."""
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    vae.enable_slicing()
+    vae.enable_tiling()
+    vae.tile_sample_min_size = TILE
+    vae.tile_latent_min_size = TILE // factor

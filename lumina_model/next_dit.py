@@ -14,8 +14,8 @@ the same function as the official one, which cuts padding out and packs [text ; 
 does not know order, only rotary positions, and those are given per sample. It needs no repacking and no
 wait for the device to tell how long the texts are.
 
-Parameter names are those of diffusers' `Lumina2Transformer2DModel`; `checkpoint.py` has the map to the
-official names.
+Parameter names are those of diffusers' `Lumina2Transformer2DModel`; `official_names.py` has the map to the
+official ones.
 
 Shape legend: B batch, C latent channels, H W latent height and width, p patch size, R = H/p rows and
 S = W/p columns of image tokens, I = R·S image tokens, T text tokens (padded), N = T + I,
@@ -114,8 +114,8 @@ class Attention(nn.Module):
         q = self.to_q(x).unflatten(-1, (-1, self.head_dim))  # (B, N, A, d)
         k = self.to_k(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
         v = self.to_v(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
-        q = rotate(self.norm_q(q), rotation)
-        k = rotate(self.norm_k(k), rotation)
+        q = rotate(self.norm_q(q), rotation)  # (B, N, A, d)
+        k = rotate(self.norm_k(k), rotation)  # (B, N, K, d)
         if self.group > 1:  # key-value head j serves query heads group·j … group·j + group - 1
             k = k.repeat_interleave(self.group, dim=2)  # (B, N, A, d)
             v = v.repeat_interleave(self.group, dim=2)  # (B, N, A, d)

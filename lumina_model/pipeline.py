@@ -1,9 +1,11 @@
 """Text and seed to image: text encoder, solver around the transformer, autoencoder."""
 
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +17,20 @@ from lumina_model.checkpoint import (
     Parts,
     component_folder,
     read_autoencoder,
-    read_shift,
+    read_schedule,
     read_text_encoder,
     read_transformer,
+    read_transformer_config,
 )
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
-from lumina_model.image_sizes import Size, crop, on_sizes, pad
-from lumina_model.low_memory import TextEncoderOnDemand, offload_layers
+from lumina_model.image_sizes import Size
+from lumina_model.low_memory import Visitors, decode_in_tiles
+from lumina_model.mixed_sizes import crop, on_sizes, pad
 from lumina_model.next_dit import Context, NextDiT
-from lumina_model.sampling import DTYPES, Sampling
-from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS
+from lumina_model.sampling import DTYPES, ROWS, Sampling
+from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS, Callback, Velocity
 from lumina_model.step_cache import StepCache
 from lumina_model.text_encoder import TextEncoder
 from lumina_model.weights import read_json
@@ -35,23 +39,28 @@ Picture = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """(steps done, steps in all), called after every solver step of a batch."""
 
+Features = tuple[Tensor, Tensor]
+"""Of texts: (B, T, F) and the mask (B, T)."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
     """The three parts of Lumina-Image 2.0, on one device and in one dtype.
 
-    `sampling` is the default of this checkpoint, see `default_sampling`.
+    `sampling` is the default of this checkpoint, see `default_sampling`. With `visitors` the large parts are
+    read when they are needed: `text_encoder` is None then, and `transformer` has its config but no weights.
     """
 
     transformer: NextDiT
-    text_encoder: TextEncoder
+    text_encoder: TextEncoder | None
     autoencoder: Autoencoder
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     sampling: Sampling = field(default_factory=Sampling)
+    visitors: Visitors | None = None
 
     def __post_init__(self) -> None:
-        if self.text_encoder.dim != self.transformer.config.cap_feat_dim:
+        if self.text_encoder and self.text_encoder.dim != self.transformer.config.cap_feat_dim:
             raise UserError(
                 f"expected text features of {self.transformer.config.cap_feat_dim} dimensions, "
                 f"found {self.text_encoder.dim}; fix: take the text encoder of this transformer"
@@ -69,6 +78,7 @@ class Pipeline:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         low_memory: bool = False,
+        transformer: Callable[[], NextDiT] | None = None,
     ) -> "Pipeline":
         """Read a pipeline folder in diffusers layout.
 
@@ -78,6 +88,7 @@ class Pipeline:
             device: where everything is put.
             dtype: of all weights and activations; float32 or bfloat16.
             low_memory: see `low_memory.py`: slower, the same images but for seams of tiles.
+            transformer: reads another transformer than the folder's, e.g. one with adapters.
 
         Raises:
             UserError: a file is missing or broken, or the parts do not fit each other.
@@ -88,22 +99,29 @@ class Pipeline:
                 "transformer overflow and images come out black; fix: take bfloat16"
             )
         device = torch.device(device)
-        words, tokenizer = (component_folder(source, name) for name in ("text_encoder", "tokenizer"))
-        transformer = read_transformer(component_folder(source, "transformer"), dtype).eval()
+        folders = {name: component_folder(source, name) for name in ("text_encoder", "tokenizer")}
+        own = component_folder(source, "transformer")
+        visitors = Visitors(
+            functools.partial(read_text_encoder, folders["text_encoder"], folders["tokenizer"], dtype),
+            lambda: (transformer().to(dtype) if transformer else read_transformer(own, dtype)).eval(),
+            device,
+        )
         if low_memory:
-            encoder: TextEncoder = TextEncoderOnDemand(words, tokenizer, dtype, device)
-            offload_layers(transformer, device)
+            with torch.device("meta"):
+                model, encoder = NextDiT(read_transformer_config(own)), None
         else:
-            encoder = read_text_encoder(words, tokenizer, dtype)
+            model, encoder = visitors.transformer().to(device), visitors.text_encoder()
             encoder.model.to(device)
-            transformer.to(device)
         autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
         autoencoder.vae.to(device)
         if low_memory:
-            autoencoder.vae.enable_tiling()
-            autoencoder.vae.enable_slicing()
-        return cls(transformer, encoder, autoencoder, device, dtype, default_sampling(source, dtype))
+            decode_in_tiles(autoencoder.vae)
+        return cls(
+            model, encoder, autoencoder, device, dtype, default_sampling(source, dtype),
+            visitors if low_memory else None,
+        )  # fmt: skip
 
+    @overload
     def generate(
         self,
         prompts: Sequence[str],
@@ -111,30 +129,47 @@ class Pipeline:
         sampling: Sampling | None = None,
         progress: Progress | None = None,
         *,
-        sizes: Sequence[Size] | None = None,
+        sizes: None = None,
         images: Sequence[Picture] | None = None,
         strength: float = 1.0,
-    ) -> Any:
+    ) -> Picture: ...
+    @overload
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        sampling: Sampling | None = None,
+        progress: Progress | None = None,
+        *,
+        sizes: Sequence[Size],
+        images: Sequence[Picture] | None = None,
+        strength: float = 1.0,
+    ) -> list[Picture]: ...
+    def generate(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling | None = None,
+        progress: Progress | None = None, *, sizes: Sequence[Size] | None = None,
+        images: Sequence[Picture] | None = None, strength: float = 1.0,
+    ) -> Picture | list[Picture]:  # fmt: skip
         """One image per (prompt, seed), all in one batch.
 
         Args:
             prompts: the user's words, without system prompt.
             seeds: one per prompt, 0 to 2^63 - 1.
-            sampling: how; None for this checkpoint's default.
+            sampling: how; what it does not set, or None, is this checkpoint's own.
             progress: told after every step.
             sizes: (height, width) of each image in pixels, where they differ; in place of the sampling's.
             images: to start from (img2img), uint8 (H, W, 3), each of its image's size.
             strength: with `images`, the share of the steps that are done, in (0, 1]; 1 keeps nothing of the
-                image. As in diffusers, the first steps are left out.
+                image. The first steps are left out, as many as in diffusers' pipelines for flows.
 
         Returns:
             uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). Noise and text
             padding do not depend on the batch; what is left is the rounding of floating point, which depends
             on the batch's size but not on the neighbours in it.
         """
-        sampling = sampling or self.sampling
+        sampling = (sampling or self.sampling).completed(self.sampling)
         _expect_same_number(prompts, seeds, "seeds")
-        pixels = [(sampling.height, sampling.width)] * len(prompts) if sizes is None else list(sizes)
+        pixels = [sampling.size] * len(prompts) if sizes is None else list(sizes)
         _expect_same_number(prompts, pixels, "sizes")
         shapes = [self.latent_shape(size) for size in pixels]
         noise = pad([draw_noise([seed], shape)[0] for seed, shape in zip(seeds, shapes, strict=True)])
@@ -166,7 +201,7 @@ class Pipeline:
         Args:
             prompts: the user's words.
             noise: (B, C, h, w).
-            sampling: how; None for this checkpoint's default.
+            sampling: how; what it does not set, or None, is this checkpoint's own.
             progress: told after every step.
             sizes: (h, w) of each sample where they differ; what lies beyond is padding.
             start: latents (B, C, h, w) to start from.
@@ -175,39 +210,53 @@ class Pipeline:
         Returns:
             (B, C, h, w) float32.
         """
-        sampling = sampling or self.sampling
+        sampling = (sampling or self.sampling).completed(self.sampling)
         self._check(prompts, noise, sampling, mixed=sizes is not None)
-        # Samples of a batch share a time grid: that of the largest, where the shift depends on the size.
-        area = self.transformer.config.patch_size**2
-        tokens = max(h * w for h, w in sizes or [(noise.shape[-2], noise.shape[-1])]) // area
-        grid = sampling.times(tokens)
+        _check_start(noise, start, strength)
+        grid = sampling.times(self._image_tokens(noise, sizes, sampling))
         times = _last_steps(grid, strength)
-        evaluations = (len(times) - 1) * EVALUATIONS_PER_STEP[sampling.solver]
-        cache = None
-        if sampling.cache is not None:
-            cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
-        velocity = guided_velocity(
-            on_sizes(self.transformer, sizes, cache),
-            self.encode_prompts([sampling.final_text(prompt) for prompt in prompts], sampling),
-            # One text for all: encoded once, so that it is the same tensor for any batch size.
-            _repeat(self.encode_prompts([sampling.final_negative_text()], sampling), len(prompts)),
-            sampling.guidance,
-            sampling.renorm,
-            sampling.guidance_stop(grid),
-            start=sampling.guidance_start,
-            rows=sampling.row_renorm,
-        )
-        x = noise.to(self.device)
-        if start is not None:
-            x = times[0] * start.to(self.device) + (1 - times[0]) * x
-        total = len(times) - 1
-        callback = None if progress is None else lambda done, _time, _x: progress(done, total)
-        return SOLVERS[sampling.solver](velocity, x, times, callback)
+        positive, negative = self._features(prompts, sampling)
+        # In low memory one sample after the other, else all at once.
+        parts = [slice(i, i + 1) for i in range(len(prompts))] if self.visitors else [slice(None)]
+        total = (len(times) - 1) * len(parts)
+        drawn: list[Tensor] = []
+        with self.visitors.drawing() if self.visitors else contextlib.nullcontext(self.transformer) as model:
+            for part in parts:
+                done_before = len(drawn) * (len(times) - 1)
+                velocity = _velocity(
+                    model, (positive[0][part], positive[1][part]), negative, sampling,
+                    sampling.guidance_stop(grid), len(times) - 1, sizes[part] if sizes else None,
+                )  # fmt: skip
+                x = noise[part].to(self.device)
+                if start is not None and strength < 1:
+                    x = times[0] * start[part].to(self.device) + (1 - times[0]) * x
+                tell = None if progress is None else _teller(progress, done_before, total)
+                drawn.append(SOLVERS[sampling.solver](velocity, x, times, tell))
+        return torch.cat(drawn)
 
     @torch.inference_mode()
-    def encode_prompts(self, texts: Sequence[str], sampling: Sampling) -> Context:
-        """Complete texts to the context that all steps share, padded to `max_text_tokens`."""
-        return self.transformer.encode_context(*self.text_encoder.encode(texts, sampling.max_text_tokens))
+    def encode_prompts(self, texts: Sequence[str], sampling: Sampling | None = None) -> Context:
+        """Complete texts to the context that all steps share, padded to `max_text_tokens`.
+
+        Raises:
+            UserError: the pipeline is in low memory.
+        """
+        if self.text_encoder is None:
+            raise UserError("expected a pipeline with all parts, found one in low memory; fix: load it whole")
+        sampling = (sampling or self.sampling).completed(self.sampling)
+        return self.transformer.encode_context(*self.text_encoder.encode(texts, sampling.text_tokens))
+
+    def _features(self, prompts: Sequence[str], sampling: Sampling) -> tuple[Features, Features | None]:
+        """Features of the prompts, and of the one text that guidance steers away from, if it does."""
+        positive = [sampling.final_text(prompt) for prompt in prompts]
+        here = contextlib.nullcontext(self.text_encoder)
+        with self.visitors.encoding() if self.visitors else here as encoder:
+            assert encoder is not None
+            found = encoder.encode(positive, sampling.text_tokens)
+            if sampling.guidance == 1:
+                return found, None
+            # One text for all: encoded once, so that it is the same tensor for any batch size.
+            return found, encoder.encode([sampling.final_negative_text()], sampling.text_tokens)
 
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         """Channels, height and width of the latents of an image of (height, width) pixels."""
@@ -237,17 +286,28 @@ class Pipeline:
 
     def _check(self, prompts: Sequence[str], noise: Tensor, sampling: Sampling, mixed: bool) -> None:
         _expect_same_number(prompts, noise, "noises")
-        if DTYPES[sampling.dtype] != self.dtype:
+        if sampling.dtype is not None and DTYPES[sampling.dtype] != self.dtype:
             raise UserError(
                 f"expected sampling dtype {self.dtype}, which the pipeline was loaded in, found "
                 f"{sampling.dtype}; fix: load the pipeline in that dtype"
             )
-        shape = self.latent_shape((sampling.height, sampling.width))
+        shape = self.latent_shape(sampling.size)
         if not mixed and tuple(noise.shape[1:]) != shape:
             raise UserError(
-                f"expected noise (B, {', '.join(map(str, shape))}) for "
-                f"{sampling.height} x {sampling.width} pixels, found {tuple(noise.shape)}; fix: redraw it"
+                f"expected noise (B, {', '.join(map(str, shape))}) for {' x '.join(map(str, sampling.size))} "
+                f"pixels, found {tuple(noise.shape)}; fix: redraw it"
             )
+
+    def _image_tokens(self, noise: Tensor, sizes: Sequence[Size] | None, sampling: Sampling) -> int:
+        """Image tokens of a sample, on which the dynamic shift depends; samples of a batch share a grid."""
+        area = self.transformer.config.patch_size**2
+        found = {height * width // area for height, width in sizes or [(noise.shape[-2], noise.shape[-1])]}
+        if len(found) > 1 and sampling.dynamic_shift:
+            raise UserError(
+                f"expected images of one area for the dynamic shift, found {sorted(found)} tokens; "
+                "fix: draw them in calls of their own, or with a static shift"
+            )
+        return max(found)
 
 
 def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype = torch.float32) -> Sampling:
@@ -259,10 +319,10 @@ def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype 
     transformer = component_folder(source, "transformer")
     side = read_json(transformer / "config.json").get("sample_size", 128)
     sampling = Sampling(
-        shift=read_shift(component_folder(source, "scheduler")),
         height=side * autoencoder_factor(levels),
         width=side * autoencoder_factor(levels),
         dtype=next(name for name, value in DTYPES.items() if value == dtype),
+        **read_schedule(component_folder(source, "scheduler")),
     )
     if not (transformer.parent / FILE).is_file():
         return sampling
@@ -290,16 +350,52 @@ def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     )
 
 
+def _velocity(
+    model: NextDiT, positive: Features, negative: Features | None, sampling: Sampling, stop: float | None,
+    steps: int, sizes: Sequence[Size] | None,
+) -> Velocity:  # fmt: skip
+    """The guided velocity field of one batch, with the step cache if there is one."""
+    cond = model.encode_context(*positive)
+    uncond = cond if negative is None else _repeat(model.encode_context(*negative), len(cond.tokens))
+    cache = None
+    if sampling.cache is not None:
+        evaluations = steps * EVALUATIONS_PER_STEP[sampling.solver]
+        cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
+    return guided_velocity(
+        on_sizes(model, sizes, cache),
+        cond,
+        uncond,
+        sampling.guidance,
+        None if isinstance(sampling.renorm, str) else sampling.renorm,
+        stop,
+        start=sampling.guidance_start,
+        rows=sampling.renorm == ROWS,
+    )
+
+
 def _last_steps(times: Tensor, strength: float) -> Tensor:
-    """The grid's end that a strength leaves (diffusers' img2img: the last floor(steps·strength) steps)."""
+    """The grid's end that a strength leaves: n - int(n - n·strength) of n steps.
+
+    As the pipelines for flows in diffusers count (pipeline_flux_img2img.py, `get_timesteps`).
+    """
     steps = len(times) - 1
-    kept = int(min(steps * strength, steps)) if 0 < strength <= 1 else 0
-    if kept < 1:
+    return times[int(steps - min(steps * strength, steps)) :]
+
+
+def _check_start(noise: Tensor, start: Tensor | None, strength: float) -> None:
+    if not 0 < strength <= 1:
+        raise UserError(f"expected a strength above 0 and at most 1, found {strength}; fix: the strength")
+    if start is None and strength != 1:
+        raise UserError(f"expected an image to start from, found none, at strength {strength}; fix: give one")
+    if start is not None and start.shape != noise.shape:
         raise UserError(
-            f"expected a strength in (0, 1] that leaves at least one of {steps} steps, found {strength}; "
-            "fix: raise strength or steps"
+            f"expected starting latents {tuple(noise.shape)}, found {tuple(start.shape)}; fix: encode images "
+            "of the sampling's size"
         )
-    return times[steps - kept :]
+
+
+def _teller(progress: Progress, before: int, total: int) -> Callback:
+    return lambda done, _time, _x: progress(before + done, total)
 
 
 def _repeat(context: Context, n: int) -> Context:

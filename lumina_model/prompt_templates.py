@@ -29,11 +29,17 @@ SYSTEM_PROMPTS: dict[str, str] = {
     "empty": "",
 }
 
-PANELS = (
-    "Generate a dual-panel image where the {place} displays a {target}, while the {other} retains the "
-    "original image for direct visual comparison."
-)
-"""Template C of the paper, for several images in one: its slots are two places and a kind of annotation."""
+PANELS: dict[str, str] = {
+    "dual-panel": (
+        "Generate a dual-panel image where the {place} displays a {target}, while the {other} retains the "
+        "original image for direct visual comparison."
+    ),
+    "two-panel": (
+        "Generate a two-panel depiction of a {target} from a rough sketch in the {place} to a "
+        "hyper-realistic portrait in the {other}."
+    ),
+}
+"""Template C of the paper, for two images in one (Figure 1); the slots: two places and what is shown."""
 
 _OPPOSITE = {
     "lower half": "upper half",
@@ -64,17 +70,20 @@ def compose(system: str, prompt: str) -> str:
     return SYSTEM_PROMPTS[system] + PROMPT_START + prompt
 
 
-def compose_panels(prompt: str, target: str, place: str = "lower half") -> str:
-    """The text for an image and an annotation of it side by side (Template C, paper Figure 1).
+def compose_panels(prompt: str, target: str, place: str = "lower half", template: str = "dual-panel") -> str:
+    """The text for two images in one (Template C, paper Figure 1); give it with the system prompt `empty`.
 
     Args:
         prompt: of the image.
-        target: what the other panel shows, e.g. ``depth map`` or ``pose estimation map``.
-        place: where: ``lower half``, ``upper half``, ``left half`` or ``right half``.
+        target: ``dual-panel``: what the other panel shows, e.g. ``depth map`` or ``pose estimation map``;
+            ``two-panel``: what changes, e.g. ``human face transforming``.
+        place: of the target: ``lower half``, ``upper half``, ``left half`` or ``right half``.
+        template: name in `PANELS`.
 
     Raises:
-        UserError: there is no such place.
+        UserError: there is no such place or template.
     """
-    if place not in _OPPOSITE:
-        raise UserError(f"expected a place out of {', '.join(_OPPOSITE)}, found {place!r}; fix: take one")
-    return PANELS.format(place=place, target=target, other=_OPPOSITE[place]) + PROMPT_START + prompt
+    for name, value, known in (("place", place, _OPPOSITE), ("template", template, PANELS)):
+        if value not in known:
+            raise UserError(f"expected a {name} out of {', '.join(known)}, found {value!r}; fix: take one")
+    return PANELS[template].format(place=place, target=target, other=_OPPOSITE[place]) + PROMPT_START + prompt

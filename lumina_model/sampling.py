@@ -1,4 +1,4 @@
-"""Everything beside weights, prompt, seed and starting image that changes a pixel, in one record."""
+"""What is drawn from given weights, prompts and seeds: every setting that changes a pixel, in one record."""
 
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, fields, replace
@@ -20,17 +20,29 @@ SAMPLER_VERSION = 1
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Not float16: Gemma-2 and this transformer leave its range, and the images come out black."""
 
+OFFICIAL: dict[str, Any] = {
+    "shift": OFFICIAL_SHIFT,
+    "height": 1024,
+    "width": 1024,
+    "max_text_tokens": 256,
+    "dtype": "float32",  # the script's default is bfloat16; this is the safe one
+}
+"""What stands in for the fields of a `Sampling` that neither it nor the checkpoint sets."""
+
 _NONE = frozenset({"", "none", "null", "off"})
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
-_OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache")
-_NUMBERS = ("shift", "guidance", "guidance_start", *_OPTIONAL)
+_OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache", *OFFICIAL)
+_NUMBERS = ("shift", "guidance", "guidance_start", "renorm", "truncation", "truncation_ratio", "cache")
 _COUNTS = ("steps", "height", "width", "max_text_tokens")
-_SWITCHES = ("dynamic_shift", "row_renorm", "system_prompt_in_negative")
+_SWITCHES = ("dynamic_shift", "system_prompt_in_negative")
+ROWS = "rows"
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How images are drawn. The defaults are the official script (scripts/sample.sh) at 1024 px.
+    """How images are drawn. The defaults are those of the official scripts/sample.sh, CFG-Renorm included.
+
+    A field that is None is the checkpoint's own (`completed`).
 
     Attributes:
         solver: name in `solvers.SOLVERS`.
@@ -39,8 +51,8 @@ class Sampling:
         shift: of the time grid; 6 officially.
         dynamic_shift: take the shift from the number of image tokens instead (`time_grid.dynamic_shift`).
         guidance: classifier-free guidance scale; 1 computes no unconditional branch.
-        renorm: CFG-Renorm ratio (1 officially), None for none.
-        row_renorm: diffusers' `cfg_normalization` instead, another operation (`guidance.renormalise_rows`).
+        renorm: CFG-Renorm ratio, officially 1; None or 0 for none; ``rows`` is diffusers'
+            `cfg_normalization`, another operation (`guidance.renormalise_rows`).
         guidance_start: guide from this (shifted) t on.
         truncation: CFG-Trunc: guide while (shifted) t is below this, None for always.
         truncation_ratio: the same by share of steps, as diffusers' `cfg_trunc_ratio`; None for none.
@@ -62,23 +74,22 @@ class Sampling:
     solver: str = "midpoint"
     steps: int = 17
     grid: str = "auto"
-    shift: float = OFFICIAL_SHIFT
+    shift: float | None = None
     dynamic_shift: bool = False
     guidance: float = 4.0
-    renorm: float | None = None
-    row_renorm: bool = False
+    renorm: float | str | None = 1.0
     guidance_start: float = 0.0
     truncation: float | None = None
     truncation_ratio: float | None = None
     cache: float | None = None
     cache_coefficients: str = "v1"
-    height: int = 1024
-    width: int = 1024
+    height: int | None = None
+    width: int | None = None
     system_prompt: str = "real"
     negative_prompt: str = UNCONDITIONAL
     system_prompt_in_negative: bool = True
-    max_text_tokens: int = 256
-    dtype: str = "float32"
+    max_text_tokens: int | None = None
+    dtype: str | None = None
     points: InitVar[int | None] = None
 
     def __post_init__(self, points: int | None) -> None:
@@ -87,53 +98,65 @@ class Sampling:
             object.__setattr__(self, "steps", points if self.solver == "dpm" else points - 1)
         for name in _NUMBERS:  # 4 and 4.0 are one sampling
             value = getattr(self, name)
-            if value is None and name in _OPTIONAL:
+            if (value is None and name in _OPTIONAL) or (value == ROWS and name == "renorm"):
                 continue
-            _expect(isinstance(value, int | float), name, "a number", value)
+            _expect(_is_number(value), name, "a number", value)
             object.__setattr__(self, name, float(value))
+        if self.renorm == 0:  # the official way to say none
+            object.__setattr__(self, "renorm", None)
         names = {"solver": SOLVERS, "grid": ("auto", *GRIDS), "system_prompt": SYSTEM_PROMPTS,
                  "cache_coefficients": COEFFICIENTS}  # fmt: skip
         for name, allowed in names.items():
             _expect(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", getattr(self, name))
-        _expect(self.dtype in DTYPES, "dtype",
+        _expect(self.dtype is None or self.dtype in DTYPES, "dtype",
                 f"one of {', '.join(DTYPES)} (float16 gives black images)", self.dtype)  # fmt: skip
         for name, least in (("steps", 1), ("max_text_tokens", 2)):
             value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
             _expect(_is_int(value) and value >= least, name, f"a whole number >= {least}", value)
         for name in ("height", "width"):
             value = getattr(self, name)
-            _expect(
-                _is_int(value) and value >= 16 and value % 16 == 0, name, "a multiple of 16 pixels", value
-            )
+            fits = value is None or (_is_int(value) and value >= 16 and value % 16 == 0)
+            _expect(fits, name, "a multiple of 16 pixels", value)
         for name in _SWITCHES:
             _expect(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
         infinity = float("inf")
-        _expect(0 < self.shift < infinity, "shift", "a number above 0", self.shift)
         _expect(0 <= self.guidance < infinity, "guidance", "a number >= 0", self.guidance)
         _expect(0 <= self.guidance_start <= 1, "guidance_start", "0 to 1", self.guidance_start)
-        for name, above in (("renorm", 0.0), ("cache", 0.0)):
+        for name in ("shift", "renorm", "cache"):
             value = getattr(self, name)
-            _expect(value is None or above < value < infinity, name, "a number above 0", value)
-        for name in ("truncation", "truncation_ratio"):
-            value = getattr(self, name)
-            _expect(value is None or 0 <= value <= 1, name, "0 to 1", value)
-        _expect_one_of(self.truncation is not None, "truncation", self.truncation_ratio is not None,
-                       "truncation_ratio")  # fmt: skip
-        _expect_one_of(self.renorm is not None, "renorm", self.row_renorm, "row_renorm")
+            _expect(value in (None, ROWS) or 0 < value < infinity, name, "a number above 0", value)
+        _expect(self.truncation is None or self.truncation > self.guidance_start, "truncation",
+                "a time after guidance_start", self.truncation)  # fmt: skip
+        ratio = self.truncation_ratio
+        _expect(ratio is None or 0 <= ratio <= 1, "truncation_ratio", "0 to 1", ratio)
+        if self.truncation is not None and ratio is not None:
+            raise UserError(
+                "expected one of truncation and truncation_ratio, found both, in the sampling; fix: drop one"
+            )
         _expect(self.solver == "dpm" or self.grid != "dpm", "grid", "a grid from 0 to 1", self.grid)
 
     def canonical(self) -> dict[str, Any]:
-        """All fields, defaults resolved, as JSON values: equal exactly when the samplings are equal."""
-        return asdict(self) | {"grid": self._grid()}
+        """All fields as JSON values, defaults resolved: equal exactly when the same is drawn."""
+        unset = {name: value for name, value in OFFICIAL.items() if getattr(self, name) is None}
+        return asdict(self) | unset | {"grid": self._grid()}
+
+    def completed(self, own: "Sampling") -> "Sampling":
+        """A copy whose unset fields are those of another, e.g. of the checkpoint."""
+        unset = [name for name in OFFICIAL if getattr(self, name) is None]
+        return replace(self, **{name: getattr(own, name) for name in unset})
 
     def updated(self, options: Mapping[str, str]) -> "Sampling":
         """A copy with fields set from text, e.g. {"steps": "30", "renorm": "none"}.
+
+        Another solver has another grid, unless that is named too.
 
         Raises:
             UserError: an unknown name, or a value that cannot be read or is out of range.
         """
         known = [*(field.name for field in fields(self)), "points"]
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"grid": "auto"} if "solver" in options else {}
         for name, text in options.items():
             if name not in known:
                 raise UserError(
@@ -142,9 +165,20 @@ class Sampling:
             values[name] = _parse(name, text)
         return replace(self, **values)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels; the official ones where they are not set."""
+        return self.height or OFFICIAL["height"], self.width or OFFICIAL["width"]
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens that texts are padded to; the official number where it is not set."""
+        return self.max_text_tokens or int(OFFICIAL["max_text_tokens"])
+
     def times(self, image_tokens: int) -> Tensor:
         """The solver's grid, (steps + 1,); the dynamic shift depends on the number of image tokens."""
-        shift = dynamic_shift(image_tokens) if self.dynamic_shift else self.shift
+        static = OFFICIAL_SHIFT if self.shift is None else self.shift
+        shift = dynamic_shift(image_tokens) if self.dynamic_shift else static
         return time_grid(self.steps, shift, self._grid())
 
     def guidance_stop(self, times: Tensor) -> float | None:
@@ -179,6 +213,8 @@ def _parse(name: str, text: str) -> Any:
         if word not in _TRUE | _FALSE:
             raise UserError(f"expected true or false for {name}, found {text!r}; fix: that value")
         return word in _TRUE
+    if name == "renorm" and word == ROWS:
+        return ROWS
     kind: type = int if name in (*_COUNTS, "points") else float if name in _NUMBERS else str
     try:
         return kind(text)
@@ -192,11 +228,10 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _expect(condition: bool, name: str, expected: str, found: object) -> None:
     if not condition:
         raise UserError(f"expected {expected}, found {found!r}, in sampling {name}; fix: change {name}")
-
-
-def _expect_one_of(first: bool, name: str, second: bool, other: str) -> None:
-    if first and second:
-        raise UserError(f"expected one of {name} and {other}, found both, in the sampling; fix: drop one")

@@ -60,16 +60,16 @@ class StepCache:
         self.coefficients = COEFFICIENTS[coefficients]
         self.done = 0
         self.computed = 0
-        """Rows computed so far; the share of all rows is the cost of the joint blocks."""
+        """Rows that went through the joint blocks so far."""
         self._rows: list[_Row] = []
 
     def __call__(
         self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor
     ) -> Tensor:
-        """tokens (R, N, D), time (R, E), key_mask (R, N) -> (R, N, D), as `NextDiT.run_blocks`."""
+        """tokens (B, N, D), time (B, E), key_mask (B, N) -> (B, N, D), as `NextDiT.run_blocks`."""
         self.done += 1
         modulation = cast(Block, model.layers[0]).norm1
-        signal = modulation.norm(tokens) * modulation(time)[0]  # (R, N, D)
+        signal = modulation.norm(tokens) * modulation(time)[0]  # (B, N, D)
         skipped = self._skipped(signal, key_mask)
         fresh = [row for row in range(len(tokens)) if row not in skipped]
         self.computed += len(fresh)
@@ -92,10 +92,10 @@ class StepCache:
         known = min(len(self._rows), len(signal))
         if not known or self.done >= self.evaluations or self.threshold <= 0:
             return set()
-        before = torch.stack([row.signal for row in self._rows[:known]]).float()  # (R, N, D)
-        valid = key_mask[:known, :, None]  # (R, N, 1)
-        moved = ((signal[:known].float() - before).abs() * valid).sum(dim=(1, 2))  # (R,)
-        size = (before.abs() * valid).sum(dim=(1, 2))  # (R,)
+        before = torch.stack([row.signal for row in self._rows[:known]]).float()  # (B, N, D)
+        valid = key_mask[:known, :, None]  # (B, N, 1)
+        moved = ((signal[:known].float() - before).abs() * valid).sum(dim=(1, 2))  # (B,)
+        size = (before.abs() * valid).sum(dim=(1, 2))  # (B,)
         for row, relative in zip(self._rows, (moved / size).tolist(), strict=False):
             row.change += _polynomial(self.coefficients, relative)
         return {i for i, row in enumerate(self._rows[:known]) if row.change < self.threshold}

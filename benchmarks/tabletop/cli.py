@@ -110,9 +110,8 @@ def sampling(
     items = study.chosen_prompts(per_task)
     make_folder(out)
     done = study.draw_and_judge(stage, wanted, items, images, out)
-    for _ in track(done, total=len(wanted), description=stage, console=Console(stderr=True)):
-        pass
-    table = study.table(stage, study.rows(out, margin))
+    files = dict(track(done, total=len(wanted), description=stage, console=Console(stderr=True)))
+    table = study.table(stage, study.rows(files, margin))
     if markdown:
         print(cards.markdown([table]), end="")
     else:

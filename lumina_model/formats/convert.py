@@ -10,8 +10,7 @@ import torch
 from lumina_model.checkpoint import write_transformer
 from lumina_model.errors import UserError
 from lumina_model.formats import diffusers_folder, official_folder
-from lumina_model.formats.load import Lora, read_stored
-from lumina_model.formats.lora import apply_lora
+from lumina_model.formats.load import Lora, apply_all, read_stored
 from lumina_model.formats.official_folder import write_official
 from lumina_model.formats.stored import Weights
 from lumina_model.next_dit import NextDiT
@@ -50,7 +49,5 @@ def convert(
     path = component_folder(source, "transformer") if isinstance(source, Mapping) else source
     stored = read_stored(path, cast(Weights, weights))
     model = stored.module(DTYPES[dtype] if dtype else None)
-    for item in lora:
-        adapter, scale = item if isinstance(item, tuple) else (item, 1.0)
-        apply_lora(model, adapter, scale)
+    apply_all(model, lora)
     WRITERS[to](model, folder, stored.sample_size)

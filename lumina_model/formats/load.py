@@ -38,10 +38,15 @@ def load_transformer(
         UserError: the path is no such checkpoint, or it is broken, or an adapter is for another model.
     """
     model = read_stored(path, weights).module(dtype)
+    apply_all(model, lora)
+    return model
+
+
+def apply_all(model: NextDiT, lora: Iterable[Lora]) -> None:
+    """Add adapters to the weights, in this order."""
     for item in lora:
         adapter, scale = item if isinstance(item, tuple) else (item, 1.0)
         apply_lora(model, adapter, scale)
-    return model
 
 
 def read_stored(path: str | os.PathLike[str], weights: Weights = "ema") -> Stored:
@@ -58,6 +63,9 @@ def load_pipeline(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     low_memory: bool = False,
+    transformer: str | os.PathLike[str] | None = None,
+    weights: Weights = "ema",
+    lora: Iterable[Lora] = (),
 ) -> Pipeline:
     """A whole pipeline from a folder in diffusers layout or from the Hugging Face hub (`owner/name`).
 
@@ -66,8 +74,18 @@ def load_pipeline(
         device: where everything is put.
         dtype: float32 or bfloat16.
         low_memory: see `Pipeline.load`.
+        transformer: another one in place of the folder's, in any form that `load_transformer` reads.
+        weights: of that transformer.
+        lora: see `load_transformer`.
 
     Raises:
         UserError: a file is missing or broken, or the parts do not fit each other.
     """
-    return Pipeline.load(Path(local_pipeline(path)), device, dtype, low_memory)
+    folder = Path(local_pipeline(path))
+    adapters = list(lora)
+    if transformer is None and not adapters:
+        return Pipeline.load(folder, device, dtype, low_memory)
+    source = folder if transformer is None else transformer
+    return Pipeline.load(
+        folder, device, dtype, low_memory, lambda: load_transformer(source, dtype, weights, adapters)
+    )

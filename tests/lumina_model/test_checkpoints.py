@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from safetensors.torch import load_file, save_file
 
 from lumina_model.checkpoint import (
@@ -14,7 +15,7 @@ from lumina_model.checkpoint import (
     from_official,
     official_names,
     read_autoencoder,
-    read_shift,
+    read_schedule,
     read_transformer,
     to_official,
     write_scheduler,
@@ -178,10 +179,16 @@ def test_parts_and_assembled_folder_are_the_same_pipeline(pipeline_folder: Path,
 
 def test_scheduler(tmp_path: Path) -> None:
     write_scheduler(tmp_path, shift=3.0)
-    assert read_shift(tmp_path) == 3.0
-    (tmp_path / "scheduler_config.json").write_text('{"shift": 3.0, "use_dynamic_shifting": true}')
+    assert read_schedule(tmp_path) == {"shift": 3.0}
+    file = tmp_path / "scheduler_config.json"
+    FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True).save_pretrained(tmp_path)
+    assert read_schedule(tmp_path) == {"dynamic_shift": True}
+    file.write_text('{"use_dynamic_shifting": true, "max_shift": 2.0}')
     with pytest.raises(UserError, match="static shift"):
-        read_shift(tmp_path)
+        read_schedule(tmp_path)
+    file.write_text('{"shift": "six"}')
+    with pytest.raises(UserError, match="a number as shift"):
+        read_schedule(tmp_path)
 
 
 def test_digests_follow_content_alone(pipeline_folder: Path) -> None:

@@ -48,6 +48,10 @@ def test_rows_get_the_norms_of_the_conditional_rows() -> None:
     norms[0, 0, 0] = 0  # nothing to scale there, and no NaN
     torch.testing.assert_close(out.norm(dim=-1), norms)
     assert not torch.allclose(out, renormalise(v, v_cond, 1.0))
+    zero, one = torch.zeros(1, 1, 1, 64), torch.ones(1, 1, 1, 64)
+    assert torch.equal(renormalise_rows(zero, one), zero)
+    tiny = torch.full((1, 1, 1, 64), 1e-15)
+    torch.testing.assert_close(renormalise_rows(tiny, one), one, atol=1e-3, rtol=1e-3)
 
 
 @given(steps=st.integers(1, 60), ratio=st.floats(0, 1))
@@ -56,6 +60,18 @@ def test_a_ratio_guides_the_steps_that_diffusers_guides(steps: int, ratio: float
     stop = truncation_of_ratio(times, ratio)
     guided = [float(t) < stop for t in times[:-1]]
     assert guided == [not (i + 1) / steps > ratio for i in range(steps)]  # pipeline_lumina2.py
+
+
+@pytest.mark.parametrize(
+    ("solver", "steps", "guided"), [("euler", 40, 10), ("midpoint", 20, 10), ("heun", 20, 9)]
+)
+def test_evaluations_that_a_ratio_of_a_quarter_guides(solver: str, steps: int, guided: int) -> None:
+    """Heun looks at the end of its last guided step, where the guidance has ended."""
+    times = time_grid(steps, 6.0)
+    stop = truncation_of_ratio(times, 0.25)
+    seen: list[bool] = []
+    SOLVERS[solver](lambda x, t: seen.append(float(t) < stop) or x, torch.ones(1), times)
+    assert seen.count(True) == guided
 
 
 def test_the_official_truncation_guides_23_of_34_evaluations() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumina_model.errors import UserError
-from lumina_model.image_sizes import buckets, crop, nearest_bucket, pad
+from lumina_model.image_sizes import buckets, nearest_bucket
+from lumina_model.mixed_sizes import crop, pad
 
 
 @pytest.mark.parametrize(

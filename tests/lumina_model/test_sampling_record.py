@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumina_model.errors import UserError
-from lumina_model.prompt_templates import SYSTEM_PROMPTS, compose
+from lumina_model.prompt_templates import SYSTEM_PROMPTS, compose, compose_panels
 from lumina_model.sampling import Sampling
 
 
@@ -38,9 +38,39 @@ def test_points_are_the_official_way_to_count() -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("Off", False), ("1", True), ("no", False)])
 def test_switches_are_read_from_words(text: str, value: bool) -> None:
-    assert Sampling().updated({"row_renorm": text}).row_renorm is value
+    assert Sampling().updated({"dynamic_shift": text}).dynamic_shift is value
     with pytest.raises(UserError, match="true or false"):
-        Sampling().updated({"row_renorm": "perhaps"})
+        Sampling().updated({"dynamic_shift": "perhaps"})
+
+
+def test_what_is_not_set_is_the_checkpoint_s_own() -> None:
+    own = Sampling(
+        height=64, width=96, shift=3.0, max_text_tokens=32, dtype="bfloat16", solver="euler", steps=9
+    )
+    asked = Sampling(steps=30, guidance=2.0, width=128)
+    completed = asked.completed(own)
+    assert completed.size == (64, 128)
+    assert (completed.shift, completed.text_tokens, completed.dtype) == (3.0, 32, "bfloat16")
+    assert (completed.steps, completed.guidance, completed.solver) == (30, 2.0, "midpoint")
+    record = Sampling().canonical()
+    assert (record["height"], record["shift"], record["renorm"], record["dtype"]) == (
+        1024,
+        6.0,
+        1.0,
+        "float32",
+    )
+
+
+def test_the_official_zero_means_no_renormalisation() -> None:
+    assert Sampling(renorm=0) == Sampling(renorm=None) == Sampling().updated({"renorm": "0"})
+    assert Sampling(renorm=None) != Sampling()
+
+
+def test_another_solver_by_option_has_its_own_grid() -> None:
+    stored = Sampling(**Sampling(solver="dpm").canonical())
+    assert stored.grid == "dpm"
+    assert stored.updated({"solver": "euler"}).canonical()["grid"] == "official"
+    assert Sampling(**Sampling().canonical()).updated({"solver": "dpm"}).canonical()["grid"] == "dpm"
 
 
 @given(
@@ -48,7 +78,7 @@ def test_switches_are_read_from_words(text: str, value: bool) -> None:
         {
             "steps": st.integers(1, 300),
             "guidance": st.floats(0, 20),
-            "renorm": st.none() | st.floats(0.1, 2),
+            "renorm": st.none() | st.just("rows") | st.floats(0.1, 2),
             "solver": st.sampled_from(["euler", "midpoint", "heun", "rk4", "dpm"]),
             "cache": st.none() | st.floats(0.01, 1),
             "dynamic_shift": st.booleans(),
@@ -67,11 +97,14 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
         ({"grid": "dpm"}, "a grid from 0 to 1"),
         ({"points": 1}, "steps"),
         ({"truncation": 0.5, "truncation_ratio": 0.5}, "found both"),
-        ({"renorm": 1.0, "row_renorm": True}, "found both"),
+        ({"renorm": "columns"}, "a number, found 'columns'"),
+        ({"truncation": float("nan")}, "after guidance_start"),
+        ({"truncation": 0.2, "guidance_start": 0.3}, "after guidance_start"),
+        ({"guidance": True}, "a number, found True"),
         ({"cache": 0.0}, "cache"),
         ({"cache_coefficients": "v3"}, "one of v1, v2"),
         ({"guidance_start": 2.0}, "guidance_start"),
-        ({"row_renorm": "yes"}, "true or false"),
+        ({"dynamic_shift": "yes"}, "true or false"),
         ({"dtype": "float16"}, "black images"),
         ({"steps": 0}, "steps"),
         ({"steps": True}, "steps"),
@@ -81,7 +114,7 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
         ({"guidance": None}, "a number, found None"),
         ({"shift": "6"}, "a number, found '6'"),
         ({"renorm": -1}, "renorm"),
-        ({"truncation": 1.5}, "truncation"),
+        ({"truncation": -0.5}, "truncation"),
         ({"height": 72}, "multiple of 16"),
         ({"width": 0}, "multiple of 16"),
         ({"system_prompt": "nice"}, "one of real"),
@@ -118,3 +151,18 @@ def test_texts() -> None:
 def test_evaluations() -> None:
     assert Sampling(solver="midpoint", steps=17).evaluations() == 34  # the official script's count
     assert Sampling(solver="euler", steps=30).evaluations() == 30
+
+
+def test_panels_are_the_paper_s() -> None:
+    """Figure 1 of the paper, with its slots filled as there."""
+    assert compose_panels("a cat", "depth map") == (
+        "Generate a dual-panel image where the lower half displays a depth map, while the upper half "
+        "retains the original image for direct visual comparison. <Prompt Start> a cat"
+    )
+    assert compose_panels("a face", "human face transforming", "left half", "two-panel") == (
+        "Generate a two-panel depiction of a human face transforming from a rough sketch in the left half "
+        "to a hyper-realistic portrait in the right half. <Prompt Start> a face"
+    )
+    for change in ({"place": "middle"}, {"template": "four-panel"}):
+        with pytest.raises(UserError, match=next(iter(change.values()))):
+            compose_panels("a cat", "depth map", **change)

@@ -264,7 +264,7 @@ def test_a_device_that_is_not_there_is_told_at_once(
     out = copy_parts(parts, tmp_path / "run")
     train_stage(data, out, STAGE)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="found none; fix: take the device cpu"):
+    with pytest.raises(UserError, match="expected device 'cuda:1', found only cpu"):
         open_lumina(str(out / "stages/low_res"), {"device": "cuda:1"})
 
 

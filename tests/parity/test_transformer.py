@@ -48,10 +48,11 @@ def test_the_released_model_answers_in_bfloat16_at_256_px() -> None:
     with torch.no_grad():
         for parameter in model.parameters():  # cheap, and no gate is closed
             parameter.fill_(1.0) if parameter.ndim == 1 else parameter.uniform_(-0.02, 0.02)
-    feats = torch.randn(1, 16, config.cap_feat_dim, dtype=torch.bfloat16)
-    mask = torch.ones(1, 16, dtype=torch.bool)
+    feats = torch.randn(2, 16, config.cap_feat_dim, dtype=torch.bfloat16)
+    mask = torch.ones(2, 16, dtype=torch.bool)
+    x = torch.randn(1, 16, 32, 32, dtype=torch.bfloat16).expand(2, -1, -1, -1)
     with torch.inference_mode():
-        v = model(torch.randn(1, 16, 32, 32, dtype=torch.bfloat16), torch.tensor([0.5]), feats, mask)
-    assert v.shape == (1, 16, 32, 32)
+        v = model(x, torch.tensor([0.5, 0.5]), feats, mask)
+    assert v.shape == (2, 16, 32, 32)
     assert torch.isfinite(v).all()
-    assert v.std() > 0
+    assert not torch.equal(v[0], v[1])

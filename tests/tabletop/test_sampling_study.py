@@ -11,7 +11,7 @@ from lumina_eval.records import Score
 REFERENCE = study.Setting(*study.REFERENCE)
 
 
-def write(out: Path, setting: study.Setting, passes: float, values: list[list[float]]) -> None:
+def write(out: Path, setting: study.Setting, passes: float, values: list[list[float]]) -> Path:
     """Two tasks, as many prompts in each as there are values, two images each."""
     scores = [
         Score(item_id=f"{task}-{i}", task=task, index=k, value=value)
@@ -24,18 +24,18 @@ def write(out: Path, setting: study.Setting, passes: float, values: list[list[fl
         "passes": passes,
         "scores": [score.model_dump() for score in scores],
     }
-    (out / f"setting-{setting.solver}-{setting.steps}-{len(list(out.iterdir()))}.json").write_text(
-        json.dumps(record)
-    )
+    file = out / f"{len(list(out.iterdir()))}.json"
+    file.write_text(json.dumps(record))
+    return file
 
 
 def test_settings_cover_every_solver_and_guidance() -> None:
     every = study.settings()
     assert len(every) == len({setting.name for setting in every}) == 5 * 3 * len(study.GUIDANCE)
     assert REFERENCE in every
-    assert {setting.solver for setting in study.settings(("dpm",))} == {"dpm"}
+    assert {setting.solver for setting in study.settings(("dpm",))} == {"dpm", REFERENCE.solver}
     assert study.Setting("dpm", 20, "cfg 4, renorm").changes() == {
-        "solver": "dpm", "steps": 20, "guidance": 4.0, "renorm": 1.0,
+        "solver": "dpm", "grid": "auto", "steps": 20, "guidance": 4.0, "renorm": 1.0,
     }  # fmt: skip
 
 
@@ -47,11 +47,13 @@ def test_prompts_are_of_dev_and_of_every_task() -> None:
 
 def test_a_loss_is_told_from_none(tmp_path: Path) -> None:
     good, bad = [1.0, 1.0, 0.0, 1.0] * 8, [0.0, 0.0, 0.0, 1.0] * 8
-    write(tmp_path, REFERENCE, 80, [good, good])
     same, worse = study.Setting("euler", 20, "cfg 4"), study.Setting("euler", 10, "none")
-    write(tmp_path, same, 40, [good, good])
-    write(tmp_path, worse, 10, [bad, bad])
-    found = study.rows(tmp_path, 0.1)
+    files = {
+        REFERENCE: write(tmp_path, REFERENCE, 80, [good, good]),
+        same: write(tmp_path, same, 40, [good, good]),
+        worse: write(tmp_path, worse, 10, [bad, bad]),
+    }
+    found = study.rows(files, 0.1)
     assert [row.setting for row in found] == [worse, same, REFERENCE]
     table = study.table("hq_tuning", found)
     assert [row[-1] for row in table.rows] == ["yes", "no", ""]
@@ -59,15 +61,24 @@ def test_a_loss_is_told_from_none(tmp_path: Path) -> None:
     assert table.rows[1][2] == "0.750"
 
 
-def test_a_setting_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_is_drawn_once_and_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real, on the embedded model: one cheap setting; the second time nothing is drawn."""
     from lumina_model.pipeline import Pipeline
 
-    setting, items = study.Setting("euler", 10, "none"), study.chosen_prompts(1)[:2]
-    assert list(study.draw_and_judge("low_res", [setting], items, 1, tmp_path)) == [setting]
-    (file,) = tmp_path.iterdir()
+    used = []
+    original = Pipeline.generate
+
+    def spy(self: Pipeline, prompts: object, seeds: object, sampling: object) -> object:
+        used.append(sampling.canonical())
+        return original(self, prompts, seeds, sampling)
+
+    monkeypatch.setattr(Pipeline, "generate", spy)
+    setting, items = study.Setting("dpm", 10, "none"), study.chosen_prompts(1)[:2]
+    ((found, file),) = study.draw_and_judge("low_res", [setting], items, 1, tmp_path)
+    assert found == setting
+    assert (used[0]["solver"], used[0]["grid"], used[0]["steps"], used[0]["height"]) == ("dpm", "dpm", 10, 64)
     record = json.loads(file.read_text())
     assert record["passes"] == 10  # one branch, ten steps
     assert len(record["scores"]) == 2
-    monkeypatch.setattr(Pipeline, "generate", lambda *_: pytest.fail("drawn again"))
-    assert list(study.draw_and_judge("low_res", [setting], items, 1, tmp_path)) == [setting]
+    assert list(study.draw_and_judge("low_res", [setting], items, 1, tmp_path)) == [(setting, file)]
+    assert len(used) == 1

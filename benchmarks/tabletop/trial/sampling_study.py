@@ -38,11 +38,11 @@ STEPS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 GUIDANCE: Final[Mapping[str, Mapping[str, Any]]] = {
     "none": {"guidance": 1.0},
-    "cfg 4": {"guidance": 4.0},
+    "cfg 4": {"guidance": 4.0, "renorm": None},
     "cfg 4, renorm": {"guidance": 4.0, "renorm": 1.0},
-    "cfg 4, rows": {"guidance": 4.0, "row_renorm": True},
-    "cfg 4, t < 0.25": {"guidance": 4.0, "truncation": 0.25},
-    "cfg 4, cache 0.3": {"guidance": 4.0, "cache": 0.3},
+    "cfg 4, rows": {"guidance": 4.0, "renorm": "rows"},
+    "cfg 4, t < 0.25": {"guidance": 4.0, "renorm": None, "truncation": 0.25},
+    "cfg 4, cache 0.3": {"guidance": 4.0, "renorm": None, "cache": 0.3},
 }
 REFERENCE: Final = ("rk4", 10, "cfg 4")
 BATCH: Final = 16
@@ -63,7 +63,7 @@ class Setting:
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of the sampling that it sets."""
-        return {"solver": self.solver, "steps": self.steps, **GUIDANCE[self.guidance]}
+        return {"solver": self.solver, "grid": "auto", "steps": self.steps, **GUIDANCE[self.guidance]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +74,16 @@ class Row:
     passes: float
     overall: Metric
     against: Comparison | None
-    """With the reference; None for itself."""
+    """With the reference; None for the reference itself."""
 
 
 def settings(solvers: Sequence[str] = tuple(STEPS)) -> list[Setting]:
-    """Return every setting of these solvers."""
-    return [
+    """Return the reference, and every setting of these solvers."""
+    reference = Setting(*REFERENCE)
+    every = [
         Setting(solver, steps, name) for solver in solvers for steps in STEPS[solver] for name in GUIDANCE
     ]
+    return [reference, *(setting for setting in every if setting != reference)]
 
 
 def chosen_prompts(per_task: int) -> list[Item]:
@@ -94,8 +96,8 @@ def chosen_prompts(per_task: int) -> list[Item]:
 
 def draw_and_judge(
     stage: str, wanted: Sequence[Setting], items: Sequence[Item], images: int, out: Path
-) -> Iterator[Setting]:
-    """Draw and judge each setting that has no file yet; yields it when its file is there.
+) -> Iterator[tuple[Setting, Path]]:
+    """Draw and judge each setting that has no file yet; yields it with its file when that is there.
 
     Args:
         stage: of the embedded model.
@@ -107,16 +109,14 @@ def draw_and_judge(
     from lumina_model import embedded
     from lumina_model.adapter import open_embedded
     from lumina_model.pipeline import Pipeline
-    from lumina_model.sampling import Sampling
 
     (model,) = open_embedded(stage, {"device": "cpu"})
-    own = Sampling(**model.sampling())
     pipeline = Pipeline.load(embedded.parts(stage))
     through: list[int] = []
     pipeline.transformer.layers[0].register_forward_hook(lambda _m, args, _out: through.append(len(args[0])))
     tasks = [(item, index) for item in items for index in range(images)]
     for setting in wanted:
-        sampling = dataclasses.replace(own, **setting.changes())
+        sampling = dataclasses.replace(model.settings, **setting.changes())
         file = _file(out, setting, model.components(), sampling.canonical(), items, images)
         if not file.is_file():
             through.clear()
@@ -136,32 +136,32 @@ def draw_and_judge(
                 "scores": [score.model_dump() for score in scores],
             }
             write_atomic(file, json.dumps(record).encode())
-        yield setting
+        yield setting, file
 
 
-def rows(out: Path, margin: float) -> list[Row]:
-    """Read the files of a folder and compare each setting with the reference, cheapest first.
+def rows(files: Mapping[Setting, Path], margin: float) -> list[Row]:
+    """Read the files of settings and compare each with the reference, cheapest first.
 
     Args:
-        out: folder of :func:`draw_and_judge`.
+        files: of :func:`draw_and_judge`, the reference's among them.
         margin: the loss of overall score that does not matter.
     """
-    scores, passes = {}, {}
-    for file in sorted(out.glob("setting-*.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        setting = Setting(**record["setting"])
-        scores[setting] = [Score.model_validate(score) for score in record["scores"]]
-        passes[setting] = float(record["passes"])
+    records = {setting: json.loads(file.read_text(encoding="utf-8")) for setting, file in files.items()}
+    scores = {
+        setting: [Score.model_validate(score) for score in record["scores"]]
+        for setting, record in records.items()
+    }
     reference = Setting(*REFERENCE)
     others = {setting.name: scores[setting] for setting in scores if setting != reference}
-    compared: dict[str, Comparison] = {}
-    if reference in scores and others:
-        found = compare_many(scores[reference], others, baseline_name=reference.name, margin=margin)
-        compared = {comparison.candidate: comparison for comparison in found}
-    return [
-        Row(setting, passes[setting], metric("overall", scores[setting]), compared.get(setting.name))
-        for setting in sorted(scores, key=lambda setting: (passes[setting], setting.name))
+    found = (
+        compare_many(scores[reference], others, baseline_name=reference.name, margin=margin) if others else []
+    )
+    compared = {comparison.candidate: comparison for comparison in found}
+    made = [
+        Row(setting, float(record["passes"]), metric("overall", scores[setting]), compared.get(setting.name))
+        for setting, record in records.items()
     ]
+    return sorted(made, key=lambda row: (row.passes, row.setting.name))
 
 
 def table(stage: str, found: Sequence[Row]) -> Table:
