@@ -1,0 +1,141 @@
+"""T2I-CompBench as a benchmark of the harness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.t2i_compbench import options as constants
+from benchmarks.t2i_compbench import reading
+from benchmarks.t2i_compbench.errors import MissingValueError
+from benchmarks.t2i_compbench.options import Options, options_of
+from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, items_of
+from benchmarks.t2i_compbench.scoring import Answer, answer_of
+from lumina_eval.errors import UserError
+from lumina_eval.plugins import Judge, available, load
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
+from lumina_eval.statistics import metric
+
+_PROTOCOLS: Final = Path(__file__).parent / "protocols"
+
+#: A cosine enters these as it is, and may be less than 0.
+_SIGNED: Final = ("non_spatial", "complex")
+
+
+class T2ICompBench:
+    """Eight categories, each with a rule and a mean of its own; there is no score over all of them."""
+
+    name = "t2i_compbench"
+    #: Dotted keys that a protocol may hold beside the core's own.
+    protocol_keys = (*constants.KEYS, "prompts.categories", "judge.name")
+
+    def protocols(self) -> Mapping[str, Path]:
+        """Return the pinned variants."""
+        return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def items(self, protocol: ResolvedProtocol) -> list[Item]:
+        """Return every prompt of the protocol in official order, category by category."""
+        options_of(protocol)  # a constant that no rule can use is told now, not after the images are made
+        return items_of(protocol)
+
+    def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
+        """Yield the prompts, as the official files have them."""
+        for item in self.items(protocol):
+            yield item.prompt
+
+    def judge(self, protocol: ResolvedProtocol) -> Judge:
+        """Return the judge that the protocol names.
+
+        Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
+        """
+        name = str(protocol.value("judge.name"))
+        if name not in available("judges"):
+            raise UserError(
+                f"protocol {protocol.name} of t2i_compbench is judged by {name!r}, which is not installed "
+                f"(installed: {', '.join(available('judges')) or 'none'}); fix: score verdicts made "
+                f"elsewhere with 'lumina-eval judge t2i_compbench --protocol {protocol.name} --verdicts FILE'"
+            )
+        judge: Judge = load("judges", name)()
+        return judge
+
+    def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
+        """Read saved verdicts, and check that none lacks what its rule needs; see ``reading.py``."""
+        return reading.read_verdicts(Path(file), options_of(protocol))
+
+    def aggregate(
+        self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
+    ) -> Aggregate:
+        """Apply the rules: official answers, and a mean for each category with its intervals. Pure."""
+        by_id, options = {item.id: item for item in items}, options_of(protocol)
+        answers = [
+            (by_id[verdict.item_id], verdict, _answer(by_id[verdict.item_id], verdict, options))
+            for verdict in verdicts
+        ]
+        scores = [
+            Score(item_id=item.id, task=item.task, index=verdict.index, value=float(answer))
+            for item, verdict, answer in answers
+        ]
+        return Aggregate(
+            metrics=metrics_of(scores),
+            results=[_result_line(*entry) for entry in answers],
+            scores=scores,
+            summary=summary_text(scores),
+        )
+
+
+def metrics_of(scores: Sequence[Score]) -> list[Metric]:
+    """Return the mean of each category over its images; those without images are null, and come last."""
+    found = [
+        metric(
+            category,
+            [score for score in scores if score.task == category],
+            unit="signed_fraction" if category in _SIGNED else "fraction",
+        )
+        for category in CATEGORIES
+    ]
+    return sorted(found, key=lambda one: one.value is None)
+
+
+def summary_text(scores: Sequence[Score]) -> str:
+    """Return the lines that the official scripts write to their score files, each after its category."""
+    lines = []
+    for category in CATEGORIES:
+        values = [score.value for score in scores if score.task == category]
+        if values:
+            name = "BLIP-VQA score" if category in BINDING else "score avg"
+            lines.append(f"{category}: {name}:{plain_mean(values)}\n")
+    return "".join(lines)
+
+
+def plain_mean(values: Sequence[float]) -> float:
+    """Return the mean as the official scripts take it: added up one by one, in their order.
+
+    Python's own ``sum`` mends the rounding since version 3.12, and so may differ in the last digit.
+    """
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
+
+
+def _answer(item: Item, verdict: Verdict, options: Options) -> Answer:
+    try:
+        return answer_of(item.task, item.prompt, verdict.output, options)
+    except MissingValueError as error:
+        raise UserError(
+            f"{error}, for {verdict.output.get('filename')}; fix: let the judge answer it"
+        ) from error
+
+
+def _result_line(item: Item, verdict: Verdict, answer: Answer) -> str:
+    """Return the official record of one image, and after it whose it is."""
+    record = {
+        "question_id": verdict.output["question_id"],
+        "answer": answer,
+        "category": item.task,
+        "filename": verdict.output["filename"],
+    }
+    return json.dumps(record, ensure_ascii=False)
