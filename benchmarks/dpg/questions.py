@@ -50,10 +50,10 @@ class Question:
         """The detailed (L2) category: what stands before the tuple's first bracket, e.g. ``global -``."""
         return self.tuple.split("(")[0].strip()
 
-    @property
-    def broad_category(self) -> str:
-        """The broad (L1) category: what stands before the first dash of the detailed one."""
-        return self.category.split("-")[0].strip()
+
+def broad_category(category: str) -> str:
+    """Return the broad (L1) category: what stands before the first dash of the detailed one."""
+    return category.split("-")[0].strip()
 
 
 def read_items(file: Path) -> list[Item]:

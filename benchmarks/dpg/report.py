@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from benchmarks.dpg.questions import TASK, Question
+from benchmarks.dpg.questions import TASK, Question, broad_category
 from benchmarks.dpg.rules import NO, YES, dpg_score
 from benchmarks.dpg.scoring import Outcome
 from lumina_eval.protocol import ResolvedProtocol
@@ -38,7 +38,7 @@ def metrics_of(outcomes: Sequence[Outcome]) -> list[Metric]:
         pooled: dict[tuple[str, int], Part] = {}
         for category, part in one.parts:
             detailed.setdefault(category, []).append(part)
-            group = category.split("-")[0].strip()
+            group = broad_category(category)
             before = pooled.get((group, part.index))
             pooled[group, part.index] = _sum(before, part) if before else part
         for (group, _), part in pooled.items():
