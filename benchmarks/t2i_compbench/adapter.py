@@ -11,7 +11,7 @@ from benchmarks.t2i_compbench import options as constants
 from benchmarks.t2i_compbench import reading
 from benchmarks.t2i_compbench.errors import MissingValueError
 from benchmarks.t2i_compbench.options import Options, options_of
-from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, items_of
+from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, available, load
@@ -30,16 +30,31 @@ class T2ICompBench:
 
     name = "t2i_compbench"
     #: Dotted keys that a protocol may hold beside the core's own.
-    protocol_keys = (*constants.KEYS, "prompts.categories", "judge.name")
+    protocol_keys = (
+        *constants.KEYS,
+        *(f"prompts.{name}" for name in ("categories", "repository", "commit", "path")),
+        *(f"prompts.sha256.{category}" for category in CATEGORIES),
+        "judge.name",
+    )
+
+    def __init__(self, prompts: Path | None = None) -> None:
+        self._prompts = prompts
+
+    def with_questions(self, file: Path) -> T2ICompBench:
+        """Return the benchmark with the folder of prompt files that the user has."""
+        return T2ICompBench(file)
 
     def protocols(self) -> Mapping[str, Path]:
         """Return the pinned variants."""
         return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
-        """Return every prompt of the protocol in official order, category by category."""
+        """Return every prompt of the user's files in official order, category by category."""
         options_of(protocol)  # a constant that no rule can use is told now, not after the images are made
-        return items_of(protocol)
+        categories_of(protocol)
+        if self._prompts is None:
+            raise no_prompts(protocol)
+        return read_items(self._prompts, protocol)
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
         """Yield the prompts, as the official files have them."""

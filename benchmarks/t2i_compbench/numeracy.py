@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from benchmarks.t2i_compbench.boxes import Detection, is_same_object
+from benchmarks.t2i_compbench.nouns import Nouns
 from benchmarks.t2i_compbench.objects import Tokens
 from benchmarks.t2i_compbench.options import OFFICIAL, Numeracy
 
@@ -27,23 +28,6 @@ class Asked(NamedTuple):
 
     name: str
     number: int
-
-
-class Nouns(NamedTuple):
-    """The objects that prompts may name: singulars, and plurals at the same places."""
-
-    singulars: tuple[str, ...]
-    plurals: tuple[str, ...]
-
-    @classmethod
-    def of_lines(cls, lines: Sequence[str]) -> Nouns:
-        """Read lines ``bottle - bottles``."""
-        pairs = [line.split(" - ") for line in lines]
-        return cls(tuple(one for one, _ in pairs), tuple(many for _, many in pairs))
-
-    def singular(self, plural: str) -> str | None:
-        """Return the singular of the first such plural; None if there is none."""
-        return self.singulars[self.plurals.index(plural)] if plural in self.plurals else None
 
 
 def asked_for(tokens: Tokens, nouns: Nouns) -> list[Asked]:

@@ -1,4 +1,7 @@
-"""The prompts of the test set, by category; texts of others (MIT), see prompts/LICENSE."""
+"""The prompts of the test set, by category: texts of others, read from the files that the user has.
+
+What a rule must know of a prompt without them, its kind in ``complex``, is kept by the digest of the prompt.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from benchmarks.t2i_compbench.numeracy import Nouns
 from benchmarks.t2i_compbench.three_in_one import Kind, prompt_key
 from lumina_eval.digests import sha256_bytes
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item
-
-_FOLDER: Final = Path(__file__).parent / "prompts"
 
 #: All categories in the order of the metrics; they are the tasks of the statistics.
 CATEGORIES: Final = (
@@ -22,21 +22,25 @@ CATEGORIES: Final = (
 )  # fmt: skip
 BINDING: Final = ("color", "shape", "texture")
 
+_KINDS: Final = Path(__file__).parent / "complex_kinds.txt"
+_DIGEST: Final = 16  # hex digits of sha256 in that file
 
-def items_of(protocol: ResolvedProtocol) -> list[Item]:
-    """Return the protocol's prompts in official order; ids are like ``color-017``."""
+
+def read_items(folder: Path, protocol: ResolvedProtocol) -> list[Item]:
+    """Return the protocol's prompts in official order, from the official folder ``examples/dataset``.
+
+    Raises UserError if a file is missing or not the pinned one.
+    """
     return [
-        Item(id=f"{category}-{number:03d}", prompt=prompt, task=category)
+        item_of(category, prompt)
         for category in categories_of(protocol)
-        for number, prompt in enumerate(prompts_of(category))
+        for prompt in _read_prompts(folder, category, protocol)
     ]
 
 
 def item_of(category: str, prompt: str) -> Item:
-    """Return the item of any prompt: one of the test set keeps its id, another has one from its text."""
-    number = _numbers(category).get(prompt)
-    name = f"x{sha256_bytes(prompt.encode())[:11]}" if number is None else f"{number:03d}"
-    return Item(id=f"{category}-{name}", prompt=prompt, task=category)
+    """Return the item of a prompt; its id comes from its text."""
+    return Item(id=f"{category}-{sha256_bytes(prompt.encode())[:12]}", prompt=prompt, task=category)
 
 
 def categories_of(protocol: ResolvedProtocol) -> list[str]:
@@ -57,31 +61,35 @@ def categories_of(protocol: ResolvedProtocol) -> list[str]:
 
 def kind_of(prompt: str) -> Kind:
     """Return what a prompt of ``complex`` asks for; one that is not in the test set asks for both."""
-    return _kinds().get(prompt_key(prompt), "both")
+    return _kinds().get(sha256_bytes(prompt_key(prompt).encode())[:_DIGEST], "both")
 
 
-@functools.cache
-def prompts_of(category: str) -> tuple[str, ...]:
-    """Return the 300 test prompts of a category, in official order."""
-    return _lines(f"{category}.txt")
+def no_prompts(protocol: ResolvedProtocol) -> UserError:
+    """Return the error that tells how to get the prompts."""
+    source = {name: protocol.value(f"prompts.{name}") for name in ("repository", "commit", "path")}
+    return UserError(
+        f"expected the prompt files of protocol {protocol.name} of t2i_compbench, found none (not shipped: "
+        f"texts of others); fix: get {source['path']} of {source['repository']} at commit "
+        f"{source['commit']} from its host, and name the folder with --questions"
+    )
 
 
-@functools.cache
-def nouns() -> Nouns:
-    """Return the objects that prompts of ``numeracy`` may name."""
-    return Nouns.of_lines(_lines("objects.txt"))
-
-
-@functools.cache
-def _numbers(category: str) -> Mapping[str, int]:
-    return {prompt: number for number, prompt in enumerate(prompts_of(category))}
+def _read_prompts(folder: Path, category: str, protocol: ResolvedProtocol) -> list[str]:
+    file = folder / f"{category}_val.txt"
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{no_prompts(protocol)} ({error.strerror} at {file})") from error
+    pinned = str(protocol.value(f"prompts.sha256.{category}"))
+    if (found := sha256_bytes(data)) != pinned:
+        raise UserError(
+            f"expected the file with sha256 {pinned[:12]}…, found {found[:12]}…, at {file}; fix: take that "
+            f"of the pinned commit, or pin yours with --set prompts.sha256.{category}={found}"
+        )
+    return [line.strip() for line in data.decode("utf-8").splitlines() if line.strip()]
 
 
 @functools.cache
 def _kinds() -> Mapping[str, Kind]:
-    kinds = cast("tuple[Kind, ...]", _lines("complex_kinds.txt"))
-    return {prompt_key(prompt): kind for prompt, kind in zip(prompts_of("complex"), kinds, strict=True)}
-
-
-def _lines(name: str) -> tuple[str, ...]:
-    return tuple((_FOLDER / name).read_text(encoding="utf-8").splitlines())
+    pairs = (line.split() for line in _KINDS.read_text(encoding="utf-8").splitlines())
+    return {digest: cast("Kind", kind) for digest, kind in pairs}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.t2i_compbench import prompt_set
 from benchmarks.t2i_compbench.adapter import T2ICompBench
+from benchmarks.t2i_compbench.prompt_set import CATEGORIES
+from benchmarks.t2i_compbench.three_in_one import prompt_key
 from lumina_eval import cli
 from lumina_eval.plugins import injected
 from lumina_eval.protocol import ResolvedProtocol, resolve
@@ -72,3 +76,30 @@ def judge(
 
     with injected("benchmarks", t2i_compbench=T2ICompBench):
         yield run
+
+
+@pytest.fixture
+def prompt_files(tmp_path: Path) -> tuple[Path, list[Any]]:
+    """A folder of prompts of our own in the official layout, and the words that pin it."""
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    words: list[Any] = ["--questions", folder]
+    for category in CATEGORIES:
+        lines = [f"a {category} thing and thing number {n}" for n in range(300)]
+        file = folder / f"{category}_val.txt"
+        file.write_bytes("\r\n".join(lines).encode())  # no newline at the end, as some official files
+        words += ["--set", f"prompts.sha256.{category}={hashlib.sha256(file.read_bytes()).hexdigest()}"]
+    return folder, words
+
+
+@pytest.fixture
+def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Prompts of our own of each kind of ``complex``."""
+    named = {kind: f"A {kind} scene with a red cube." for kind in ("spatial", "action", "both")}
+    digests = {
+        hashlib.sha256(prompt_key(prompt).encode()).hexdigest()[:16]: kind
+        for kind, prompt in named.items()
+        if kind != "both"
+    }
+    monkeypatch.setattr(prompt_set, "_kinds", lambda: digests)
+    return named

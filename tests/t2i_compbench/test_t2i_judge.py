@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from benchmarks.t2i_compbench.adapter import T2ICompBench
-from benchmarks.t2i_compbench.prompt_set import CATEGORIES, kind_of, prompts_of
+from benchmarks.t2i_compbench.prompt_set import CATEGORIES
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Benchmark
 from lumina_eval.protocol import ResolvedProtocol
-from lumina_eval.testing import check_benchmark
 
 Make = Callable[..., ResolvedProtocol]
 Write = Callable[..., Path]
@@ -69,8 +68,7 @@ def similarity(value: Any = 0.25, number: int = 0) -> dict[str, Any]:
 
 
 def of_kind(kind: str, number: int = 0) -> str:
-    prompt = next(prompt for prompt in prompts_of("complex") if kind_of(prompt) == kind)
-    return f"{prompt}_{number:06d}.png"
+    return f"A {kind} scene with a red cube._{number:06d}.png"
 
 
 def complex_(kind: str = "both", **changes: Any) -> dict[str, Any]:
@@ -78,13 +76,30 @@ def complex_(kind: str = "both", **changes: Any) -> dict[str, Any]:
     return {"filename": of_kind(kind), "category": "complex", "scores": scores, **changes}
 
 
-def test_it_is_a_benchmark(protocol: Make) -> None:
-    assert isinstance(T2ICompBench(), Benchmark)
-    check_benchmark(T2ICompBench())
-    assert len(T2ICompBench().items(protocol("official"))) == 2400
+pytestmark = pytest.mark.usefixtures("kinds")
+
+
+def test_it_is_a_benchmark(protocol: Make, prompt_files: Any) -> None:
+    folder, words = prompt_files
+    pins = [word for word in words if "sha256" in str(word)]
+    bench = T2ICompBench().with_questions(folder)
+    assert isinstance(bench, Benchmark)
+    assert len(bench.items(protocol("official", pins))) == 2400
     assert protocol("official").suite("standard").images_per_prompt == 10
-    some = protocol("official", ['prompts.categories=["shape"]'])
-    assert list(T2ICompBench().prompt_lines(some)) == list(prompts_of("shape"))
+    some = protocol("official", [*pins, 'prompts.categories=["shape"]'])
+    lines = list(bench.prompt_lines(some))
+    assert len(lines) == 300
+    assert lines[299] == "a shape thing and thing number 299"
+
+
+def test_the_prompts_are_the_user_s_and_pinned(protocol: Make, prompt_files: Any, tmp_path: Path) -> None:
+    folder, _ = prompt_files
+    with pytest.raises(UserError, match=r"none .not shipped.*Karine-Huang/T2I-CompBench at commit 1b7094"):
+        T2ICompBench().items(protocol("official"))
+    with pytest.raises(UserError, match=r"sha256 1634259756db.*color_val.txt"):
+        T2ICompBench().with_questions(folder).items(protocol("official"))
+    with pytest.raises(UserError, match=r"No such file .*color_val.txt"):
+        T2ICompBench().with_questions(tmp_path / "nowhere").items(protocol("official"))
 
 
 def test_every_category_has_its_metric(tmp_path: Path, write: Write, judge: Any) -> None:
@@ -187,22 +202,29 @@ def test_another_depth_map_is_another_run(tmp_path: Path, write: Write, judge: A
     assert (first.value("3d_spatial"), second.value("3d_spatial")) == (1.0, 0.5)
 
 
-def test_coverage_is_what_is_asked_for(write: Write, judge: Any) -> None:
-    file = write(color(0), color(1), color(2, prompt=prompts_of("color")[0]))
+def test_coverage_is_what_is_asked_for(write: Write, judge: Any, prompt_files: Any) -> None:
+    file = write(color(0), color(1), color(2, prompt="a color thing and thing number 0"))
     assert judge(file).code == 0
     ten = judge(file, "--images-per-prompt", 10)
     assert ten.code == 4
     assert ten.record["coverage"] == {
         "expected": 20, "generated": 3, "judged": 3, "failed": 17, "excluded": 0,
     }  # fmt: skip
-    whole = judge(file, "--complete", "--set", 'prompts.categories=["color"]')
+    whole = judge(file, "--complete", "--set", 'prompts.categories=["color"]', *prompt_files[1])
     assert whole.code == 4
     assert whole.record["coverage"]["expected"] == 300 * 10 + 10, "and ten of a prompt of one's own"
 
 
-def test_all_of_a_category_is_complete(write: Write, judge: Any) -> None:
-    lines = [color(n, 1.0, prompt) for n, prompt in enumerate(prompts_of("color"))]
-    words = ["--complete", "--set", 'prompts.categories=["color"]', "--images-per-prompt", 1]
+def test_all_of_a_category_is_complete(write: Write, judge: Any, prompt_files: Any) -> None:
+    lines = [color(n, 1.0, f"a color thing and thing number {n}") for n in range(300)]
+    words = [
+        "--complete",
+        "--set",
+        'prompts.categories=["color"]',
+        "--images-per-prompt",
+        1,
+        *prompt_files[1],
+    ]
     told = judge(write(*lines), *words)
     assert told.code == 0
     assert told.record["metrics"][0]["ci_prompts"][0] < 1, "a perfect score is never certain"
@@ -231,14 +253,13 @@ def test_complex_prompts_by_what_they_ask_for(write: Write, judge: Any, kind: st
 
 def test_complex_scores_can_be_made_by_the_rules(write: Write, judge: Any) -> None:
     raw = {
-        "filename": of_kind("both"),
+        "filename": "a small dog next to a big cat_000004.png",  # of our own: it asks for all three
         "category": "complex",
         "phrases": color()["phrases"],
         "tokens": TOKENS,
         "detections": [DOG, CAT],
         "similarity": 0.25,
     }
-    assert "next to" in raw["filename"] or "near" in raw["filename"]
     assert judge(write(raw)).value("complex") == pytest.approx((0.5 + 0.875 + 0.25) / 3)
     assert judge(write({**raw, "scores": {"spatial": 0.75}})).value("complex") == pytest.approx(0.5)
     assert (
