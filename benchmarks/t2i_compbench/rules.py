@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from benchmarks.t2i_compbench.attribute import asked_phrases, binding_answer, pre_question, question
 from benchmarks.t2i_compbench.boxes import Box, Detection, iou, is_same_object
-from benchmarks.t2i_compbench.numeracy import Asked, Nouns, asked_for, numeracy_score, without_duplicates
+from benchmarks.t2i_compbench.nouns import Nouns
+from benchmarks.t2i_compbench.numeracy import Asked, asked_for, numeracy_score, without_duplicates
 from benchmarks.t2i_compbench.objects import around_phrase, first_and_last, without_adjectives
 from benchmarks.t2i_compbench.position import (
     determine_position_2d,
