@@ -57,7 +57,7 @@ def judge_folder(
     items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
     content = digest_of([[sight.item.id, sight.index, sight.sha256] for sight in sights])
     manifest = _manifest(
-        bench, resolved, "images", folder, content, per_prompt, items, expected, site,
+        bench, resolved, "images", folder, content, per_prompt, items, expected, complete, site,
         judge=judge_label(judge), judge_kind=judge.kind, judge_digest=judge.digest,
         judge_settings=dict(judge.settings),
     )  # fmt: skip
@@ -106,7 +106,7 @@ def judge_verdicts(
     # A line may point to another file (a depth map), which its verdict's own digest knows of.
     content = digest_of([sha256_file(file), *(verdict.image_sha256 for verdict in verdicts)])
     manifest = _manifest(
-        bench, resolved, "verdicts", file, content, per_prompt, items, expected, site,
+        bench, resolved, "verdicts", file, content, per_prompt, items, expected, complete, site,
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
     )  # fmt: skip
     run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
@@ -154,6 +154,21 @@ def _expected(
     return items, sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
 
 
+def _subset(
+    bench: Benchmark, protocol: ResolvedProtocol, items: Sequence[Item], complete: bool
+) -> str | None:
+    """Say how much of the protocol was given; None for all of it, or where all is demanded."""
+    if complete:
+        return None
+    try:
+        whole = bench.items(protocol)
+    except UserError:  # the prompts are not at hand
+        return f"the {len(items)} prompts that were given"
+    if not Counter(item.prompt for item in whole) - Counter(item.prompt for item in items):
+        return None
+    return f"{len(items)} of {len(whole)} prompts, those that were given"
+
+
 def _without_verdict(
     items: Sequence[Item], verdicts: Sequence[Verdict], per_prompt: int
 ) -> list[dict[str, Any]]:
@@ -181,6 +196,7 @@ def _manifest(
     per_prompt: int,
     items: Sequence[Item],
     expected: int,
+    complete: bool,
     site: Site,
     **judge: Any,
 ) -> Manifest:
@@ -209,6 +225,7 @@ def _manifest(
         checkpoint=str(source),
         components={kind: content},
         digest=content,
+        subset=_subset(bench, protocol, items, complete),
         images_per_prompt=max(per_prompt, 1),
         store=os.path.relpath(site.store.root, site.out / "runs" / "any"),
         provenance=provenance(site.distributions),

@@ -198,10 +198,14 @@ def generate(
     from lumina_model.formats import load_transformer
     from lumina_model.pictures import read_pictures, write_pictures
 
+    if strength is not None and not 0 < strength <= 1:
+        raise UserError(f"expected --strength above 0 and at most 1, found {strength}; fix: e.g. 0.6")
     if strength is not None and not image:
         raise UserError("expected --image with --strength, found none; fix: name the image to start from")
     source = _any_model(model, stage)
     parts = source if isinstance(source, dict) else checkpoint_parts(source)
+    if wrong := [pair for pair in option or () if "=" not in pair]:
+        raise UserError(f"expected --option KEY=VALUE, found {wrong[0]!r}; fix: give it a value")
     options = dict(pair.partition("=")[::2] for pair in option or ())
     chosen = LuminaModel(model, stage, parts, options)
     start = read_pictures(image, len(prompt), *chosen.settings.size) if image else None
@@ -219,7 +223,8 @@ def generate(
             images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
         )  # fmt: skip
     write_pictures(drawn, out)
-    console.print(f"{len(drawn)} images in {out}", markup=False)
+    names = "0000.png" if len(drawn) == 1 else f"0000.png to {len(drawn) - 1:04d}.png"
+    console.print(f"{names} in {out}", markup=False)
 
 
 @app.command()

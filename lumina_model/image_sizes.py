@@ -44,14 +44,19 @@ def buckets(side: int = 1024, multiple: int = 64, aspect: float = 4.0) -> list[S
     ]
 
 
-def nearest_bucket(height: int, width: int, sizes: Sequence[Size]) -> Size:
+def nearest_bucket(height: int, width: int, sizes: Sequence[Size] = ()) -> Size:
     """The size that loses least of an image when it is scaled to cover and cropped; of equals the widest.
 
     Official imgproc.py, ``var_center_crop`` with ``random_top_k = 1``, as finetune.py calls it.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        sizes: to choose from; by default those of :func:`buckets`.
     """
 
     def kept(size: Size) -> float:
         scales = (size[0] / height, size[1] / width)
         return min(scales) / max(scales)
 
-    return max(sizes, key=lambda size: (kept(size), size[1], size[0]))
+    return max(sizes or buckets(), key=lambda size: (kept(size), size[1], size[0]))

@@ -24,6 +24,8 @@ def read_picture(file: Path, height: int, width: int) -> Picture:
     try:
         with Image.open(file) as opened:
             upright = ImageOps.exif_transpose(opened).convert("RGBA")
+    except FileNotFoundError:
+        raise UserError(f"expected an image, found no such file, at {file}; fix: check the path") from None
     except UnidentifiedImageError:
         raise UserError(
             f"expected an image, found none that can be read, at {file}; fix: name another"

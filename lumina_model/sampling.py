@@ -1,5 +1,6 @@
 """What is drawn from given weights, prompts and seeds: every setting that changes a pixel, in one record."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, fields, replace
 from typing import Any
@@ -100,7 +101,7 @@ class Sampling:
             value = getattr(self, name)
             if (value is None and name in _OPTIONAL) or (value == ROWS and name == "renorm"):
                 continue
-            _expect(_is_number(value), name, "a number", value)
+            _expect(_is_number(value), name, _kinds_of(name), value)
             object.__setattr__(self, name, float(value))
         if self.renorm == 0:  # the official way to say none
             object.__setattr__(self, "renorm", None)
@@ -159,8 +160,10 @@ class Sampling:
         values: dict[str, Any] = {"grid": "auto"} if "solver" in options else {}
         for name, text in options.items():
             if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}?" if near else "take one of them"
                 raise UserError(
-                    f"expected a sampling option out of {', '.join(known)}, found {name!r}; fix: its name"
+                    f"expected a sampling option out of {', '.join(known)}, found {name!r}; fix: {hint}"
                 )
             values[name] = _parse(name, text)
         return replace(self, **values)
@@ -220,8 +223,13 @@ def _parse(name: str, text: str) -> Any:
         return kind(text)
     except ValueError:
         raise UserError(
-            f"expected a number for {name}, found {text!r}, in the sampling; fix: that value"
+            f"expected {_kinds_of(name)} for {name}, found {text!r}, in the sampling; fix: that value"
         ) from None
+
+
+def _kinds_of(name: str) -> str:
+    """What a field takes beside a number, for messages."""
+    return "a number, none or rows" if name == "renorm" else "a number"
 
 
 def _is_int(value: object) -> bool:

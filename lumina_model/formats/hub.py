@@ -49,19 +49,19 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
     command = f"hf download {name} {includes}"
     try:
         return Path(snapshot_download(name, allow_patterns=list(patterns)))
-    except GatedRepoError as error:
+    except GatedRepoError:
         raise UserError(
             f"expected access to {name}, found that its owner grants it one by one, on the Hugging Face hub; "
             f"fix: ask for it on the model's page, `hf auth login`, then `{command}`"
-        ) from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
+        ) from None
+    except (RepositoryNotFoundError, HFValidationError):
         raise UserError(
             f"expected a path or a model of the Hugging Face hub, found neither, at {name}; "
             "fix: check the path or the id"
-        ) from error
+        ) from None
     except Exception as error:  # without a network: what the hub raises, or its HTTP library, or the system
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].removeprefix("Got: ")
         raise UserError(
             f"expected {name} on the Hugging Face hub, as there is no such path, found {reason}, at {name}; "
             f"fix: check the path, or run `{command}` where there is a network"
-        ) from error
+        ) from None

@@ -117,7 +117,10 @@ def test_saved_verdicts_are_whole_as_they_are_unless_more_is_demanded(call: Cli,
     assert done.records[0]["coverage"]["expected"] == done.records[0]["coverage"]["judged"] == 3
     assert done.records[0]["metrics"][0]["value"] == pytest.approx(0.75)
     assert call(*words, "--images-per-prompt", 2).code == 4
-    assert call(*words, "--complete").records[0]["coverage"]["expected"] == 12
+    assert done.records[0]["subset"] == "2 of 6 prompts, those that were given"
+    whole = call(*words, "--complete").records[0]
+    assert whole["coverage"]["expected"] == 12
+    assert whole["subset"] is None
     strict = call(*words, "--set", "threshold=1.0").records[0]
     assert strict["metrics"][0]["value"] == 0
     assert strict["changed"] == ["threshold=1.0"]

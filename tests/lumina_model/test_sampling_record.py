@@ -97,7 +97,7 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
         ({"grid": "dpm"}, "a grid from 0 to 1"),
         ({"points": 1}, "steps"),
         ({"truncation": 0.5, "truncation_ratio": 0.5}, "found both"),
-        ({"renorm": "columns"}, "a number, found 'columns'"),
+        ({"renorm": "columns"}, "a number, none or rows, found 'columns'"),
         ({"truncation": float("nan")}, "after guidance_start"),
         ({"truncation": 0.2, "guidance_start": 0.3}, "after guidance_start"),
         ({"guidance": True}, "a number, found True"),
