@@ -237,3 +237,18 @@ def _shadowed(plugin: Plugin) -> str:
     if spec is None or spec.origin is None:
         return f"; no package {package!r} can be imported"
     return f"; package {package!r} is {spec.origin}"
+
+
+def protocol_judge(benchmark: str, protocol: ResolvedProtocol, way_out: str) -> Judge:
+    """Return the judge that a protocol names (``judge.name``).
+
+    Raises UserError if it is not installed, with the ``way_out`` that is open without it.
+    """
+    name = str(protocol.value("judge.name"))
+    if name not in available("judges"):
+        raise UserError(
+            f"protocol {protocol.name} of {benchmark} is judged by {name!r}, which is not installed "
+            f"(installed: {', '.join(available('judges')) or 'none'}); fix: {way_out}"
+        )
+    judge: Judge = load("judges", name)()
+    return judge

@@ -403,7 +403,7 @@ class NextDiT(nn.Module):
         p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
         if isinstance(x, Tensor) and x.ndim != 4:
             raise UserError(f"expected latents (B, C, H, W), found {tuple(x.shape)}; fix: their shape")
-        for y in x:  # (C, H, W)
+        for y in x[:1] if isinstance(x, Tensor) else x:  # (C, H, W): one stands for a batch of one size
             if y.ndim != 3 or y.shape[0] != self.config.in_channels or y.shape[1] % p or y.shape[2] % p:
                 raise UserError(
                     f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "

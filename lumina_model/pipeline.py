@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -29,13 +28,13 @@ from lumina_model.image_sizes import Size
 from lumina_model.low_memory import Visitors, decode_in_tiles
 from lumina_model.mixed_sizes import crop, on_sizes, pad
 from lumina_model.next_dit import Context, NextDiT
+from lumina_model.pictures import Picture
 from lumina_model.sampling import DTYPES, ROWS, Sampling
 from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS, Callback, Velocity
 from lumina_model.step_cache import StepCache
 from lumina_model.text_encoder import TextEncoder
 from lumina_model.weights import read_json
 
-Picture = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """(steps done, steps in all), called after every solver step of a batch."""
 

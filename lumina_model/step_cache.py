@@ -14,6 +14,7 @@ the text does not count in the change.
 import dataclasses
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -97,13 +98,5 @@ class StepCache:
         moved = ((signal[:known].float() - before).abs() * valid).sum(dim=(1, 2))  # (B,)
         size = (before.abs() * valid).sum(dim=(1, 2))  # (B,)
         for row, relative in zip(self._rows, (moved / size).tolist(), strict=False):
-            row.change += _polynomial(self.coefficients, relative)
+            row.change += float(np.polyval(self.coefficients, relative))
         return {i for i, row in enumerate(self._rows[:known]) if row.change < self.threshold}
-
-
-def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
-    """Value of a polynomial whose highest power comes first (Horner)."""
-    value = 0.0
-    for coefficient in coefficients:
-        value = value * x + coefficient
-    return value

@@ -14,7 +14,7 @@ from benchmarks.dpg.questions import Question, make_item, questions_of, read_ite
 from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
 from lumina_eval.errors import UserError
-from lumina_eval.plugins import Judge, available, load
+from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Verdict
 
@@ -46,9 +46,7 @@ class Dpg:
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the question file in its order, with its questions as metadata."""
-        options = options_of(
-            protocol
-        )  # a choice that there is not is told now, not after the images are made
+        options = options_of(protocol)  # a choice that there is not is told before images are made
         if self._questions is None:
             raise _no_questions(protocol)
         items = read_items(self._questions)
@@ -66,16 +64,12 @@ class Dpg:
 
         Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
         """
-        name = str(protocol.value("judge.name"))
-        if name not in available("judges"):
-            raise UserError(
-                f"protocol {protocol.name} of dpg is judged by {name!r}, which is not installed "
-                f"(installed: {', '.join(available('judges')) or 'none'}); fix: score verdicts made "
-                f"elsewhere with 'lumina-eval judge dpg --protocol {protocol.name} --verdicts FILE "
-                "--questions CSV'"
-            )
-        judge: Judge = load("judges", name)()
-        return judge
+        return protocol_judge(
+            self.name,
+            protocol,
+            f"score verdicts made elsewhere with 'lumina-eval judge dpg --protocol {protocol.name} "
+            "--verdicts FILE --questions CSV'",
+        )
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts in the order of the question file, and check that no answer is absent."""

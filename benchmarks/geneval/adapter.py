@@ -17,7 +17,7 @@ from benchmarks.geneval.summary import result_lines, result_row, summary_text
 from benchmarks.geneval.validation import check_output
 from benchmarks.geneval.vocabulary import COLORS, TASKS
 from lumina_eval.errors import UserError
-from lumina_eval.plugins import Judge, available, load
+from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
 from lumina_eval.statistics import metric
@@ -55,17 +55,12 @@ class GenEval:
 
         Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
         """
-        name = str(protocol.value("judge.name"))
-        if name not in available("judges"):
-            raise UserError(
-                f"protocol {protocol.name} of geneval is judged by {name!r}, which is not installed "
-                f"(installed: {', '.join(available('judges')) or 'none'}); fix: score "
-                "verdicts made elsewhere with "
-                f"'lumina-eval judge geneval --protocol {protocol.name} --verdicts FILE', "
-                "or take --protocol tabletop"
-            )
-        judge: Judge = load("judges", name)()
-        return judge
+        return protocol_judge(
+            self.name,
+            protocol,
+            f"score verdicts made elsewhere with 'lumina-eval judge geneval --protocol {protocol.name} "
+            "--verdicts FILE', or take --protocol tabletop",
+        )
 
     def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[tuple[Item, int, Path]]:
         """Find images in the official layout; see :func:`benchmarks.geneval.reading.read_images`."""

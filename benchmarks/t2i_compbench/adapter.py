@@ -14,7 +14,7 @@ from benchmarks.t2i_compbench.options import Options, options_of
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
 from lumina_eval.errors import UserError
-from lumina_eval.plugins import Judge, available, load
+from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
 from lumina_eval.statistics import metric
@@ -66,15 +66,12 @@ class T2ICompBench:
 
         Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
         """
-        name = str(protocol.value("judge.name"))
-        if name not in available("judges"):
-            raise UserError(
-                f"protocol {protocol.name} of t2i_compbench is judged by {name!r}, which is not installed "
-                f"(installed: {', '.join(available('judges')) or 'none'}); fix: score verdicts made "
-                f"elsewhere with 'lumina-eval judge t2i_compbench --protocol {protocol.name} --verdicts FILE'"
-            )
-        judge: Judge = load("judges", name)()
-        return judge
+        return protocol_judge(
+            self.name,
+            protocol,
+            "score verdicts made elsewhere with 'lumina-eval judge t2i_compbench "
+            f"--protocol {protocol.name} --verdicts FILE'",
+        )
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts, and check that none lacks what its rule needs; see ``reading.py``."""

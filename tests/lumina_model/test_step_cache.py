@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lumina_model.next_dit import NextDiT
-from lumina_model.step_cache import COEFFICIENTS, StepCache
+from lumina_model.step_cache import StepCache
 
 STEPS = 8
 
@@ -77,13 +77,3 @@ def test_a_branch_that_ends_leaves_the_other_s_memory(model: NextDiT, computed: 
     for rows in (4, 4, 2, 2):
         model(x[:rows], torch.full((rows,), 0.3), feats[:rows], mask[:rows], blocks=cache)
     assert computed == [4, 2]  # the first, and the last of the two that are left
-
-
-def test_published_polynomials() -> None:
-    """numpy's poly1d, which the published script uses, has the highest power first."""
-    import numpy as np
-
-    from lumina_model.step_cache import _polynomial
-
-    for coefficients in COEFFICIENTS.values():
-        assert _polynomial(coefficients, 0.13) == pytest.approx(np.poly1d(coefficients)(0.13))
