@@ -144,6 +144,9 @@ class Benchmark(Protocol):
 ModelOpener = Callable[[str, Mapping[str, str]], Sequence[Model]]
 """Entry point of group ``lumina_eval.models``: (what follows the colon, options) to checkpoints in order."""
 
+JudgeOpener = Callable[[Mapping[str, Any]], Judge]
+"""Entry point of group ``lumina_eval.judges``: the table ``[judge]`` of a protocol, without the name, to a judge."""
+
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""
 
@@ -250,5 +253,5 @@ def protocol_judge(benchmark: str, protocol: ResolvedProtocol, way_out: str) -> 
             f"protocol {protocol.name} of {benchmark} is judged by {name!r}, which is not installed "
             f"(installed: {', '.join(available('judges')) or 'none'}); fix: {way_out}"
         )
-    judge: Judge = load("judges", name)()
-    return judge
+    opener: JudgeOpener = load("judges", name)
+    return opener({key: value for key, value in protocol.value("judge").items() if key != "name"})

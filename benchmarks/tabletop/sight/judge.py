@@ -21,6 +21,11 @@ _SOURCES: Final = (
 )  # fmt: skip
 
 
+def open_judge(options: Mapping[str, Any]) -> TabletopJudge:
+    """Return the judge; it has no options."""
+    return TabletopJudge()
+
+
 class TabletopJudge:
     """Reads boxes, classes, colours and textures; a score is visible fraction times the fit's confidence."""
 

@@ -1,0 +1,1 @@
+"""Judges that benchmarks share: detectors, question answering, text-image similarity."""
