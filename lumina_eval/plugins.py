@@ -145,7 +145,7 @@ ModelOpener = Callable[[str, Mapping[str, str]], Sequence[Model]]
 """Entry point of group ``lumina_eval.models``: (what follows the colon, options) to checkpoints in order."""
 
 JudgeOpener = Callable[[Mapping[str, Any]], Judge]
-"""Entry point of group ``lumina_eval.judges``: the table ``[judge]`` of a protocol, without the name, to a judge."""
+"""Entry point of group ``lumina_eval.judges``: a protocol's table ``[judge]``, without the name, to a judge."""
 
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""
