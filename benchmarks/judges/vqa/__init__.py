@@ -1,0 +1,1 @@
+"""Visual question answering: models that look at an image and answer a question about it."""
