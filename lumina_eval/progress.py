@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 #: Least time between two plain lines, in seconds.
@@ -46,5 +49,32 @@ def progress(console: Console, label: str, total: int, done: int = 0) -> Iterato
         if time.monotonic() - state["told"] >= LINE_EVERY:
             state["told"] = time.monotonic()
             console.print(f"{label}: {state['done']} of {total}", highlight=False)
+
+    yield advance
+
+
+@contextmanager
+def byte_progress(console: Console, label: str, total: int | None) -> Iterator[Advance]:
+    """Show how much of a file is there: called with the bytes so far, not with those that are new."""
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda count: bar.update(task, completed=count)
+        return
+    console.print(label, highlight=False, markup=False, soft_wrap=True)
+    state = {"told": time.monotonic()}
+
+    def advance(count: int) -> None:
+        if time.monotonic() - state["told"] >= LINE_EVERY:
+            state["told"] = time.monotonic()
+            of = "" if total is None else f" of {decimal(total)}"
+            console.print(f"{label}: {decimal(count)}{of}", highlight=False, markup=False, soft_wrap=True)
 
     yield advance
