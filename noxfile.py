@@ -33,6 +33,13 @@ PINNED_BUILD = {"UV_BUILD_CONSTRAINT": CONSTRAINTS, "PIP_BUILD_CONSTRAINT": CONS
 #: Test processes at most: each holds a torch of its own, about half a gigabyte.
 MOST_TEST_PROCESSES = 4
 
+#: spaCy's English pipeline that T2I-CompBench pins (requirements.txt at 1b709499); published as a file only.
+PARSER_MODEL = (
+    "en-core-web-sm @ https://github.com/explosion/spacy-models/releases/download/en_core_web_sm-3.5.0/"
+    "en_core_web_sm-3.5.0-py3-none-any.whl"
+    "#sha256=0964370218b7e1672a30ac50d72cdc6b16f7c867496f1d60925691188f4d2510"
+)
+
 #: What ``nox -s geneval`` asks for where the arguments after ``--`` do not. The ceiling comes first, because
 #: a gate (``--min-overall``) looks at the last stage given.
 GENEVAL = {
@@ -84,6 +91,17 @@ def geneval(session: nox.Session) -> None:
         run_in_project(session, "lumina-eval", "run", "geneval", *unless_given(GENEVAL, session.posargs))
     except CommandFailed as failed:
         sys.exit(getattr(failed, "return_code", None) or 1)  # older nox does not tell the code
+
+
+@nox.session(python="3.11", reuse_venv=True, default=False)
+def parses(session: nox.Session) -> None:
+    """Parse prompts for T2I-CompBench with the spaCy of the official scores; arguments: PROMPTS --out FILE.
+
+    It has an environment of its own: this spaCy needs packages older than the project's, and has no wheels
+    for a newer Python.
+    """
+    session.install("spacy==3.5.3", "numpy<2", PARSER_MODEL)
+    session.run("python", "benchmarks/t2i_compbench/parse_prompts.py", *session.posargs)
 
 
 @nox.session(reuse_venv=True, default=False)
