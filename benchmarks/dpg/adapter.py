@@ -19,6 +19,7 @@ from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Verdict
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
+_ASSETS: Final = Path(__file__).parent / "assets.toml"
 _RULES: Final = tuple(field.name for field in fields(Options))
 
 
@@ -43,6 +44,10 @@ class Dpg:
     def protocols(self) -> Mapping[str, Path]:
         """Return the pinned variants."""
         return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def assets(self) -> Path:
+        """Return the declaration of what comes from elsewhere."""
+        return _ASSETS
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the question file in its order, with its questions as metadata."""

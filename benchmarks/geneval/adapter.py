@@ -23,6 +23,7 @@ from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
 from lumina_eval.statistics import metric
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
+_ASSETS: Final = Path(__file__).parent / "assets.toml"
 _RULES: Final = tuple(field.name for field in fields(Options))
 
 
@@ -39,6 +40,10 @@ class GenEval:
     def protocols(self) -> Mapping[str, Path]:
         """Return the pinned variants."""
         return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def assets(self) -> Path:
+        """Return the declaration of what comes from elsewhere."""
+        return _ASSETS
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the protocol in official order."""

@@ -20,6 +20,7 @@ from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
 from lumina_eval.statistics import metric
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
+_ASSETS: Final = Path(__file__).parent / "assets.toml"
 
 #: A cosine enters these as it is, and may be less than 0.
 _SIGNED: Final = ("non_spatial", "complex")
@@ -47,6 +48,10 @@ class T2ICompBench:
     def protocols(self) -> Mapping[str, Path]:
         """Return the pinned variants."""
         return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def assets(self) -> Path:
+        """Return the declaration of what comes from elsewhere."""
+        return _ASSETS
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the user's files in official order, category by category."""
