@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import judge, look, run, watch
+from lumina_eval.commands import data, judge, look, run, watch
 from lumina_eval.errors import ExitCode, is_user_error
 
 
@@ -52,6 +52,7 @@ def make_app() -> typer.Typer:
         ("doctor", look.doctor),
     ):
         app.command(name)(command)
+    app.add_typer(data.app, name="data")
     _add_plugins(app)
     return app
 

@@ -1,0 +1,105 @@
+"""A repository of the Hugging Face hub as an asset: its files at one commit, checked by the hub's own sums.
+
+The hub tells for each file either a sha256 (large files) or git's id; both are compared with what came, and
+written to the lock, so that a later check needs no network. Nothing else imports huggingface_hub's download.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from lumina_eval.assets import Asset, File, Hub, Lock, Pin, read_lock
+from lumina_eval.errors import UserError
+from lumina_eval.fetching import FileState, check_file, label_of, write_lock
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
+
+def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
+    """Bring a repository's files as they are at the pinned commit; the state of each.
+
+    Raises UserError if the hub cannot be reached, has no such repository, or another commit than the pin.
+    """
+    from huggingface_hub import snapshot_download
+
+    hub = _hub(asset)
+    commit, files = _listing(asset, hub)
+    if read_lock(asset).revision == commit:
+        states = [check_file(asset, file, file) for file in files]
+        if all(one.state == "right" for one in states):
+            return [FileState(one.asset, one.file, "already right") for one in states]
+    console.print(
+        f"{label_of(asset, '')} {len(files)} files of {hub.repository} at {commit[:8]}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    try:
+        snapshot_download(
+            hub.repository,
+            repo_type=hub.kind,
+            revision=commit,
+            allow_patterns=list(hub.patterns) or None,
+            local_dir=asset.folder,
+        )
+    except Exception as error:
+        raise _unreachable(asset, hub, error) from error
+    pins = {file.name: Pin(**file.model_dump(include=set(Pin.model_fields))) for file in files}
+    write_lock(asset, Lock(revision=commit, files=pins))
+    states = [check_file(asset, file, file) for file in files]
+    trusted = hub.commit_prefix is None
+    return [
+        FileState(one.asset, one.file, "fetched", trusted=trusted) if one.state == "right" else one
+        for one in states
+    ]
+
+
+def _listing(asset: Asset, hub: Hub) -> tuple[str, list[File]]:
+    """Return the commit that the revision is now, and its files with the hub's sums."""
+    from huggingface_hub import HfApi
+
+    pinned = read_lock(asset).revision
+    try:
+        info: Any = HfApi().repo_info(
+            hub.repository, repo_type=hub.kind, revision=pinned or asset.revision, files_metadata=True
+        )
+    except Exception as error:
+        raise _unreachable(asset, hub, error) from error
+    commit = str(info.sha)
+    if hub.commit_prefix and not commit.startswith(hub.commit_prefix):
+        raise UserError(
+            f"expected {hub.repository} at commit {hub.commit_prefix}, found {commit}: it was changed since "
+            "it was pinned; fix: report it, or give the files that you have with --images or --data"
+        )
+    return commit, [
+        _file(one)
+        for one in info.siblings or ()
+        if not hub.patterns or any(fnmatch.fnmatch(one.rfilename, pattern) for pattern in hub.patterns)
+    ]
+
+
+def _file(sibling: RepoSibling) -> File:
+    large = sibling.lfs
+    return File(
+        name=sibling.rfilename,
+        size=sibling.size,
+        sha256=large.sha256 if large else None,
+        git_blob=None if large else sibling.blob_id,
+    )
+
+
+def _hub(asset: Asset) -> Hub:
+    if asset.hub is None:
+        raise ValueError(f"{asset.name} is no repository of the hub")
+    return asset.hub
+
+
+def _unreachable(asset: Asset, hub: Hub, error: Exception) -> UserError:
+    return UserError(
+        f"cannot get {hub.repository} from the hub: {str(error).splitlines()[0]}; what came is kept; "
+        f"fix: lumina-eval data fetch {asset.name}, which goes on from there"
+    )
