@@ -13,6 +13,7 @@ from benchmarks.dpg import reading, report
 from benchmarks.dpg.questions import Question, make_item, questions_of, read_items
 from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
+from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
@@ -52,9 +53,10 @@ class Dpg:
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the question file in its order, with its questions as metadata."""
         options = options_of(protocol)  # a choice that there is not is told before images are made
-        if self._questions is None:
+        file = self._questions or fetched(_ASSETS, "dpg-questions")
+        if file is None:
             raise _no_questions(protocol)
-        items = read_items(self._questions)
+        items = read_items(file)
         for item in items:
             _asked(item, options)
         return items
@@ -86,7 +88,7 @@ class Dpg:
             if verdict.item_id not in known:
                 if options.unknown_items == "refused":
                     raise UserError(
-                        f"{where}: expected an item of {self._questions}, found {verdict.item_id!r}; "
+                        f"{where}: expected an item of the question file, found {verdict.item_id!r}; "
                         "fix: leave the line out, or give the question file that it belongs to"
                     )
                 known[verdict.item_id] = make_item(verdict.item_id, "", [], blob)
@@ -152,9 +154,8 @@ def _no_questions(protocol: ResolvedProtocol) -> UserError:
     repository, commit, path, blob = (
         protocol.value(f"questions.{key}") for key in ("repository", "commit", "path", "blob")
     )
-    address = f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
     return UserError(
         f"expected --questions CSV, found none: the questions of dpg are not shipped; they are {path} of "
-        f"{repository} at {commit[:8]}, git blob {blob}; fix: curl -LO {address} "
-        f"and give it with --questions {Path(path).name}"
+        f"{repository} at {commit[:8]}, git blob {blob}; fix: lumina-eval data fetch dpg-questions, or give a "
+        f"copy that you have with --questions {Path(path).name}"
     )

@@ -13,6 +13,7 @@ from benchmarks.t2i_compbench.errors import MissingValueError
 from benchmarks.t2i_compbench.options import Options, options_of
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
+from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
@@ -57,9 +58,10 @@ class T2ICompBench:
         """Return every prompt of the user's files in official order, category by category."""
         options_of(protocol)  # a constant that no rule can use is told now, not after the images are made
         categories_of(protocol)
-        if self._prompts is None:
+        folder = self._prompts or fetched(_ASSETS, "t2i_compbench-prompts")
+        if folder is None:
             raise no_prompts(protocol)
-        return read_items(self._prompts, protocol)
+        return read_items(folder, protocol)
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
         """Yield the prompts, as the official files have them."""

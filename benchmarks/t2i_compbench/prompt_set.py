@@ -69,8 +69,8 @@ def no_prompts(protocol: ResolvedProtocol) -> UserError:
     source = {name: protocol.value(f"prompts.{name}") for name in ("repository", "commit", "path")}
     return UserError(
         f"expected the prompt files of protocol {protocol.name} of t2i_compbench, found none (not shipped: "
-        f"texts of others); fix: get {source['path']} of {source['repository']} at commit "
-        f"{source['commit']} from its host, and name the folder with --questions"
+        f"texts of others); fix: lumina-eval data fetch t2i_compbench-prompts, or name your own copy of "
+        f"{source['path']} of {source['repository']} at commit {source['commit']} with --questions"
     )
 
 
