@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
+
+Decision = Literal["yes", "no"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,11 @@ class Answer:
     """What was said to one question."""
 
     text: str
-    """The answerer's words as they are: "yes", "Yes.", "two dogs"."""
+    """The answerer's own words: "yes", "Yes.", "two dogs"."""
     yes_probability: float | None = None
     """P(yes) among yes and no, 0 to 1; None where the answerer does not tell."""
+    decision: Decision | None = None
+    """Yes or no, where the answerer was made to choose; None where the text is all that there is."""
 
 
 class UnansweredError(RuntimeError):
