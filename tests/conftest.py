@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the user has fetched out of the tests."""
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "nothing-fetched"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the official fixtures: ``LUMINA_SHARED``, or ``../shared`` beside the repository."""

@@ -268,7 +268,7 @@ def test_questions_that_are_absent_or_bad_are_told_with_the_way_out(
     done = call(*words)
     assert done.code == 2
     assert "98457fc9901943f51ff9a30367250fc292533bed" in done.stderr
-    assert "curl -LO https://raw.githubusercontent.com/TencentQQGYLab/ELLA/3c228f1d" in done.stderr
+    assert "fix: lumina-eval data fetch dpg-questions" in done.stderr
     done = judge(csv_text([*ROWS, ("c", 1, "5, right", "a - b (c)", "So?")]), verdicts)
     assert done.code == 2
     assert "questions.txt:8: expected proposition ids" in done.stderr
