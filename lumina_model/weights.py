@@ -98,7 +98,7 @@ def open_safetensors(file: Path) -> Any:
     try:
         return safe_open(str(file), framework="pt")
     except FileNotFoundError:
-        raise UserError(f"expected the file {file}, found none; fix: restore it") from None
+        raise UserError(f"expected the file {file}, found none; fix: check its path") from None
     except SafetensorError as error:
         raise UserError(
             f"expected a complete safetensors file, found {error}, in {file}; fix: fetch it again"

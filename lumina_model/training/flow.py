@@ -40,6 +40,7 @@ from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.prompt_templates import UNCONDITIONAL, compose
 from lumina_model.training.caption_features import CaptionFeatures
 from lumina_model.training.data import Example, batch_indices, draw_caption, read_examples
+from lumina_model.training.earlier import expect_trained
 from lumina_model.training.latents import encoder_digest, latents_of
 from lumina_model.training.loop import LoopSettings, fit
 from lumina_model.training.processes import run, share, world_size
@@ -183,6 +184,7 @@ def train_stage(
         UserError: a part or the stage before is missing, or has another architecture; a batch that
             processes cannot share evenly.
     """
+    expect_trained(out, "tokenizer", "text_encoder", "vae", stage=settings.init_from)
     if processes > 1:
         examples = _examples(data, settings)
         batch = min(settings.batch, len(examples))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import track
 
 from lumina_model.autoencoder import Autoencoder
 from lumina_model.training.data import Example, load_images
+from lumina_model.training.progress import shown
 
 BATCH = 32
 
@@ -57,15 +57,16 @@ def _build(path: Path, examples: Sequence[Example], size: int, autoencoder: Auto
         dtype=None if done else np.float16,
         shape=None if done else shape,
     )
-    starts = range(done, len(examples), BATCH)
-    for start in track(starts, f"latents at {size} px"):
-        images = load_images([e.image_path for e in examples[start : start + BATCH]], size)
-        with torch.autocast("cpu", torch.bfloat16):
-            z = autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
-        cache[start : start + BATCH] = z.numpy().astype(np.float16)
-        if start // BATCH % 100 == 99:
-            cache.flush()
-            done_file.write_text(str(start + BATCH))
+    with shown(f"latents at {size} px", len(examples), done, "images") as show:
+        for start in range(done, len(examples), BATCH):
+            images = load_images([e.image_path for e in examples[start : start + BATCH]], size)
+            with torch.autocast("cpu", torch.bfloat16):
+                z = autoencoder.encode(images.contiguous(memory_format=torch.channels_last))
+            cache[start : start + BATCH] = z.numpy().astype(np.float16)
+            show(min(start + BATCH, len(examples)), "")
+            if start // BATCH % 100 == 99:
+                cache.flush()
+                done_file.write_text(str(start + BATCH))
     cache.flush()
     os.replace(partial, path)
     done_file.unlink(missing_ok=True)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from lumina_model.errors import UserError
 from lumina_model.training.processes import average_gradients, rank
+from lumina_model.training.progress import shown
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -104,10 +104,7 @@ def fit(
     module.train()
     losses: list[float] = []
     began = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-               TextColumn("loss {task.fields[loss]:.4f}"))  # fmt: skip
-    with Progress(*columns, refresh_per_second=1, disable=rank() != 0) as progress:
-        bar = progress.add_task(label, total=settings.steps, completed=start, loss=float("nan"))
+    with shown(label, settings.steps, start, "steps", silent=rank() != 0) as show:
         for step in range(start, settings.steps):
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -140,7 +137,7 @@ def fit(
                 }
                 with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(record) + "\n")
-                progress.update(bar, completed=done, loss=mean)
+                show(done, f"loss {mean:.4f}")
                 losses.clear()
             # The checkpoint first: a state that was saved says that no checkpoint before it is owed.
             if on_checkpoint and (done in checkpoints or done == settings.steps):

@@ -7,6 +7,7 @@ small product. Processes meet once per step.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -42,8 +43,8 @@ def run(count: int, function: Callable[..., None], *arguments: Any) -> None:
                 raise UserError(told[0].read_text(encoding="utf-8")) from None
             if isinstance(error, ProcessRaisedException) and GONE not in str(error):
                 raise
-            signal = error.signal_name if isinstance(error, ProcessExitedException) else None
-            end = signal or "the system"
+            by = error.signal_name if isinstance(error, ProcessExitedException) else None
+            end = by or "the system"
             raise UserError(
                 f"expected {count} processes to train to the end, found one ended by {end}; fix: see whether "
                 f"memory ran out, then run the same command to resume, or with fewer --processes"
@@ -84,6 +85,8 @@ def _member(number: int, count: int, folder: str, threads: int, function: Callab
             arguments: tuple[Any, ...]) -> None:  # fmt: skip
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    # torch interrupts us when the parent is gone; a script's background jobs start with that signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(threads)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=count)
     try:

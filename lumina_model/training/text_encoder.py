@@ -18,6 +18,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFas
 
 from lumina_model.prompt_templates import SYSTEM_PROMPTS, compose
 from lumina_model.training.data import Example, batch_indices, read_examples
+from lumina_model.training.earlier import expect_trained
 from lumina_model.training.loop import LoopSettings, fit
 
 IGNORED = -100  # cross_entropy's default ignore_index
@@ -69,6 +70,7 @@ def document(example: Example, rng: np.random.Generator) -> str:
 
 def train_text_encoder(data: Path, out: Path, settings: TextEncoderSettings) -> None:
     """Train with the tokenizer at ``out/tokenizer`` and write the encoder to ``out/text_encoder``."""
+    expect_trained(out, "tokenizer")
     examples = read_examples(data)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer")
     torch.manual_seed(settings.seed)

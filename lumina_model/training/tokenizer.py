@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich.console import Console
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -46,5 +47,8 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 def train_tokenizer(data: Path, out: Path, *, vocab_size: int = 2048, examples: int = 6000) -> None:
     """Train on the texts of the first examples of a training set and write ``out/tokenizer``."""
-    texts = all_texts(read_examples(data)[:examples])
-    build_tokenizer(texts, vocab_size).save_pretrained(out / "tokenizer")
+    chosen = read_examples(data)[:examples]
+    console = Console(stderr=True)
+    console.print(f"{vocab_size} tokens from the captions of {len(chosen)} images", highlight=False)
+    build_tokenizer(all_texts(chosen), vocab_size).save_pretrained(out / "tokenizer")
+    console.print(f"the tokenizer is at {out / 'tokenizer'}", markup=False, highlight=False)

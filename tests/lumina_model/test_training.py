@@ -116,6 +116,39 @@ def test_a_state_is_not_resumed_under_another_recipe(data: Path, parts: Path, tm
     train_stage(data, out, STAGE)
 
 
+@pytest.mark.parametrize(
+    ("part", "command"),
+    [("tokenizer", "train tokenizer"), ("text_encoder", "train text-encoder"), ("vae", "train autoencoder")],
+)
+def test_a_part_that_is_not_trained_yet_is_named_with_its_command(
+    data: Path, parts: Path, tmp_path: Path, part: str, command: str
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    (out / part).unlink()
+    with pytest.raises(UserError, match=rf"expected .*{part}, .*lumina-model {command} "):
+        train_stage(data, out, STAGE)
+
+
+def test_a_stage_that_is_not_trained_yet_is_named_with_its_command(
+    data: Path, parts: Path, tmp_path: Path
+) -> None:
+    out = copy_parts(parts, tmp_path / "run")
+    with pytest.raises(UserError, match="fix: lumina-model train stage low_res "):
+        train_stage(data, out, dataclasses.replace(STAGE, stage="high_res", init_from="low_res"))
+
+
+def test_without_a_terminal_progress_is_told_in_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = torch.nn.Linear(1, 1)
+    fit(module, lambda step: module.weight.square().sum(), LOOP, tmp_path, label="a part")
+    told = capsys.readouterr()
+    assert told.out == ""
+    lines = told.err.splitlines()
+    assert lines[0] == f"a part: 0 of {LOOP.steps} steps"
+    assert lines[-1].startswith(f"a part: {LOOP.steps} of {LOOP.steps} steps, loss ")
+
+
 def test_processes_must_share_the_batch_evenly(data: Path, parts: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="3 processes"):
         train_stage(data, copy_parts(parts, tmp_path / "run"), STAGE, processes=3)
