@@ -1,0 +1,79 @@
+"""``verify``: a benchmark's own code against figures that others published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lumina_eval import plugins
+from lumina_eval.commands import options as o
+from lumina_eval.commands.run import make_site
+from lumina_eval.console import output
+from lumina_eval.errors import UserError
+from lumina_eval.verification import Check, Evidence, keep, verdict_of
+
+
+def verify(
+    benchmark: o.BenchmarkName,
+    images: Annotated[
+        Path | None, typer.Option(help="Images in place of the published ones.", show_default=False)
+    ] = None,
+    verdicts: Annotated[
+        Path | None, typer.Option(help="Saved verdicts in place of judging.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of published files, in place of fetching.", show_default=False)
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
+    out: o.Out = o.OUT,
+    as_json: o.AsJson = False,
+) -> None:
+    """Compare with published figures: PASS, FAIL or not run for each, kept in OUT/parity.jsonl.
+
+    Exit code 1 if a figure is not met, 4 if one could not be had.
+    """
+    with output(as_json) as streams:
+        found: Callable[[Evidence], Iterable[Check]] | None = getattr(
+            plugins.benchmark(benchmark), "verification", None
+        )
+        if found is None:
+            raise UserError(f"benchmark {benchmark} has nothing to be verified against")
+        for given in (images, data):
+            if given is not None and not given.is_dir():
+                raise UserError(f"expected a folder, found none at {given}")
+        if verdicts is not None and not verdicts.is_file():
+            raise UserError(f"expected a verdict file, found none at {verdicts}")
+        site = make_site(out, None, batch_size, streams, benchmark, [])
+        evidence = Evidence(site, images, verdicts, data, offline)
+        checks = []
+        for one in found(evidence):
+            checks.append(one)
+            streams.emit({"schema": 1, "state": one.state, **one.model_dump(mode="json")})
+            streams.result(_line(one))
+        for text in evidence.warnings:
+            streams.warn(text)
+        ledger = keep(benchmark, checks, evidence, site.argv)
+        states = [one.state for one in checks]
+        streams.result(
+            f"{states.count('PASS')} PASS, {states.count('FAIL')} FAIL, {states.count('not run')} not run"
+        )
+        streams.result(f"ledger  {ledger}")
+        code = verdict_of(checks)
+    raise typer.Exit(code)
+
+
+def _line(check: Check) -> str:
+    sign = "at least " if check.at_least else ""
+    spread = f" ± {check.tolerance:g}" if check.tolerance and not check.at_least else ""
+    numbers = (
+        f"{check.found:.4f}, {sign}{check.expected - check.tolerance * check.at_least:.4f}{spread} "
+        f"expected, n = {check.n}"
+        if check.found is not None and check.expected is not None
+        else "no value"
+    )
+    note = f" ({check.note})" if check.note else ""
+    return f"{check.state:8} {check.name:32} {numbers}{note}; {check.against}"
