@@ -1,0 +1,54 @@
+"""Folders of tiny models with random weights, of the true architectures: CLIP for open_clip, DPT-Hybrid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+#: OpenAI's CLIP but for its size.
+CLIP = {
+    "embed_dim": 16,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+def clip_folder(folder: Path) -> Path:
+    """Write a CLIP in the form that open_clip reads from a folder."""
+    import open_clip
+
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    model = open_clip.CLIP(
+        **{**CLIP, "vision_cfg": dict(CLIP["vision_cfg"]), "text_cfg": dict(CLIP["text_cfg"])}
+    )
+    torch.save(model.state_dict(), folder / "open_clip_pytorch_model.bin")
+    preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
+    config = {"model_cfg": CLIP, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def dpt_folder(folder: Path) -> Path:
+    """Write a DPT-Hybrid: a convolutional backbone (BiT) under a transformer, for 64 pixels."""
+    from transformers import BitConfig, DPTConfig, DPTForDepthEstimation
+
+    torch.manual_seed(1)
+    backbone = BitConfig(
+        global_padding="same", layer_type="bottleneck", depths=[1, 1, 1], hidden_sizes=[8, 16, 32],
+        embedding_size=8, num_groups=4, out_features=["stage1", "stage2", "stage3"],
+        embedding_dynamic_padding=True,
+    )  # fmt: skip
+    config = DPTConfig(
+        is_hybrid=True, backbone_config=backbone, backbone_featmap_shape=[1, 32, 4, 4], image_size=64,
+        patch_size=16, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32,
+        backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 16, 16, 16], neck_ignore_stages=[0, 1],
+        reassemble_factors=[1, 1, 1, 0.5], readout_type="project", fusion_hidden_size=16,
+    )  # fmt: skip
+    model = DPTForDepthEstimation(config)
+    model.save_pretrained(folder)
+    return folder
