@@ -119,7 +119,10 @@ class Benchmark(Protocol):
       has (``--questions``), where they are not shipped;
     - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
       file too each prompt is expected to have as many as the fullest one;
-    - ``assets() -> Path``: an ``assets.toml`` with what must come from elsewhere, pinned (:mod:`lumina_eval.assets`);
+    - ``verification(evidence) -> Iterable[Check]``: its own code against what others published, a row for
+      each figure (:mod:`lumina_eval.verification`);
+    - ``assets() -> Path``: an ``assets.toml``: what must come from elsewhere, pinned
+      (:mod:`lumina_eval.assets`);
     - ``protocol_keys: Collection[str]``: dotted names that a protocol may hold beside the core's own.
     """
 
