@@ -107,8 +107,8 @@ class Evidence:
         states = fetch(declared, self.site.console, self.offline)
         if bad := [one for one in states if one.state not in GOOD]:
             raise UserError(
-                f"{len(bad)} of {len(states)} files of {asset} are not there or not right, e.g. {bad[0].file}; "
-                f"fix: lumina-eval data fetch {asset}"
+                f"{len(bad)} of {len(states)} files of {asset} are not there or not right, e.g. "
+                f"{bad[0].file}; fix: lumina-eval data fetch {asset}"
             )
         self.used[asset] = next((one.why for one in states if one.why), "as pinned")
         return declared.folder
