@@ -64,9 +64,11 @@ def ask(
     suite: str = "standard",
     limit: int | None = None,
     images_per_prompt: int | None = None,
+    questions: Path | None = None,
+    parses: Path | None = None,
 ) -> Question:
     """Work out what is asked; any name that nothing answers to is a :class:`UserError`."""
-    found = plugins.benchmark(benchmark)
+    found = plugins.benchmark(benchmark, questions, parses)
     resolved = find_protocol(found, protocol, changes)
     selection = select(found.items(resolved), resolved.suite(suite), limit, images_per_prompt)
     return Question(found, resolved, selection)

@@ -43,9 +43,10 @@ def judge_folder(
     images_per_prompt: int | None = None,
     complete: bool = False,
     questions: Path | None = None,
+    parses: Path | None = None,
 ) -> Path:
     """Judge the images of a folder in the benchmark's official layout; return the run folder."""
-    bench, resolved = _bench(benchmark, protocol, changes, questions)
+    bench, resolved = _bench(benchmark, protocol, changes, questions, parses)
     if not folder.is_dir():
         raise UserError(f"expected a folder of images, found none at {folder}")
     read = _offered(bench, "read_images", "--images")
@@ -122,9 +123,9 @@ def judge_verdicts(
 
 
 def _bench(
-    benchmark: str, protocol: str, changes: Sequence[str], questions: Path | None
+    benchmark: str, protocol: str, changes: Sequence[str], questions: Path | None, parses: Path | None = None
 ) -> tuple[Benchmark, ResolvedProtocol]:
-    bench = plugins.benchmark(benchmark, questions)
+    bench = plugins.benchmark(benchmark, questions, parses)
     return bench, find_protocol(bench, protocol, changes)
 
 

@@ -117,6 +117,8 @@ class Benchmark(Protocol):
     - ``draw(image, item, verdict, protocol) -> PIL image`` with what the judge saw drawn in;
     - ``with_questions(file) -> Benchmark``: the same benchmark asking the questions of a file that the user
       has (``--questions``), where they are not shipped;
+    - ``with_parses(file) -> Benchmark``: the same benchmark with a file of parsed prompts (``--parses``), for a
+      judge that needs what only a program in an environment of its own can tell;
     - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
       file too each prompt is expected to have as many as the fullest one;
     - ``verification(evidence) -> Iterable[Check]``: its own code against what others published, a row for
@@ -212,22 +214,25 @@ def load(group: Group, name: str) -> Any:
         ) from error
 
 
-def benchmark(name: str, questions: Path | None = None) -> Benchmark:
+def benchmark(name: str, questions: Path | None = None, parses: Path | None = None) -> Benchmark:
     """Return the benchmark called ``name``; an entry point may be an instance, a class or a factory.
 
-    Raises UserError if a file of ``questions`` is given to a benchmark that brings its own.
+    Raises UserError if a file of ``questions`` is given to a benchmark that brings its own, or one of
+    ``parses`` to a benchmark that reads none.
     """
     found = load("benchmarks", name)
     made: Benchmark = found() if isinstance(found, type) or not hasattr(found, "items") else found
-    if questions is None:
-        return made
-    take: Callable[[Path], Benchmark] | None = getattr(made, "with_questions", None)
-    if take is None:
-        raise UserError(
-            f"expected no --questions for benchmark {name}, which brings its own, found {questions}; "
-            "fix: leave the option out"
-        )
-    return take(questions)
+    given = [("questions", "which brings its own", questions), ("parses", "which reads none", parses)]
+    for option, why, file in given:
+        if file is None:
+            continue
+        take: Callable[[Path], Benchmark] | None = getattr(made, f"with_{option}", None)
+        if take is None:
+            raise UserError(
+                f"expected no --{option} for benchmark {name}, {why}, found {file}; fix: leave the option out"
+            )
+        made = take(file)
+    return made
 
 
 def _same(value: Any) -> Any:

@@ -21,6 +21,7 @@ def judge(
     images: Annotated[Path | None, typer.Option(help="Folder in the benchmark's official layout.")] = None,
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts saved before, JSON lines.")] = None,
     questions: o.Questions = None,
+    parses: o.Parses = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     complete: Annotated[
@@ -41,10 +42,15 @@ def judge(
         make_folder(out)
         if images is not None:
             run_dir = judge_folder(
-                benchmark, protocol, set_, images, site, images_per_prompt, complete, questions
+                benchmark, protocol, set_, images, site, images_per_prompt, complete, questions, parses
             )
         else:
             assert verdicts is not None
+            if parses is not None:
+                raise UserError(
+                    "expected --parses with --images, found it with --verdicts, which hold what was parsed; "
+                    "fix: leave it out"
+                )
             run_dir = judge_verdicts(
                 benchmark, protocol, set_, verdicts, site, images_per_prompt, complete, questions
             )

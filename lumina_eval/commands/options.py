@@ -35,6 +35,14 @@ Questions = Annotated[
         show_default=False,
     ),
 ]
+Parses = Annotated[
+    Path | None,
+    typer.Option(
+        "--parses",
+        help="Parse file of the prompts, for a benchmark that reads one (t2i_compbench: nox -s parses).",
+        show_default=False,
+    ),
+]
 ImagesPerPrompt = Annotated[
     int | None, typer.Option("--images-per-prompt", min=1, help="Instead of the protocol's number.")
 ]

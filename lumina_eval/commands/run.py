@@ -33,6 +33,8 @@ def run(
     option: o.Options = o.NONE,
     suite: o.SuiteName = o.DEFAULT_SUITE,
     limit: o.Limit = None,
+    questions: o.Questions = None,
+    parses: o.Parses = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
@@ -49,7 +51,7 @@ def run(
 ) -> None:
     """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
     with output(as_json) as streams:
-        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
         models = open_all(model, o.model_options(option, device))
         site = make_site(out, store, batch_size, streams, benchmark, model)
         if dry_run:
@@ -73,6 +75,8 @@ def generate(
     option: o.Options = o.NONE,
     suite: o.SuiteName = o.DEFAULT_SUITE,
     limit: o.Limit = None,
+    questions: o.Questions = None,
+    parses: o.Parses = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
@@ -85,7 +89,7 @@ def generate(
     """Make the images of a run and nothing else; run with the same arguments then judges them."""
     code = ExitCode.OK
     with output(as_json) as streams:
-        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
         site = make_site(out, store, batch_size, streams, benchmark, model)
         for one in open_all(model, o.model_options(option, device)):
             if dry_run:
