@@ -117,8 +117,8 @@ class Benchmark(Protocol):
     - ``draw(image, item, verdict, protocol) -> PIL image`` with what the judge saw drawn in;
     - ``with_questions(file) -> Benchmark``: the same benchmark asking the questions of a file that the user
       has (``--questions``), where they are not shipped;
-    - ``with_parses(file) -> Benchmark``: the same benchmark with a file of parsed prompts (``--parses``), for a
-      judge that needs what only a program in an environment of its own can tell;
+    - ``with_parses(file) -> Benchmark``: the same benchmark with a file of parsed prompts (``--parses``), for
+      a judge that needs what only a program in an environment of its own can tell;
     - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
       file too each prompt is expected to have as many as the fullest one;
     - ``verification(evidence) -> Iterable[Check]``: its own code against what others published, a row for
