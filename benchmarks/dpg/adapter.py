@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
-from benchmarks.dpg import reading, report
+from benchmarks.dpg import reading, report, verification
 from benchmarks.dpg.questions import Question, make_item, questions_of, read_items
 from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
@@ -18,6 +18,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Verdict
+from lumina_eval.verification import Check, Evidence
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
 _ASSETS: Final = Path(__file__).parent / "assets.toml"
@@ -49,6 +50,10 @@ class Dpg:
     def assets(self) -> Path:
         """Return the declaration of what comes from elsewhere."""
         return _ASSETS
+
+    def verification(self, evidence: Evidence) -> Iterator[Check]:
+        """Add up published answers; see ``verification.py``."""
+        return verification.checks(self, evidence)
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the question file in its order, with its questions as metadata."""
