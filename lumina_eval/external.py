@@ -52,7 +52,7 @@ def judge_folder(
     read = _offered(bench, "read_images", "--images")
     found: Sequence[tuple[Item, int, Path]] = read(folder, resolved)
     judge = bench.judge(resolved)
-    sights = [Sight(item, index, _sha256(path), _reader(path)) for item, index, path in found]
+    sights = [Sight(item, index, _sha256(path), image_reader(path)) for item, index, path in found]
     counts = Counter(item.id for item, _, _ in found)
     per_prompt = images_per_prompt or max(counts.values(), default=0)
     items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
@@ -243,7 +243,9 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _reader(path: Path) -> Callable[[], StoredImage | None]:
+def image_reader(path: Path) -> Callable[[], StoredImage | None]:
+    """Return what reads an image file when it is asked to: None if it cannot be read."""
+
     def read() -> StoredImage | None:
         try:
             data = path.read_bytes()

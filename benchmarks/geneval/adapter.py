@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.geneval import drawing, reading
+from benchmarks.geneval import drawing, reading, verification
 from benchmarks.geneval.prompt_set import items_of, known_ids, vocabulary_of
 from benchmarks.geneval.prompts import to_jsonl
 from benchmarks.geneval.rules import MissingColorError, Options, Outcome, evaluate
@@ -21,6 +21,7 @@ from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
 from lumina_eval.statistics import metric
+from lumina_eval.verification import Check, Evidence
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
 _ASSETS: Final = Path(__file__).parent / "assets.toml"
@@ -44,6 +45,10 @@ class GenEval:
     def assets(self) -> Path:
         """Return the declaration of what comes from elsewhere."""
         return _ASSETS
+
+    def verification(self, evidence: Evidence) -> Iterator[Check]:
+        """Judge the authors' published images; see ``verification.py``."""
+        return verification.checks(self, evidence)
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return every prompt of the protocol in official order."""
