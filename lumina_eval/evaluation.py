@@ -13,6 +13,7 @@ from rich.console import Console
 
 from lumina_eval import plugins
 from lumina_eval.digests import digest_of
+from lumina_eval.failures import grouped
 from lumina_eval.files import make_folder, sole_writer
 from lumina_eval.generation import Generated, generate, missing
 from lumina_eval.judging import Judged, Sight, judge_images, judge_label, kept_verdicts
@@ -25,7 +26,7 @@ from lumina_eval.records import Coverage, Manifest, RunResult
 from lumina_eval.runs import RunFolder, now, run_id
 from lumina_eval.store import ImageStore
 
-#: Failures that are spelled out in the warnings; all of them are in ``failures.jsonl``.
+#: Kinds of failure that are spelled out in the warnings; all of them are in ``failures.jsonl``.
 SHOWN_FAILURES = 3
 
 
@@ -261,8 +262,9 @@ def _failures(plan: Plan, generated: Generated, judged: Judged) -> list[dict[str
 def _warnings(failures: Sequence[Mapping[str, Any]], expected: int, judged: int) -> list[str]:
     if judged >= expected:
         return []
-    shown = [
-        f"{f['step']} failed for image {f['index']} of item {f['item_id']}: {f['reason']}"
-        for f in failures[:SHOWN_FAILURES]
-    ]
+    told = (
+        (f"{f['step']} failed for image {f['index']} of item {f['item_id']}", str(f["reason"]))
+        for f in failures
+    )
+    shown = grouped(told, SHOWN_FAILURES)
     return [f"incomplete: {judged} of {expected} images were judged", *shown]

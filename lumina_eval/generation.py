@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from PIL import Image
 
-from lumina_eval.errors import is_user_error
+from lumina_eval.errors import UserError, is_user_error
 from lumina_eval.plan import Plan, Planned, model_identity
 from lumina_eval.plugins import Model
 from lumina_eval.progress import Advance
@@ -17,6 +17,11 @@ from lumina_eval.store import ImageStore
 
 #: Distributions whose versions are written beside each image.
 LIBRARIES: Final = ("diffusers", "numpy", "pillow", "torch", "transformers")
+
+Outcome = Image.Image | str
+"""An RGB image, or the reason why there is none."""
+
+Each = Callable[[Sequence[str], Sequence[int]], Iterator[tuple[int, Image.Image | Exception | None]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,34 +44,23 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
 
     A batch with one image missing is generated whole, in the same shape as the first time, and the images
     that are there are left untouched: a resumed run ends with the same bytes. A batch that the model fails on
-    is recorded as failed; nothing is stored in its place. Errors for the user are passed on.
+    is recorded as failed; nothing is stored in its place. A model that makes its images one by one
+    (``generate_each``) is asked for the absent ones alone. Errors for the user are passed on.
     """
     origin = {**model_identity(model), "made_with": made_with(model)}
     made = 0
     failed: dict[str, str] = {}
-    for batch in plan.batches:
-        wanted = [image for image in batch if image.ref.key in absent]
-        if not wanted:
-            continue
-        try:
-            images = _checked(batch, model)
-        except Exception as error:
-            if is_user_error(error):
-                raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            failed.update({image.ref.key: reason for image in wanted})
-            advance(len(wanted))
-            continue
-        for planned, image in zip(batch, images, strict=True):
-            if planned.ref.key not in absent:
-                continue
-            if image is None:
-                failed[planned.ref.key] = "the model gave no image"
+    each: Each | None = getattr(model, "generate_each", None)
+    steps = _by_batches(plan, model, absent) if each is None else _one_by_one(plan, each, absent)
+    for step in steps:
+        for planned, outcome in step:
+            if isinstance(outcome, str):
+                failed[planned.ref.key] = outcome
                 continue
             text = model.final_text(planned.item.prompt)
-            store.write(planned.ref.key, image, {**origin, "text": text, "seed": planned.ref.seed})
+            store.write(planned.ref.key, outcome, {**origin, "text": text, "seed": planned.ref.seed})
             made += 1
-        advance(len(wanted))
+        advance(len(step))
     return Generated(made, failed)
 
 
@@ -76,13 +70,68 @@ def made_with(model: Model) -> Mapping[str, Any]:
     return {**package_versions(LIBRARIES), **environment()}
 
 
-def _checked(batch: Sequence[Planned], model: Model) -> list[Image.Image | None]:
-    """Run the model on a whole batch and check what comes back."""
+def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[list[tuple[Planned, Outcome]]]:
+    for batch in plan.batches:
+        if not any(image.ref.key in absent for image in batch):
+            continue
+        try:
+            outcomes = _batch(batch, model)
+        except Exception as error:
+            if is_user_error(error):
+                raise
+            outcomes = [_reason(error)] * len(batch)
+        yield [pair for pair in zip(batch, outcomes, strict=True) if pair[0].ref.key in absent]
+
+
+def _batch(batch: Sequence[Planned], model: Model) -> list[Outcome]:
+    """Run the model on a whole batch and check what comes back.
+
+    What breaks the contract would break it in each batch, so it is for the user's eyes at the first one.
+    """
     prompts = [image.item.prompt for image in batch]
     images = list(model.generate(prompts, [image.ref.seed for image in batch]))
     if len(images) != len(batch):
-        raise ValueError(f"expected {len(batch)} images from {model.name}, found {len(images)}")
-    for image in images:
-        if image is not None and not isinstance(image, Image.Image):
-            raise TypeError(f"expected PIL images from {model.name}, found {type(image).__name__}")
-    return [None if image is None else image.convert("RGB") for image in images]
+        raise UserError(
+            f"expected {len(batch)} images from {model.name} for {len(batch)} prompts, found {len(images)}; "
+            "fix: return one image for each prompt, None where there is none"
+        )
+    return [_outcome(image, model.name) for image in images]
+
+
+def _one_by_one(plan: Plan, each: Each, absent: set[str]) -> Iterator[list[tuple[Planned, Outcome]]]:
+    wanted = [image for batch in plan.batches for image in batch if image.ref.key in absent]
+    left = dict(enumerate(wanted))
+    why = "the model gave no image"
+    try:
+        for place, found in each(
+            [image.item.prompt for image in wanted], [image.ref.seed for image in wanted]
+        ):
+            outcome = _outcome(found, "generate_each")
+            yield [(left.pop(place), outcome)]
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        why = _reason(error)
+    if left:
+        yield [(image, why) for image in left.values()]
+
+
+def _outcome(found: Image.Image | Exception | None, source: str) -> Outcome:
+    if found is None:
+        return "the model gave no image"
+    if isinstance(found, Exception):
+        return _first_line(str(found)) or type(found).__name__
+    if not isinstance(found, Image.Image):
+        raise UserError(
+            f"expected PIL images from {source}, found {type(found).__name__}; "
+            "fix: return PIL images, None where there is none"
+        )
+    return found.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    return _first_line(f"{type(error).__name__}: {error}")
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")

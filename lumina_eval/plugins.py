@@ -34,6 +34,9 @@ class Model(Protocol):
     A model may offer more, found by ``getattr``:
 
     - ``bind(images: Sequence[Planned])``, called with the whole plan before it generates;
+    - ``generate_each(prompts, seeds) -> Iterator[tuple[int, image]]``: the images one by one with their
+      places, in any order. Its images do not depend on those made beside them, so only what is missing is
+      asked for, all of it in one call, and each image is stored as it comes;
     - ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key, such
       as the attention backend;
     - ``title: str``: its name in tables, where name and stage do not say it best.
@@ -59,7 +62,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> str:
-        """Device kind, ``cpu`` or ``cuda``; part of the image key."""
+        """Device kind, ``cpu``, ``cuda`` or ``endpoint``; part of the image key."""
 
     @property
     def sampler_version(self) -> int:
@@ -74,10 +77,13 @@ class Model(Protocol):
     def final_text(self, prompt: str) -> str:
         """Return the text that is encoded: after rewriting and with the system prompt."""
 
-    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image | None]:
+    def generate(
+        self, prompts: Sequence[str], seeds: Sequence[int]
+    ) -> Sequence[Image.Image | Exception | None]:
         """Return one RGB image per prompt; its noise depends on its own seed alone.
 
-        None stands for an image that the model does not have; it is counted as failed.
+        None stands for an image that the model does not have, an exception says why it does not: that image
+        alone is counted as failed, and the run's failures give the reason.
         """
 
 
@@ -101,8 +107,14 @@ class Judge(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """Settings as JSON values, every default resolved."""
 
-    def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
-        """Return one JSON object per image, independent of the other images."""
+    def judge(
+        self, images: Sequence[Image.Image], items: Sequence[Item]
+    ) -> Sequence[Mapping[str, Any] | Exception]:
+        """Return one JSON object per image, independent of the other images.
+
+        An exception in its place says why there is no verdict for that image: it alone is counted as failed.
+        An exception that is raised fails all of ``images``.
+        """
 
 
 @runtime_checkable
@@ -112,8 +124,11 @@ class Benchmark(Protocol):
     A benchmark may offer more, found by ``getattr``:
 
     - ``prompt_lines(protocol) -> Iterable[str]``: the prompt file in its official form;
-    - ``read_images(folder, protocol) -> Sequence[tuple[Item, int, Path]]``: the official image layout;
+    - ``read_images(folder, protocol) -> Sequence[tuple[Item, int, Path]]``: the official image layout. Where
+      a file holds several images, a fourth element is the box of this one, ``(left, top, right, bottom)`` in
+      pixels; a path at which there is no file stands for an image that is absent;
     - ``read_verdicts(file, protocol) -> tuple[Sequence[Item], Sequence[Verdict]]``: saved verdicts;
+    - ``write_images(folder, protocol, images: Iterable[tuple[Item, int, Path]])``: the same layout, written;
     - ``draw(image, item, verdict, protocol) -> PIL image`` with what the judge saw drawn in;
     - ``with_questions(file) -> Benchmark``: the same benchmark asking the questions of a file that the user
       has (``--questions``), where they are not shipped;
@@ -151,7 +166,7 @@ ModelOpener = Callable[[str, Mapping[str, str]], Sequence[Model]]
 """Entry point of group ``lumina_eval.models``: (what follows the colon, options) to checkpoints in order."""
 
 JudgeOpener = Callable[[Mapping[str, Any]], Judge]
-"""Entry point of group ``lumina_eval.judges``: a protocol's table ``[judge]``, without the name, to a judge."""
+"""Entry point of group ``lumina_eval.judges``: a protocol's table ``[judge]`` without the name to a judge."""
 
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""

@@ -14,7 +14,8 @@ from lumina_eval.commands import options as o
 from lumina_eval.comparison import gate
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode
-from lumina_eval.evaluation import Question, Site, ask, evaluate, make_images, title_of
+from lumina_eval.evaluation import SHOWN_FAILURES, Question, Site, ask, evaluate, make_images, title_of
+from lumina_eval.failures import grouped
 from lumina_eval.files import make_folder, valid_lines
 from lumina_eval.generation import missing
 from lumina_eval.models import distribution_of, open_models
@@ -108,8 +109,9 @@ def generate(
             }
             streams.emit(record)
             streams.result(f"{title_of(one)}: made {generated.made} images in {site.store.root}")
-            for reason in dict.fromkeys(generated.failed.values()):
-                streams.warn(f"{title_of(one)}: {reason}")
+            told = ((title_of(one), reason) for reason in generated.failed.values())
+            for text in grouped(told, SHOWN_FAILURES):
+                streams.warn(text)
                 code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
 
