@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ from lumina_eval.records import Item, Manifest, Verdict
 from lumina_eval.runs import RunFolder, now, read_items, read_manifest, read_verdicts, run_id
 from lumina_eval.store import StoredImage
 
+#: Left, top, right and bottom of an image within a file that holds several, in pixels.
+Box = tuple[int, int, int, int]
+
 
 def judge_folder(
     benchmark: str,
@@ -50,10 +53,10 @@ def judge_folder(
     if not folder.is_dir():
         raise UserError(f"expected a folder of images, found none at {folder}")
     read = _offered(bench, "read_images", "--images")
-    found: Sequence[tuple[Item, int, Path]] = read(folder, resolved)
+    found: Sequence[tuple[Item, int, Path] | tuple[Item, int, Path, Box | None]] = read(folder, resolved)
     judge = bench.judge(resolved)
-    sights = [Sight(item, index, _sha256(path), image_reader(path)) for item, index, path in found]
-    counts = Counter(item.id for item, _, _ in found)
+    sights = [_sight(*image) for image in found]
+    counts = Counter(sight.item.id for sight in sights)
     per_prompt = images_per_prompt or max(counts.values(), default=0)
     items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
     content = digest_of([[sight.item.id, sight.index, sight.sha256] for sight in sights])
@@ -70,6 +73,7 @@ def judge_folder(
             {"item_id": item_id, "index": index, "key": None, "step": "judge", "reason": reason}
             for (item_id, index), reason in judged.failed.items()
         ]
+        failures += _without({sight.place for sight in sights}, items, per_prompt, "no image in the folder")
         question = Question(bench, resolved, _selection(items, per_prompt))
         there = sum(sight.sha256 is not None for sight in sights)
         conclude(question, manifest, run, judged, failures, expected, generated=there)
@@ -115,7 +119,8 @@ def judge_verdicts(
         manifest = run.begin(manifest, items, [])
         write_lines(run.verdicts_path, [verdict_line(verdict) for verdict in verdicts])
         question = Question(bench, resolved, _selection(items, per_prompt))
-        failures = _without_verdict(items, verdicts, whole)
+        places = {(verdict.item_id, verdict.index) for verdict in verdicts}
+        failures = _without(places, items, whole, "no verdict in the file")
         conclude(
             question, manifest, run, Judged(list(verdicts), {}), failures, expected, generated=len(verdicts)
         )
@@ -170,13 +175,12 @@ def _subset(
     return f"{len(items)} of {len(whole)} prompts, those that were given"
 
 
-def _without_verdict(
-    items: Sequence[Item], verdicts: Sequence[Verdict], per_prompt: int
+def _without(
+    there: Collection[tuple[str, int]], items: Sequence[Item], per_prompt: int, reason: str
 ) -> list[dict[str, Any]]:
-    """Name the images of the prompts at hand that no verdict is there for."""
-    there = {(verdict.item_id, verdict.index) for verdict in verdicts}
+    """Name the images of the prompts at hand that are not ``there``."""
     return [
-        {"item_id": item.id, "index": index, "key": None, "step": "judge", "reason": "no verdict in the file"}
+        {"item_id": item.id, "index": index, "key": None, "step": "judge", "reason": reason}
         for item in items
         for index in range(per_prompt)
         if (item.id, index) not in there
@@ -236,6 +240,13 @@ def _manifest(
     )
 
 
+def _sight(item: Item, index: int, path: Path, box: Box | None = None) -> Sight:
+    sha256 = _sha256(path)
+    if sha256 is not None and box is not None:
+        sha256 = digest_of([sha256, list(box)])
+    return Sight(item, index, sha256, image_reader(path, box))
+
+
 def _sha256(path: Path) -> str | None:
     try:
         return sha256_file(path)
@@ -243,14 +254,17 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def image_reader(path: Path) -> Callable[[], StoredImage | None]:
-    """Return what reads an image file when it is asked to: None if it cannot be read."""
+def image_reader(path: Path, box: Box | None = None) -> Callable[[], StoredImage | None]:
+    """Return what reads an image file, or a part of it, when it is asked to: None if it cannot be read."""
 
     def read() -> StoredImage | None:
         try:
             data = path.read_bytes()
             with Image.open(io.BytesIO(data)) as image:
-                return StoredImage(image.convert("RGB"), sha256_bytes(data))
+                whole = image.convert("RGB")
+            if box is None:
+                return StoredImage(whole, sha256_bytes(data))
+            return StoredImage(whole.crop(box), digest_of([sha256_bytes(data), list(box)]))
         except (OSError, SyntaxError, ValueError):
             return None
 

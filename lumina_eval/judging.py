@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -97,8 +98,9 @@ def verdict_line(verdict: Verdict) -> str:
 def _judge_batch(
     batch: Sequence[Sight], judge: Judge, label: str, failed: dict[tuple[str, int], str]
 ) -> list[Verdict]:
-    """Judge the readable images of a batch; add what failed to ``failed``."""
+    """Judge the readable images of a batch; add what failed to ``failed``, image by image."""
     shown = []
+    outputs: list[dict[str, Any] | Exception]
     for sight in batch:
         stored = sight.read()
         if stored is None:
@@ -109,16 +111,18 @@ def _judge_batch(
         return []
     try:
         seen = judge.judge([stored.image for _, stored in shown], [sight.item for sight, _ in shown])
-        outputs = [dict(output) for output in seen]
+        outputs = [output if isinstance(output, Exception) else dict(output) for output in seen]
         if len(outputs) != len(shown):
             raise ValueError(f"expected {len(shown)} verdicts from {judge.name}, found {len(outputs)}")
-        canonical_json(outputs)  # raises on NaN and on what is no JSON
+        # raises on NaN and on what is no JSON
+        canonical_json([output for output in outputs if not isinstance(output, Exception)])
     except Exception as error:
-        if is_user_error(error):
-            raise
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        failed.update({sight.place: reason for sight, _ in shown})
-        return []
+        outputs = [error] * len(shown)
+    for (sight, _), output in zip(shown, outputs, strict=True):
+        if isinstance(output, Exception):
+            if is_user_error(output):
+                raise output
+            failed[sight.place] = f"{type(output).__name__}: {output}".splitlines()[0]
     return [
         Verdict(
             item_id=sight.item.id,
@@ -128,4 +132,5 @@ def _judge_batch(
             output=output,
         )
         for (sight, stored), output in zip(shown, outputs, strict=True)
+        if not isinstance(output, Exception)
     ]

@@ -9,8 +9,8 @@ Each check raises ``AssertionError`` with what was expected and what was found.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +82,16 @@ def check_judge(judge: Judge, images: Sequence[Image.Image], items: Sequence[Ite
     """Check that verdicts are JSON and that each depends on its own image and prompt alone."""
     assert isinstance(judge, Judge), f"expected all members of Judge, found {type(judge).__name__}"
     canonical_json(dict(judge.settings))
-    together = [canonical_json(dict(output)) for output in judge.judge(images, items)]
+    together = [_verdict(output) for output in judge.judge(images, items)]
     assert len(together) == len(images), f"expected {len(images)} verdicts, found {len(together)}"
     for place, (image, item) in enumerate(zip(images, items, strict=True)):
-        alone = canonical_json(dict(judge.judge([image], [item])[0]))
+        alone = _verdict(judge.judge([image], [item])[0])
         assert alone == together[place], f"image {place} has another verdict alone than among others"
+
+
+def _verdict(output: Mapping[str, Any] | Exception) -> str:
+    assert not isinstance(output, Exception), f"expected a verdict, found {output!r}"
+    return canonical_json(dict(output))
 
 
 def _images(model: Model, prompts: Sequence[str], seeds: Sequence[int]) -> list[NDArray[np.int16]]:
