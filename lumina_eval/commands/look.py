@@ -99,6 +99,9 @@ def finish_report(
     for path in files:
         if path.suffix in (".html", ".md"):
             streams.result(f"report  {path}")
+    if tables := [path for path in files if path.suffix in (".tex", ".csv")]:
+        kinds = " and ".join(sorted({path.suffix for path in tables}))
+        streams.result(f"tables  {len(tables)} files ({kinds}) in {tables[0].parent}")
     return ExitCode.USER if warnings and not files else ExitCode.OK
 
 

@@ -62,6 +62,8 @@ def watch(
             streams.warn(f"passed over: {reason}")
             broken.append(reason)
 
+        if not once:
+            streams.say(f"watching {folder}: a look every {poll:g} s, Ctrl-C ends it")
         for checkpoint in new_checkpoints(folder, once, poll, idle_timeout, pass_over):
             streams.say(f"checkpoint {checkpoint.folder}")
             try:
