@@ -1,14 +1,15 @@
 """``folder:DIR``: images that were made elsewhere, taken as a model.
 
 An image of item ``00017`` with index 2 is looked for as ``DIR/00017/samples/0002.png`` (GenEval's own
-layout, also with five digits), ``DIR/00017/0002.png`` and ``DIR/00017_2.png``.
+layout, also with five digits), ``DIR/00017/0002.png`` and ``DIR/00017_2.png``. Where there is no PNG, a file
+ending in ``.jpg``, ``.jpeg`` or ``.webp`` is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from PIL import Image
 
@@ -16,6 +17,9 @@ from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.plan import Planned
 from lumina_eval.plugins import Model
+
+#: Ends of file names that are looked for, the first one that is there is taken.
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
@@ -37,9 +41,9 @@ class FolderModel:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._paths: dict[tuple[str, int], Path] = {}
-        files = sorted(p for p in folder.rglob("*.png") if p.is_file())
+        files = sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
         if not files:
-            raise UserError(f"expected PNG images in {folder}, found none")
+            raise UserError(f"expected images ({', '.join(SUFFIXES)}) in {folder}, found none")
         self._digest = digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
         self.name = folder.resolve().name
         self.checkpoint = str(folder)
@@ -68,9 +72,10 @@ class FolderModel:
         return [self._read(self._paths.get(pair)) for pair in zip(prompts, seeds, strict=True)]
 
     def _places(self, item: str, index: int) -> list[Path]:
-        names = [f"{index:04d}.png", f"{index:05d}.png", f"{index}.png"]
-        nested = [self._folder / item / part / name for part in ("samples", "") for name in names]
-        return [*nested, self._folder / f"{item}_{index}.png", self._folder / f"{item}_{index:04d}.png"]
+        stems = [f"{index:04d}", f"{index:05d}", f"{index}"]
+        nested = [self._folder / item / part / stem for part in ("samples", "") for stem in stems]
+        flat = [self._folder / f"{item}_{index}", self._folder / f"{item}_{index:04d}"]
+        return [path.with_name(path.name + suffix) for suffix in SUFFIXES for path in (*nested, *flat)]
 
     @staticmethod
     def _read(path: Path | None) -> Image.Image | None:

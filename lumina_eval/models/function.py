@@ -1,7 +1,9 @@
 """``FILE.py:function``: any function of (prompts, seeds) as a model.
 
-The function returns one PIL image per prompt. It may carry attributes: ``name``, ``stage``, ``step``,
-``sampling`` (a JSON object), ``sampler_version``, ``device``. The file's sha256 is its only component: code
+The function returns one image per prompt: PIL images, uint8 arrays of shape (H, W, 3), or one uint8 array of
+shape (N, H, W, 3); None, or an exception that says why, stands for an image that there is not. It may carry
+attributes: ``name``, ``stage``, ``step``, ``sampling`` (a JSON object), ``sampler_version``, ``device``. The
+file's sha256 is its only component: code
 that it imports, or weights that it loads, belong into ``components`` (name to sha256) to be part of the key.
 """
 
@@ -10,17 +12,18 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError, is_user_error, nearest
 from lumina_eval.plugins import Model
 
-Generate = Callable[[Sequence[str], Sequence[int]], Sequence[Image.Image | None]]
+Generate = Callable[[Sequence[str], Sequence[int]], Any]
 
 
 def is_function(text: str) -> bool:
@@ -80,6 +83,41 @@ class FunctionModel:
         """Return the prompt as it is."""
         return prompt
 
-    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image.Image | None]:
-        """Call the function."""
-        return self._function(prompts, seeds)
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | Exception | None]:
+        """Call the function; what is no image per prompt is a UserError, for it would be so in each batch."""
+        found = self._function(prompts, seeds)
+        images = _taken_apart(found)
+        if images is None:
+            raise self._unfit(len(prompts), _described(found))
+        if len(images) != len(prompts):
+            raise self._unfit(len(prompts), f"{len(images)} images")
+        return [self._image(one, len(prompts)) for one in images]
+
+    def _image(self, found: Any, count: int) -> Image.Image | Exception | None:
+        if found is None or isinstance(found, Image.Image | Exception):
+            return found
+        if isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.shape[2:] == (3,):
+            return Image.fromarray(np.ascontiguousarray(found), "RGB")
+        raise self._unfit(count, f"{_described(found)} among them")
+
+    def _unfit(self, count: int, found: str) -> UserError:
+        return UserError(
+            f"expected {count} images for {count} prompts from {self.checkpoint}, found {found}; fix: return "
+            "a list of PIL images or of uint8 arrays (H, W, 3), or one uint8 array (N, H, W, 3)"
+        )
+
+
+def _taken_apart(found: Any) -> list[Any] | None:
+    """Return the elements of a batch; None for what is none, such as a single image."""
+    if isinstance(found, np.ndarray):
+        return list(found) if found.ndim == 4 else None
+    if isinstance(found, str | bytes | Mapping | Image.Image) or not isinstance(found, Iterable):
+        return None
+    return list(found)
+
+
+def _described(found: Any) -> str:
+    name = type(found).__name__
+    if hasattr(found, "shape") and hasattr(found, "dtype"):
+        return f"a {name} of {found.dtype} with shape {tuple(found.shape)}"
+    return f"a {name}"

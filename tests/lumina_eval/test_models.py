@@ -18,7 +18,16 @@ from lumina_eval.testing import check_benchmark, check_judge, check_model
 
 @pytest.mark.parametrize(
     "name",
-    ["00001/samples/0001.png", "00001/samples/00001.png", "00001/0001.png", "00001/1.png", "00001_1.png"],
+    [
+        "00001/samples/0001.png",
+        "00001/samples/00001.png",
+        "00001/0001.png",
+        "00001/1.png",
+        "00001_1.png",
+        "00001/samples/0001.jpg",
+        "00001_1.jpeg",
+        "00001/1.webp",
+    ],
 )
 def test_images_of_a_folder_are_found_by_item_and_index(
     call: Cli, run_words: list[Any], tmp_path: Path, name: str
@@ -40,7 +49,7 @@ def test_another_image_in_the_folder_gives_other_keys(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="PNG"):
+    with pytest.raises(UserError, match=r"\.png, \.jpg"):
         open_models(f"folder:{tmp_path}", {})
 
 
@@ -51,6 +60,107 @@ def test_a_file_that_does_not_load_is_a_mistake(tmp_path: Path) -> None:
         open_models(f"{path}:f", {})
 
 
+ARRAYS = """
+import numpy as np
+from PIL import Image
+
+def pixels(count):
+    made = np.zeros((count, 8, 8, 3), dtype=np.uint8)
+    made[..., 0] = 255
+    return made
+
+def batch(prompts, seeds):
+    return pixels(len(prompts))
+
+def arrays(prompts, seeds):
+    return list(pixels(len(prompts))[:, :, ::-1])
+
+def mixed(prompts, seeds):
+    made = [Image.fromarray(one) for one in pixels(len(prompts))]
+    return [ValueError("no paint left") if "3" in p else one for p, one in zip(prompts, made)]
+
+def floats(prompts, seeds):
+    return pixels(len(prompts)) / 255
+
+def first(prompts, seeds):
+    return pixels(1)[0]
+
+def grey(prompts, seeds):
+    return pixels(len(prompts))[..., 0]
+
+def tensor(prompts, seeds):
+    import torch
+    return torch.zeros(len(prompts), 3, 8, 8)
+
+def short(prompts, seeds):
+    return pixels(len(prompts))[1:]
+
+def paths(prompts, seeds):
+    return [f"{seed}.png" for seed in seeds]
+
+def nothing(prompts, seeds):
+    pass
+
+def sometimes(prompts, seeds):
+    if "prompt 0" in prompts:
+        raise RuntimeError("out of memory")
+    return pixels(len(prompts))
+"""
+
+
+@pytest.mark.parametrize("function", ["batch", "arrays"])
+def test_a_function_may_return_uint8_arrays(
+    call: Cli, run_words: list[Any], tmp_path: Path, function: str
+) -> None:
+    (tmp_path / "a.py").write_text(ARRAYS)
+    done = call(*with_model(run_words, f"{tmp_path / 'a.py'}:{function}"), "--json")
+    assert done.code == 0, done.stderr
+    assert done.records[0]["metrics"][0]["value"] == 1
+    stored = next((tmp_path / "out" / "images").rglob("*.png"))
+    assert np.array_equal(np.asarray(Image.open(stored)), np.full((8, 8, 3), (255, 0, 0)))
+
+
+def test_an_exception_in_the_place_of_an_image_says_why_it_is_not_there(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text(ARRAYS)
+    done = call(*with_model(run_words, f"{tmp_path / 'a.py'}:mixed"), "--json")
+    assert done.code == 4
+    assert done.records[0]["coverage"]["generated"] == 10
+    assert "generate failed for image 0 of item 00003: no paint left … and 1 more" in done.stderr
+
+
+def test_a_function_that_fails_on_one_batch_fails_that_batch(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text(ARRAYS)
+    done = call(*with_model(run_words, f"{tmp_path / 'a.py'}:sometimes"), "--json")
+    assert done.code == 4
+    assert done.records[0]["coverage"]["generated"] == 8  # batches of four
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        ("floats", "a ndarray of float64 with shape (8, 8, 3) among them"),
+        ("first", "a ndarray of uint8 with shape (8, 8, 3)"),
+        ("grey", "a ndarray of uint8 with shape (4, 8, 8)"),
+        ("tensor", "a Tensor of torch.float32 with shape (3, 8, 8) among them"),
+        ("short", "3 images"),
+        ("paths", "a str among them"),
+        ("nothing", "a NoneType"),
+    ],
+)
+def test_what_is_no_image_per_prompt_stops_at_the_first_batch(
+    call: Cli, run_words: list[Any], tmp_path: Path, function: str, found: str
+) -> None:
+    (tmp_path / "a.py").write_text(ARRAYS)
+    done = call(*with_model(run_words, f"{tmp_path / 'a.py'}:{function}"))
+    assert done.code == 2
+    assert "expected 4 images for 4 prompts from" in done.stderr
+    assert f"found {found}; fix: return a list of PIL images" in done.stderr
+
+
 def test_the_kit_passes_a_good_model_and_stops_bad_ones(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text(
@@ -59,8 +169,8 @@ def test_the_kit_passes_a_good_model_and_stops_bad_ones(tmp_path: Path) -> None:
         "def short(prompts, seeds):\n    return reddish(prompts, seeds)[1:]\n"
     )
     check_model(open_models(f"{path}:reddish", {})[0])
-    for bad in ("drifting", "short"):
-        with pytest.raises(AssertionError, match="expected"):
+    for bad, error in (("drifting", AssertionError), ("short", UserError)):
+        with pytest.raises(error, match="expected"):
             check_model(open_models(f"{path}:{bad}", {})[0])
 
 
