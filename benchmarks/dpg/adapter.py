@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.dpg import reading, report, verification
+from benchmarks.dpg import images as image_folder
+from benchmarks.dpg import reading, report, tabletop, verification
 from benchmarks.dpg.questions import Question, make_item, questions_of, read_items
 from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
+from benchmarks.judges.vqa.opening import AnswererOptions
+from benchmarks.tabletop import prompt_table
 from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
@@ -31,7 +34,9 @@ class Dpg:
     name = "dpg"
     #: Dotted keys that a protocol may hold beside the core's own.
     protocol_keys = (
-        *_RULES, "questions.repository", "questions.commit", "questions.path", "questions.blob", "judge.name",
+        *_RULES, "questions.repository", "questions.commit", "questions.path", "questions.blob",
+        "images.side", "judge.name", *(f"judge.{name}" for name in AnswererOptions.model_fields),
+        *prompt_table.KEYS,
     )  # fmt: skip
     #: The last of an item's images is a rule's business, so an item that lacks one is incomplete.
     whole_prompts = True
@@ -56,8 +61,13 @@ class Dpg:
         return verification.checks(self, evidence)
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
-        """Return every prompt of the question file in its order, with its questions as metadata."""
+        """Return every prompt in its order, with its questions as metadata.
+
+        They are those of the question file, or the protocol's own (``tabletop``).
+        """
         options = options_of(protocol)  # a choice that there is not is told before images are made
+        if prompt_table.is_tabletop(protocol):
+            return tabletop.items_of(protocol)
         file = self._questions or fetched(_ASSETS, "dpg-questions")
         if file is None:
             raise _no_questions(protocol)
@@ -68,6 +78,7 @@ class Dpg:
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
         """Yield a JSON object a line with ``item_id`` (the stem of the official file name) and ``prompt``."""
+        prompt_table.refuse_questions(protocol, self._questions)
         for item in self.items(protocol):
             yield json.dumps({"item_id": item.id, "prompt": item.prompt}, ensure_ascii=False)
 
@@ -76,6 +87,7 @@ class Dpg:
 
         Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
         """
+        prompt_table.refuse_questions(protocol, self._questions)
         return protocol_judge(
             self.name,
             protocol,
@@ -85,6 +97,7 @@ class Dpg:
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts in the order of the question file, and check that no answer is absent."""
+        prompt_table.refuse_questions(protocol, self._questions)
         options = options_of(protocol)
         known = {item.id: item for item in self.items(protocol)}
         blob = next(iter(known.values())).metadata["questions_blob"]
@@ -102,6 +115,38 @@ class Dpg:
         verdicts = sorted((verdict for _, verdict in found), key=lambda one: (place[one.item_id], one.index))
         there = {verdict.item_id for verdict in verdicts}
         return [item for item in known.values() if item.id in there], verdicts
+
+    def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[image_folder.Found]:
+        """Find the images of a folder; see ``images.py`` for the layouts.
+
+        A name that is no item's is excluded or refused, as the protocol says of verdicts.
+        """
+        prompt_table.refuse_questions(protocol, self._questions)
+        options = options_of(protocol)
+        known = {item.id: item for item in self.items(protocol)}
+        listing = image_folder.list_images(folder, known)
+        if listing.unknown and options.unknown_items == "refused":
+            raise UserError(
+                "expected files named after items of the question file, found "
+                f"{min(listing.unknown.values())}; fix: take it away, or give the question file that it "
+                "belongs to"
+            )
+        count = protocol.suite("standard").images_per_prompt
+        blob = next(iter(known.values())).metadata["questions_blob"]
+        return [
+            *image_folder.read_images(listing, known, int(protocol.value("images.side", 0)), count),
+            *(
+                (make_item(name, "", [], blob), crop, path, None)
+                for name, path in listing.unknown.items()
+                for crop in range(count)
+            ),
+        ]
+
+    def write_images(
+        self, folder: Path, protocol: ResolvedProtocol, images: Iterable[tuple[Item, int, Path]]
+    ) -> None:
+        """Write the official layout, a grid for each item; see ``images.py``."""
+        image_folder.write_images(Path(folder), images)
 
     def aggregate(
         self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
@@ -122,7 +167,8 @@ class Dpg:
                 for verdict in of_item[item.id]
             }
             neither += report.neither(questions, answers.values())
-            outcomes.append(outcome(item.id, questions, answers, options))
+            found = outcome(item.id, questions, answers, options)
+            outcomes.append(replace(found, task=item.task, split=item.split))
         metrics = report.metrics_of(outcomes)
         return Aggregate(
             metrics=metrics,

@@ -90,8 +90,11 @@ def read_items(file: Path) -> list[Item]:
     return [make_item(item_id, prompts[item_id], asked, blob) for item_id, asked in questions.items()]
 
 
-def make_item(item_id: str, prompt: str, questions: list[Question], blob: str) -> Item:
-    """Make the record of one prompt: whatever the rules need later goes with it."""
+def make_item(item_id: str, prompt: str, questions: list[Question], blob: str | None) -> Item:
+    """Make the record of one prompt: whatever the rules need later goes with it.
+
+    ``blob`` names the question file; None where there is none.
+    """
     metadata = {"questions_blob": blob, "questions": [asdict(question) for question in questions]}
     return Item(id=item_id, prompt=prompt, task=TASK, metadata=metadata)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from benchmarks.dpg.questions import TASK, Question, broad_category
+from benchmarks.dpg.questions import Question, broad_category
 from benchmarks.dpg.rules import NO, YES, dpg_score
 from benchmarks.dpg.scoring import Outcome
 from lumina_eval.protocol import ResolvedProtocol
@@ -23,7 +23,7 @@ _SHOWN: Final = 10
 def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
     """Return a score for each image of the items that count, 0 to 100."""
     return [
-        Score(item_id=one.item_id, task=TASK, index=crop, value=100 * score)
+        Score(item_id=one.item_id, task=one.task, index=crop, value=100 * score, split=one.split)
         for one in outcomes
         if not one.excluded
         for crop, score in zip(one.crops, one.scores, strict=True)
@@ -31,7 +31,11 @@ def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
 
 
 def metrics_of(outcomes: Sequence[Outcome]) -> list[Metric]:
-    """Return ``overall``, and ``l1/…`` and ``l2/…`` for each category that was asked for, by name."""
+    """Return ``overall``, and ``l1/…`` and ``l2/…`` for each category that was asked for, by name.
+
+    Where items have splits, ``seen/overall`` and ``unseen/overall`` come last.
+    """
+    splits = sorted({one.split for one in outcomes if one.split is not None})
     broad: dict[str, list[Part]] = {}
     detailed: dict[str, list[Part]] = {}
     for one in outcomes:
@@ -47,6 +51,7 @@ def metrics_of(outcomes: Sequence[Outcome]) -> list[Metric]:
         _overall(outcomes),
         *(pooled_ratio(f"l1/{name}", broad[name], UNIT) for name in sorted(broad)),
         *(pooled_ratio(f"l2/{name}", detailed[name], UNIT) for name in sorted(detailed)),
+        *(_overall([one for one in outcomes if one.split == split], f"{split}/overall") for split in splits),
     ]
 
 
@@ -111,13 +116,13 @@ def warnings_of(
     return told
 
 
-def _overall(outcomes: Sequence[Outcome]) -> Metric:
+def _overall(outcomes: Sequence[Outcome], name: str = "overall") -> Metric:
     """The mean over items of the mean over their images, with the intervals of a mean over prompts.
 
     Where an item lacks images, the intervals are those of the mean over all images; they are then made to
     hold the value.
     """
-    found = metric("overall", scores_of(outcomes), UNIT)
+    found = metric(name, scores_of(outcomes), UNIT)
     averages = [one.average for one in outcomes if not one.excluded]
     if not averages:
         return found

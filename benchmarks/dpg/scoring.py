@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from benchmarks.dpg.questions import Question
+from benchmarks.dpg.questions import TASK, Question
 from benchmarks.dpg.rules import (
     LATER_BLOCKS,
     LaterBlock,
@@ -75,6 +75,10 @@ class Outcome:
     """What each image adds to each detailed category."""
     excluded: str = ""
     """Why the item is dropped."""
+    task: str = TASK
+    """The item's stratum."""
+    split: str | None = None
+    """The item's split, where the protocol has any."""
 
     @property
     def average(self) -> float:

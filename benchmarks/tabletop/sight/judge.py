@@ -14,7 +14,7 @@ from benchmarks.tabletop.sources import source_digest
 from lumina_eval.records import Item
 
 #: The files that a verdict depends on.
-_SOURCES: Final = (
+SOURCES: Final = (
     *(f"tabletop/sight/{name}.py" for name in
       ("judge", "perception", "grouping", "segmentation", "matching", "surface", "templates")),
     *(f"tabletop/world/{name}.py" for name in ("renderer", "scene", "vocabulary")),
@@ -35,7 +35,7 @@ class TabletopJudge:
     @property
     def digest(self) -> str:
         """Sha256 of the judge's source files."""
-        return source_digest(*_SOURCES)
+        return source_digest(*SOURCES)
 
     @property
     def settings(self) -> Mapping[str, Any]:

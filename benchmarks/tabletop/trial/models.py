@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.tabletop.sources import source_digest
 from benchmarks.tabletop.trial.edits import KINDS, edits_of
 from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder, folder_digest
-from benchmarks.tabletop.trial.truth import parse_prompt, scene_for
+from benchmarks.tabletop.trial.truth import read_prompt, scene_for
 from benchmarks.tabletop.world.renderer import render
 from benchmarks.tabletop.world.scene import Scene
 from lumina_eval.errors import UserError
@@ -30,7 +30,7 @@ SIZES: Final = (64, 128)
 #: The files that the pixels depend on.
 _SOURCES: Final = (
     *(f"tabletop/trial/{name}.py" for name in ("models", "truth", "edits", "roundtrip")),
-    *(f"tabletop/world/{name}.py" for name in ("scene", "renderer", "vocabulary")),
+    *(f"tabletop/world/{name}.py" for name in ("scene", "renderer", "vocabulary", "wishes", "languages/en")),
     *(f"geneval/{name}.py" for name in ("prompts", "rules", "vocabulary")),
 )  # fmt: skip
 
@@ -113,13 +113,13 @@ class TruthModel:
         """Draw one picture for each prompt.
 
         Raises:
-            UserError: a prompt has none of GenEval's six forms over this vocabulary.
+            UserError: a prompt is none of a tabletop protocol.
         """
         return [self._picture(self.scene(p, seed)) for p, seed in zip(prompts, seeds, strict=True)]
 
     def scene(self, prompt: str, seed: int) -> Scene:
         """Return the scene that is drawn."""
-        return scene_for(parse_prompt(prompt), np.random.default_rng(seed))
+        return scene_for(read_prompt(prompt), np.random.default_rng(seed))
 
     def _picture(self, scene: Scene) -> Image.Image:
         pixels = render(scene, self._size)
@@ -166,11 +166,12 @@ class ScriptedModel(TruthModel):
     def scene(self, prompt: str, seed: int) -> Scene:
         """Return the scene that is drawn: right, or one minimal edit away from it."""
         success, rng = self._draw(prompt, seed)
-        metadata = parse_prompt(prompt)
+        metadata = read_prompt(prompt)
         if success:
             return scene_for(metadata, rng)
-        # An edit of texture is none of GenEval's concern.
-        kinds = [kind for kind in KINDS if kind != "texture"]
+        # An edit of texture is only wrong where the prompt names the textures.
+        textured = all("texture" in clause for clause in metadata["include"])
+        kinds = [kind for kind in KINDS if kind != "texture" or textured]
         while True:
             scene = scene_for(metadata, rng)
             if edits := edits_of(metadata, scene, rng, kinds):

@@ -1,4 +1,4 @@
-"""GenEval prompts of this world and scenes that fulfil them: the truth that a judge is held against."""
+"""Prompts of this world and scenes that fulfil them: the truth that a judge is held against."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks.geneval.vocabulary import TABLETOP, plural
 from benchmarks.tabletop.world.renderer import silhouette, visible_masks
 from benchmarks.tabletop.world.scene import CrowdedTableError, Kind, Scene, place
 from benchmarks.tabletop.world.vocabulary import COLORS, RELATIONS, SHAPES
+from benchmarks.tabletop.world.wishes import read_wish
 from lumina_eval.errors import UserError
 
 #: A `detect` verdict: detections, colors and textures by class.
@@ -31,6 +32,18 @@ _NUMBERS: Final = {word: number for number, word in COUNT_WORDS.items()}
 _THING: Final = rf"an? (?:({'|'.join(COLORS)}) )?({'|'.join(SHAPES)})"
 _MANY: Final = re.compile(rf"a photo of ({'|'.join(_NUMBERS)}) ({'|'.join(map(plural, SHAPES))})")
 _FEW: Final = re.compile(rf"a photo of {_THING}(?: (and|{'|'.join(RELATIONS)}) {_THING})?")
+
+
+def read_prompt(prompt: str) -> Record:
+    """Return what a prompt of any tabletop protocol asks for, as GenEval's object.
+
+    Beyond GenEval's own keys a clause may have ``texture`` and ``size``.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    wish = read_wish(prompt)
+    return parse_prompt(prompt) if wish is None else wish.record(prompt)
 
 
 def parse_prompt(prompt: str) -> Record:
@@ -51,7 +64,7 @@ def parse_prompt(prompt: str) -> Record:
     if few is None or not _is_asked(few[1], few[3], few[4]):
         raise UserError(
             f"expected a GenEval prompt about shapes on a table, such as 'a photo of a red circle', "
-            f"found {prompt!r}; fix: take the prompts of 'geneval --protocol tabletop'"
+            f"found {prompt!r}; fix: take the prompts of a protocol 'tabletop'"
         )
     first: Record = {"class": few[2], "count": 1} | ({"color": few[1]} if few[1] else {})
     if few[3] is None:
@@ -75,7 +88,7 @@ def scene_for(metadata: Mapping[str, Any], rng: np.random.Generator) -> Scene:
     """Lay out a scene that shows what the prompt asks for, and nothing else.
 
     Raises:
-        CrowdedTableError: no such scene was found; this does not happen to prompts of GenEval's six forms.
+        CrowdedTableError: no such scene was found; this does not happen to prompts of tabletop protocols.
     """
     for _ in range(200):
         scene = _draft(metadata, rng)
@@ -89,7 +102,8 @@ def _draft(metadata: Mapping[str, Any], rng: np.random.Generator) -> Scene:
     one_color = None if rng.random() < 0.3 else str(rng.choice(tuple(COLORS)))
     for clause in metadata["include"]:
         color = clause.get("color") or (one_color if clause["count"] > 1 else None)
-        kinds += [Kind(clause["class"], color)] * clause["count"]
+        kind = Kind(clause["class"], color, clause.get("texture"), clause.get("size"))
+        kinds += [kind] * clause["count"]
         relation = clause.get("position", [relation])[0]
     overlap = OVERLAP if rng.random() < TOUCHING else 0.0
     scene = place(kinds, rng, relation=relation, overlap=overlap)
