@@ -207,6 +207,6 @@ def _no_questions(protocol: ResolvedProtocol) -> UserError:
     )
     return UserError(
         f"expected --questions CSV, found none: the questions of dpg are not shipped; they are {path} of "
-        f"{repository} at {commit[:8]}, git blob {blob}; fix: lumina-eval data fetch dpg-questions, or give a "
-        f"copy that you have with --questions {Path(path).name}"
+        f"{repository} at {commit[:8]}, git blob {blob}; fix: lumina-eval data fetch dpg-questions, or "
+        f"give a copy that you have with --questions {Path(path).name}"
     )
