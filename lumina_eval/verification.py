@@ -114,11 +114,6 @@ class Evidence:
         return declared.folder
 
 
-def reason_of(error: UserError) -> str:
-    """Return an error's first part, short enough for a row's note."""
-    return str(error).split("; ")[0]
-
-
 def keep(benchmark: str, checks: Sequence[Check], evidence: Evidence, argv: Sequence[str]) -> Path:
     """Append the rows to the ledger, with what they were computed from; return the ledger."""
     make_folder(evidence.site.out)

@@ -23,7 +23,7 @@ from lumina_eval.judging import Sight, judge_images
 from lumina_eval.progress import progress
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Metric, Verdict
-from lumina_eval.verification import Check, Evidence, reason_of
+from lumina_eval.verification import Check, Evidence
 
 if TYPE_CHECKING:
     from benchmarks.geneval.adapter import GenEval
@@ -49,15 +49,16 @@ def checks(bench: GenEval, evidence: Evidence) -> Iterator[Check]:
     """Yield the rows of all models: seven figures each, then the agreement with people."""
     protocol = find_protocol(bench, "official")
     items = {item.id: item for item in bench.items(protocol)}
+    per_prompt = protocol.suite("standard").images_per_prompt
     for model in PUBLISHED:
         verdicts: Sequence[Verdict] = ()
         why = ""
         try:
             verdicts = _verdicts(bench, protocol, items, model, evidence)
         except UserError as error:
-            why = reason_of(error)
+            why = str(error)
         found = bench.aggregate(protocol, list(items.values()), verdicts)
-        yield from _figures(model, items, verdicts, found.metrics, protocol.images_per_prompt, why)
+        yield from _figures(model, items, verdicts, found.metrics, per_prompt, why)
         right = {(score.item_id, score.index): score.value == 1.0 for score in found.scores}
         yield _agreement(model, items, right, evidence, why)
 
@@ -141,7 +142,7 @@ def _agreement(
     try:
         people = read_annotations(evidence.file("geneval-annotations", f"annotations_{model}.csv"), items)
     except UserError as error:
-        why = why or reason_of(error)
+        why = why or str(error)
     majority = people.majority() if people else {}
     judged = [right[place] == vote for place, vote in majority.items() if place in right]
     whole = bool(judged) and len(judged) == len(majority)

@@ -49,11 +49,12 @@ def verify(
             raise UserError(f"expected a verdict file, found none at {verdicts}")
         site = make_site(out, None, batch_size, streams, benchmark, [])
         evidence = Evidence(site, images, verdicts, data, offline)
-        checks = []
+        checks: list[Check] = []
         for one in found(evidence):
+            told = bool(checks) and one.note == checks[-1].note
             checks.append(one)
             streams.emit({"schema": 1, "state": one.state, **one.model_dump(mode="json")})
-            streams.result(_line(one))
+            streams.result(_line(one, "as above" if told and one.note else one.note))
         for text in evidence.warnings:
             streams.warn(text)
         ledger = keep(benchmark, checks, evidence, site.argv)
@@ -66,14 +67,12 @@ def verify(
     raise typer.Exit(code)
 
 
-def _line(check: Check) -> str:
-    sign = "at least " if check.at_least else ""
-    spread = f" ± {check.tolerance:g}" if check.tolerance and not check.at_least else ""
-    numbers = (
-        f"{check.found:.4f}, {sign}{check.expected - check.tolerance * check.at_least:.4f}{spread} "
-        f"expected, n = {check.n}"
-        if check.found is not None and check.expected is not None
-        else "no value"
-    )
-    note = f" ({check.note})" if check.note else ""
-    return f"{check.state:8} {check.name:32} {numbers}{note}; {check.against}"
+def _line(check: Check, note: str) -> str:
+    if check.found is None or check.expected is None:
+        return f"{check.state:8} {check.name:32} {note}"
+    if check.at_least:
+        wanted = f"at least {check.expected - check.tolerance:.4f}"
+    else:
+        wanted = f"{check.expected:.4f} ± {check.tolerance:g}"
+    words = f"{check.found:.4f}, expected {wanted} ({check.against}), n = {check.n}"
+    return f"{check.state:8} {check.name:32} {words}{f', {note}' if note else ''}"
