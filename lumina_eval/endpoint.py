@@ -138,6 +138,8 @@ class Endpoint:
         return line if len(line) <= TEXT_LENGTH else f"{line[:TEXT_LENGTH]}…"
 
     def _opened(self) -> openai.OpenAI:
+        # openai looks whether httpx is there; one thread must not see it while another imports it.
+        import httpx  # noqa: F401
         import openai
 
         with self._lock:
