@@ -1,0 +1,151 @@
+"""Mask2Former as GenEval uses it: transformers' network between mmdet's way in and mmdet's way out.
+
+The way out is ``instance_postprocess`` of mmdet 2.28.2 (``models/seg_heads/panoptic_fusion_heads/
+maskformer_fusion_head.py``); transformers' own post-processing gives other scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.judges.coco import coco_name
+from benchmarks.judges.detection import Detection
+from benchmarks.judges.loading import load_model
+from benchmarks.judges.mmdet_names import UNUSED
+from benchmarks.judges.mmdet_pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
+from benchmarks.judges.precision import full_float32
+from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
+from lumina_eval.digests import digest_of
+
+#: Raised whenever the same weights and settings give other detections.
+VERSION: Final = 1
+#: Pairs of query and class that an image keeps (``test_cfg.max_per_image``).
+MOST: Final = 100
+
+
+class Mask2FormerDetector:
+    """Instances with masks, by ``Mask2FormerForUniversalSegmentation`` in float32.
+
+    Images of one padded size share a batch, and what is found in one does not depend on the others.
+    """
+
+    name = "mask2former"
+
+    def __init__(self, weights: str | Path, device: str = "auto", batch_size: int = 4) -> None:
+        """Find the weights, a folder or ``OWNER/NAME@REVISION``; they are loaded when the first image comes.
+
+        Raises UserError if they are not there.
+        """
+        self._folder = find_weights(str(weights), "Mask2Former")
+        self._device = device_of(device)
+        self._batch_size = batch_size
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 of weights and configuration, and of the version of this file's procedure."""
+        return digest_of({"detector": self.name, "version": VERSION, "weights": weights_digest(self._folder)})
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What an image becomes, how much is kept of it, and what is computed in."""
+        return {
+            "resize": [LONG, SHORT],
+            "pad_to": DIVISOR,
+            "pad_with": PADDING,
+            "max_per_image": MOST,
+            "dtype": "float32",
+            "device": self._device.partition(":")[0],
+        }
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in the order of the network's scores, by COCO's names where they are COCO's."""
+        from transformers import AutoConfig
+
+        names = AutoConfig.from_pretrained(self._folder).id2label
+        return tuple(coco_name(names[index]) or names[index] for index in sorted(names))
+
+    def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
+        """Return the best 100 pairs of query and class of each image, by query and then by class.
+
+        mmdet takes them in whatever order ``topk`` leaves them. No threshold, no suppression: a query may
+        stand there under several classes. A box is tight around its mask (right and bottom exclusive), all
+        zeros for an empty mask.
+        """
+        import torch
+
+        prepared = [prepare(image) for image in images]
+        found: list[list[Detection]] = [[] for _ in images]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for place, one in enumerate(prepared):
+            by_size.setdefault(one.padded, []).append(place)
+        for places in by_size.values():
+            for start in range(0, len(places), self._batch_size):
+                batch = places[start : start + self._batch_size]
+                pixels = torch.from_numpy(np.stack([prepared[place].pixels for place in batch]))
+                with full_float32():
+                    seen = self._model(pixel_values=pixels.to(self._device))
+                    for row, place in enumerate(batch):
+                        found[place] = instances(
+                            seen.class_queries_logits[row],
+                            seen.masks_queries_logits[row],
+                            prepared[place],
+                            self.labels,
+                        )
+        return found
+
+    @cached_property
+    def _model(self) -> Any:
+        from transformers import Mask2FormerForUniversalSegmentation
+
+        model = load_model(Mask2FormerForUniversalSegmentation, self._folder, "Mask2Former", UNUSED)
+        return model.to(self._device)
+
+
+def instances(class_logits: Any, mask_logits: Any, image: Prepared, labels: Sequence[str]) -> list[Detection]:
+    """Turn the network's output for one image into detections.
+
+    Args:
+        class_logits: [queries, classes + 1], the last column is "no object".
+        mask_logits: [queries, height / 4, width / 4] of the padded image.
+        image: its sizes.
+        labels: name of each class.
+    """
+    import torch
+
+    chances = torch.softmax(class_logits, dim=-1)[:, :-1]
+    classes = chances.shape[1]
+    best = torch.topk(chances.flatten(), min(MOST, chances.numel()), sorted=False).indices.sort().values
+    queries, place = torch.unique(best // classes, return_inverse=True)
+    logits = _resized(mask_logits[queries], image.padded)[:, :, : image.resized[0], : image.resized[1]]
+    logits = _resized(logits[0], image.original)[0]
+    masks = logits > 0
+    inside = (torch.sigmoid(logits) * masks).flatten(1).sum(1)
+    mask_scores = inside / (masks.flatten(1).sum(1, dtype=torch.float32) + 1e-6)
+    scores = (chances.flatten()[best] * mask_scores[place]).tolist()
+    pictures = masks.cpu().numpy()
+    boxes = [_tight_box(picture) for picture in pictures]
+    return [
+        Detection(boxes[row], score, labels[index], pictures[row])
+        for row, index, score in zip(place.tolist(), (best % classes).tolist(), scores, strict=True)
+    ]
+
+
+def _resized(logits: Any, size: tuple[int, int]) -> Any:
+    """Resize [n, h, w] bilinearly to [1, n, height, width]."""
+    import torch
+
+    return torch.nn.functional.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)
+
+
+def _tight_box(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float, float, float, float]:
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    if not len(columns):
+        return (0.0, 0.0, 0.0, 0.0)
+    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
