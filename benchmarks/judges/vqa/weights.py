@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +40,13 @@ def find_weights(spec: str, what: str) -> Path:
     return _fetched(name, revision)
 
 
-def weights_digest(folder: Path) -> str:
-    """Return one sha256 over all files of a folder that make up a model, by name and content."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in PARTS)
+def weights_digest(folder: Path, more: Sequence[str] = ()) -> str:
+    """Return one sha256 over all files of a folder that make up a model, by name and content.
+
+    ``more`` are endings of files beside :data:`PARTS`.
+    """
+    parts = (*PARTS, *more)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in parts)
     return digest_of([[path.relative_to(folder).as_posix(), sha256_file(path)] for path in files])
 
 

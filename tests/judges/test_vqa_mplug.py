@@ -1,0 +1,91 @@
+"""mPLUG's wiring with a stand-in for modelscope; its weights were never run here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from tiny_answerers import pictures
+
+from benchmarks.judges.vqa.answering import Answer, Answerer
+from benchmarks.judges.vqa.mplug import MODEL, MplugAnswerer
+from benchmarks.judges.vqa.opening import open_answerer
+from lumina_eval.errors import UserError
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """A modelscope whose pipeline says how large the picture is; what it was opened with is returned."""
+    calls: list[tuple[str, str, str]] = []
+
+    def pipeline(task: str, model: str, device: str) -> Any:
+        if model == "broken":
+            raise OSError("no such model")
+        calls.append((task, model, device))
+        return lambda given: {"text": [f"{given['question']} {given['image'].size}"]}
+
+    package, pipelines, utils, constant = (
+        ModuleType(f"modelscope{tail}") for tail in ("", ".pipelines", ".utils", ".utils.constant")
+    )
+    package.__version__ = "1.0"  # type: ignore[attr-defined]
+    pipelines.pipeline = pipeline  # type: ignore[attr-defined]
+    constant.Tasks = type("Tasks", (), {"visual_question_answering": "vqa"})  # type: ignore[attr-defined]
+    package.pipelines = pipelines  # type: ignore[attr-defined]
+    for module in (package, pipelines, utils, constant):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return calls
+
+
+def test_one_picture_and_one_question_at_a_time(opened: list[tuple[str, str, str]]) -> None:
+    answerer = MplugAnswerer(device="cpu")
+    assert isinstance(answerer, Answerer)
+    assert opened == []
+    assert answerer.answer(pictures(2), ["Red?", "Blue?"]) == [
+        Answer("Red? (24, 24)"), Answer("Blue? (24, 25)"),
+    ]  # fmt: skip
+    assert opened == [("vqa", MODEL, "cpu")]
+
+
+def test_the_digest_knows_weights_and_package(opened: list[tuple[str, str, str]], tmp_path: Path) -> None:
+    named = MplugAnswerer(device="cpu").digest
+    (tmp_path / "pytorch_model.bin").write_bytes(b"1")
+    first = MplugAnswerer(str(tmp_path), "cpu").digest
+    (tmp_path / "pytorch_model.bin").write_bytes(b"2")
+    second = MplugAnswerer(str(tmp_path), "cpu").digest
+    sys.modules["modelscope"].__version__ = "1.1"
+    assert len({named, first, second, MplugAnswerer(str(tmp_path), "cpu").digest}) == 4
+
+
+def test_a_model_that_does_not_load_is_told(opened: list[tuple[str, str, str]]) -> None:
+    with pytest.raises(
+        UserError, match="'broken', which does not load: no such model; fix: modelscope download"
+    ):
+        MplugAnswerer("broken", "cpu").answer(pictures(1), ["Red?"])
+
+
+def test_without_modelscope_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+    with pytest.raises(UserError, match=r"fix: pip install 'lumina-eval\[mplug\]', or take another one"):
+        open_answerer({"answerer": "mplug"})
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"answerer": "blib"}, r"unknown judge.answerer 'blib'; did you mean blip\?"),
+        ({"answerer": "blip", "batch_size": 0}, "found 0 for judge.batch_size"),
+        ({"answerer": "blip", "wieghts": "x"}, "found 'x' for judge.wieghts"),
+        ({}, "for judge.answerer: Field required"),
+        ({"answerer": "blip"}, "expected the weights of BLIP"),
+        ({"answerer": "vision-language", "weights": "x/y@z"}, "cannot get x/y at z .*fix: hf download"),
+    ],
+)
+def test_a_table_that_cannot_be_opened_is_told(
+    table: dict[str, object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=told):
+        open_answerer(table)
