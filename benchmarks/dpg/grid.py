@@ -14,6 +14,9 @@ from PIL import Image
 
 from lumina_eval.errors import UserError
 
+#: Left, top, right and bottom in pixels.
+Box = tuple[int, int, int, int]
+
 #: Images in a grid, and in a row and a column of it.
 CROPS: Final = 4
 _SIDE: Final = 2
@@ -24,13 +27,23 @@ def split(grid: Image.Image, side: int, name: str = "the grid") -> list[Image.Im
 
     ``name`` is what a message calls the grid. Raises UserError unless it has twice that side.
     """
-    if side < 1 or grid.size != (_SIDE * side, _SIDE * side):
+    check_size(grid.size, side, name)
+    whole = grid.convert("RGB")
+    return [whole.crop(box) for box in boxes(side)]
+
+
+def boxes(side: int) -> list[Box]:
+    """Return the boxes of the four images in official order."""
+    return [(x, y, x + side, y + side) for x, y in _corners(side)]
+
+
+def check_size(size: tuple[int, int], side: int, name: str) -> None:
+    """Raise UserError unless a grid of ``size`` has images of ``side``; ``name`` is what to call it."""
+    if side < 1 or size != (_SIDE * side, _SIDE * side):
         raise UserError(
             f"expected {_SIDE * side} by {_SIDE * side} pixels, four images of {side} by {side}, "
-            f"found {grid.width} by {grid.height}, in {name}; fix: give the side of one image of the grid"
+            f"found {size[0]} by {size[1]}, in {name}; fix: give the side of one image of the grid"
         )
-    whole = grid.convert("RGB")
-    return [whole.crop((x, y, x + side, y + side)) for x, y in _corners(side)]
 
 
 def join(images: Sequence[Image.Image], name: str = "the grid") -> Image.Image:
