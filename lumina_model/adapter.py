@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from lumina_model import embedded
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
+from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
-from lumina_model.next_dit import NextDiT
 from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
@@ -34,20 +34,24 @@ class LuminaModel:
             name: model line, e.g. ``embedded``.
             checkpoint: for people: stage name or folder.
             parts: folder of each component; ``checkpoint.json`` is looked for beside the transformer.
-            options: ``device`` (auto, cpu, cuda…) and fields of :class:`Sampling`.
+            options: ``device`` (auto, cpu, cuda…), ``transformer`` and ``lora`` (see :class:`Chosen`), and
+                fields of :class:`Sampling`.
 
         Raises:
             UserError: an unknown option, no such device, or a broken ``checkpoint.json``.
         """
         self.name, self.checkpoint = name, checkpoint
         self._parts = parts
-        folder = Path(parts["transformer"]).parent
+        self._chosen = Chosen.of(Path(parts["transformer"]), options)
+        folder = self._chosen.folder.parent
         record = read_checkpoint_record(folder) if (folder / FILE).is_file() else {}
         self.stage: str | None = record.get("stage")
         self.step: int | None = record.get("step")
+        usual = f"{name}:{self.stage}" if self.stage else name
+        self.title = f"{usual}{self._chosen.title}"
         self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
-        self._options = {key: value for key, value in options.items() if key != "device"}
+        self._options = {key: value for key, value in options.items() if key not in ("device", *OPTIONS)}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
         Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
 
@@ -55,9 +59,10 @@ class LuminaModel:
     def _pipeline(self) -> Pipeline:
         return self.load()
 
-    def load(self, low_memory: bool = False, transformer: Callable[[], NextDiT] | None = None) -> Pipeline:
+    def load(self, low_memory: bool = False) -> Pipeline:
         """Read the weights, on the device and in the dtype of the options; see :meth:`Pipeline.load`."""
-        return Pipeline.load(self._parts, self._device, self._dtype or torch.float32, low_memory, transformer)
+        dtype = self._dtype or torch.float32
+        return Pipeline.load(self._parts, self._device, dtype, low_memory, self._chosen.reader(dtype))
 
     @functools.cached_property
     def settings(self) -> Sampling:
@@ -66,7 +71,7 @@ class LuminaModel:
 
     @functools.cached_property
     def _components(self) -> dict[str, str]:
-        return component_digests(self._parts)
+        return component_digests(self._parts) | self._chosen.digests()
 
     def components(self) -> Mapping[str, str]:
         """Return a sha256 per component."""

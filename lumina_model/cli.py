@@ -121,9 +121,10 @@ def convert(
     stage: StageOption = "hq_tuning",
 ) -> None:
     """Write a transformer in another format; without --dtype and --lora every tensor keeps its bytes."""
+    from lumina_model.formats.chosen import parse_lora
     from lumina_model.formats.convert import convert
 
-    convert(_any_model(source, stage), folder, to, weights, [_lora(item) for item in lora or ()], dtype)
+    convert(_any_model(source, stage), folder, to, weights, [parse_lora(item) for item in lora or ()], dtype)
     Console(stderr=True).print(f"{source} is at {folder}, format {to}", markup=False)
 
 
@@ -195,7 +196,6 @@ def generate(
     from rich.progress import Progress
 
     from lumina_model.adapter import LuminaModel, checkpoint_parts
-    from lumina_model.formats import load_transformer
     from lumina_model.pictures import read_pictures, write_pictures
 
     if strength is not None and not 0 < strength <= 1:
@@ -207,17 +207,17 @@ def generate(
     if wrong := [pair for pair in option or () if "=" not in pair]:
         raise UserError(f"expected --option KEY=VALUE, found {wrong[0]!r}; fix: give it a value")
     options = dict(pair.partition("=")[::2] for pair in option or ())
+    if transformer:
+        options["transformer"] = transformer
+    if lora:
+        options["lora"] = ",".join(lora)
     chosen = LuminaModel(model, stage, parts, options)
     start = read_pictures(image, len(prompt), *chosen.settings.size) if image else None
     out.mkdir(parents=True, exist_ok=True)
-    read = None
-    if transformer or lora:
-        other, adapters = transformer or parts["transformer"], [_lora(item) for item in lora or ()]
-        read = lambda: load_transformer(other, None, lora=adapters)  # noqa: E731
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         bar = progress.add_task("steps", total=None)
-        drawn = chosen.load(low_memory, read).generate(
+        drawn = chosen.load(low_memory).generate(
             prompt, [seed] * len(prompt), chosen.settings,
             lambda done, total: progress.update(bar, completed=done, total=total),
             images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
@@ -283,16 +283,6 @@ def _parts(model: str, stage: str) -> dict[str, Path]:
 def _any_model(model: str, stage: str) -> str | dict[str, Path]:
     """The parts of `embedded` or of a training run; all else is for the formats to recognise."""
     return _parts(model, stage) if model == "embedded" or (Path(model) / "stages").is_dir() else model
-
-
-def _lora(item: str) -> tuple[str, float]:
-    path, _, scale = item.rpartition("=")
-    if not path or Path(item).exists():
-        return item, 1.0
-    try:
-        return path, float(scale)
-    except ValueError:
-        raise UserError(f"expected FILE or FILE=SCALE, found {item!r}, in --lora; fix: --lora") from None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ query, key and value are one matrix: all three get its A, and each its own rows 
 """
 
 import difflib
+import hashlib
 import json
 import os
 import re
@@ -61,6 +62,21 @@ def apply_lora(transformer: NextDiT, path: str | os.PathLike[str], scale: float 
     settings = _settings(file, handle.metadata() or {})
     tensors = {name: handle.get_tensor(name) for name in sorted(handle.keys())}
     _merge(transformer, _fitted(transformer, tensors, settings, str(file)), scale, settings)
+
+
+def adapter_digest(path: str | os.PathLike[str]) -> str:
+    """sha256 over an adapter's file and, where it is in a folder of PEFT, its `adapter_config.json`.
+
+    Raises:
+        UserError: there is no such adapter.
+    """
+    file = _file(Path(path))
+    if not file.is_file():
+        raise UserError(f"expected the LoRA {file}, found no such file; fix: check its path")
+    digest = hashlib.sha256(file.read_bytes())
+    if file.name == FILES[0] and (config := file.parent / CONFIG).is_file():
+        digest.update(config.read_bytes())
+    return digest.hexdigest()
 
 
 def _file(path: Path) -> Path:

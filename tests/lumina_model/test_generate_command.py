@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from lumina_model import NextDiT, Sampling, load_pipeline
+from lumina_model.adapter import LuminaModel, checkpoint_parts
 from lumina_model.cli import app, main
 from lumina_model.errors import UserError
 from lumina_model.formats import write_official
@@ -89,6 +90,40 @@ def test_low_memory_and_another_transformer_with_an_adapter(
     ).generate(["a cube"], [3], Sampling(solver="euler", steps=4, max_text_tokens=200))
     assert np.array_equal(pixels(tmp_path / "styled" / "0000.png"), styled[0])
     assert not np.array_equal(styled[0], plain)
+
+
+def test_the_harness_model_takes_another_transformer_and_adapters(
+    pipeline_folder: Path, tmp_path: Path, model: NextDiT
+) -> None:
+    write_official(model, tmp_path / "official")
+    width = model.config.hidden_size
+    key = "transformer.layers.0.attn.to_out.0.lora"
+    style = tmp_path / "style.safetensors"
+    save_file(
+        {f"{key}_A.weight": torch.randn(2, width), f"{key}_B.weight": torch.randn(width, 2)}, str(style)
+    )
+    options = {"device": "cpu", "steps": "2"}
+    keyed = {
+        name: LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), options | more)
+        for name, more in {
+            "own": {},
+            "official": {"transformer": str(tmp_path / "official")},
+            "styled": {"lora": str(style)},
+            "half": {"lora": f"{style}=0.5"},
+            "twice": {"lora": f"{style},{style}=0.5"},
+        }.items()
+    }
+    digests = [tuple(sorted(one.components().items())) for one in keyed.values()]
+    assert len(set(digests)) == len(digests)  # whatever changes a pixel is part of the image key
+    assert all(one.sampling() == keyed["own"].sampling() for one in keyed.values())
+    titles = {name: one.title for name, one in keyed.items()}
+    assert titles["own"] == "m"
+    assert titles["half"] == "m with style=0.5"
+    drawn = np.asarray(keyed["half"].generate(["a cube"], [3])[0])
+    expected = load_pipeline(pipeline_folder, lora=[(style, 0.5)]).generate(
+        ["a cube"], [3], keyed["half"].settings
+    )
+    assert np.array_equal(drawn, expected[0])
 
 
 @pytest.mark.parametrize(
