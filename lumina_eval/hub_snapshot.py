@@ -6,8 +6,9 @@ written to the lock, so that a later check needs no network. Nothing else import
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +17,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.fetching import FileState, check_file, label_of, write_lock
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
+    from huggingface_hub.hf_api import RepoFile
 
 
 def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
@@ -28,10 +29,13 @@ def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
 
     hub = _hub(asset)
     commit, files = _listing(asset, hub)
-    if read_lock(asset).revision == commit:
-        states = [check_file(asset, file, file) for file in files]
-        if all(one.state == "right" for one in states):
-            return [FileState(one.asset, one.file, "already right") for one in states]
+    before = [check_file(asset, file, file) for file in files]
+    write_lock(asset, Lock(revision=commit, files={file.name: _pin(file) for file in files}))
+    if all(one.state == "right" for one in before):
+        return [dataclasses.replace(one, state="already right") for one in before]
+    for one in before:
+        if one.state == "wrong":  # or the hub's library may take it for what it brought before
+            (asset.folder / one.file).unlink()
     console.print(
         f"{label_of(asset, '')} {len(files)} files of {hub.repository} at {commit[:8]}",
         highlight=False,
@@ -48,12 +52,10 @@ def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
         )
     except Exception as error:
         raise _unreachable(asset, hub, error) from error
-    pins = {file.name: Pin(**file.model_dump(include=set(Pin.model_fields))) for file in files}
-    write_lock(asset, Lock(revision=commit, files=pins))
     states = [check_file(asset, file, file) for file in files]
     trusted = hub.commit_prefix is None
     return [
-        FileState(one.asset, one.file, "fetched", trusted=trusted) if one.state == "right" else one
+        dataclasses.replace(one, state="fetched", trusted=trusted) if one.state == "right" else one
         for one in states
     ]
 
@@ -61,15 +63,15 @@ def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
 def _listing(asset: Asset, hub: Hub) -> tuple[str, list[File]]:
     """Return the commit that the revision is now, and its files with the hub's sums."""
     from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
 
-    pinned = read_lock(asset).revision
+    api, wanted = HfApi(), read_lock(asset).revision or asset.revision
     try:
-        info: Any = HfApi().repo_info(
-            hub.repository, repo_type=hub.kind, revision=pinned or asset.revision, files_metadata=True
-        )
+        commit = str(api.repo_info(hub.repository, repo_type=hub.kind, revision=wanted).sha)
+        tree = api.list_repo_tree(hub.repository, repo_type=hub.kind, revision=commit, recursive=True)
+        there = [one for one in tree if isinstance(one, RepoFile)]
     except Exception as error:
         raise _unreachable(asset, hub, error) from error
-    commit = str(info.sha)
     if hub.commit_prefix and not commit.startswith(hub.commit_prefix):
         raise UserError(
             f"expected {hub.repository} at commit {hub.commit_prefix}, found {commit}: it was changed since "
@@ -77,19 +79,23 @@ def _listing(asset: Asset, hub: Hub) -> tuple[str, list[File]]:
         )
     return commit, [
         _file(one)
-        for one in info.siblings or ()
-        if not hub.patterns or any(fnmatch.fnmatch(one.rfilename, pattern) for pattern in hub.patterns)
+        for one in there
+        if not hub.patterns or any(fnmatch.fnmatch(one.path, pattern) for pattern in hub.patterns)
     ]
 
 
-def _file(sibling: RepoSibling) -> File:
-    large = sibling.lfs
+def _file(listed: RepoFile) -> File:
+    large = listed.lfs
     return File(
-        name=sibling.rfilename,
-        size=sibling.size,
+        name=listed.path,
+        size=listed.size,
         sha256=large.sha256 if large else None,
-        git_blob=None if large else sibling.blob_id,
+        git_blob=None if large else listed.blob_id,
     )
+
+
+def _pin(file: File) -> Pin:
+    return Pin(**file.model_dump(include=set(Pin.model_fields)))
 
 
 def _hub(asset: Asset) -> Hub:

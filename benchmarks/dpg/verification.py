@@ -73,7 +73,7 @@ def _published(items: Mapping[str, Sequence[Asked]] | None, why: str) -> Iterato
         )
 
 
-def _rules(bench: Dpg, model: str, items: Mapping[str, Sequence[Asked]] | None, why: str) -> Iterator[Check]:
+def _rules(bench: Dpg, model: str, items: Mapping[str, Sequence[Asked]], why: str) -> Iterator[Check]:
     found, n = _ours(bench, items) if items else ({}, 0)
     shares = {item: share_fulfilled(asked, in_place=True) for item, asked in items.items()}
     yield Check(
