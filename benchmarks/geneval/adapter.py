@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.geneval import drawing, reading, verification
+from benchmarks.geneval import drawing, opening, reading, verification
 from benchmarks.geneval.prompt_set import items_of, known_ids, vocabulary_of
 from benchmarks.geneval.prompts import to_jsonl
 from benchmarks.geneval.rules import MissingColorError, Options, Outcome, evaluate
@@ -35,7 +35,7 @@ class GenEval:
     #: Dotted keys that a protocol may hold beside the core's own.
     protocol_keys = (
         *_RULES, "prompts.vocabulary", "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
-        "judge.name",
+        "judge.name", *(f"judge.{key}" for key in opening.KEYS),
     )  # fmt: skip
 
     def protocols(self) -> Mapping[str, Path]:

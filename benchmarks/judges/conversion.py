@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.mmdet_names import COMPUTED, UNUSED, Pair, pairs
 from benchmarks.judges.mmdet_shapes import Architecture, mmdet_shapes
+from lumina_eval.assets import data_folder
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder, write_atomic
@@ -38,6 +39,11 @@ class Conversion:
     parameters: int
     sha256: str
     """Of the safetensors file that was written."""
+
+
+def converted_folder() -> Path:
+    """Return where the converted official detector lies, or will, if no other folder is named."""
+    return data_folder() / "mask2former-transformers"
 
 
 def convert(source: Path, folder: Path, architecture: Architecture = OFFICIAL) -> Conversion:
@@ -87,8 +93,8 @@ def read_state(source: Path) -> dict[str, Any]:
         found = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"expected a checkpoint of tensors and plain values, found {str(error).splitlines()[0]!r}, in "
-            f"{source}; fix: fetch it anew, or save its 'state_dict' alone where it was made"
+            f"expected a checkpoint of tensors and plain values, found something else, in {source}; "
+            "fix: lumina-eval data fetch mask2former, or save its 'state_dict' alone where it was made"
         ) from error
     state = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(state, Mapping) or not all(isinstance(one, torch.Tensor) for one in state.values()):

@@ -113,8 +113,11 @@ class ClipSimilarity:
         return model.eval(), preprocess, tokenizer
 
 
-def check_tag(model: str) -> None:
-    """Raise UserError unless ``NAME/TAG`` is a pretrained model of open_clip with the weights' activation."""
+def check_tag(model: str, key: str = "judge.clip", usual: str = "ViT-B-32-quickgelu/openai") -> None:
+    """Raise UserError unless ``NAME/TAG`` is a pretrained model of open_clip with the weights' activation.
+
+    ``key`` is where the protocol names it, ``usual`` what stands there; both for the message.
+    """
     import open_clip
 
     name, _, tag = model.partition("/")
@@ -122,13 +125,13 @@ def check_tag(model: str) -> None:
     if tag not in tags:
         raise UserError(
             f"expected NAME/TAG of a model of open_clip or a folder, found {model!r} (tags of {name!r}: "
-            f"{', '.join(tags) or 'none'}); fix: --set judge.clip=ViT-B-32-quickgelu/openai"
+            f"{', '.join(tags) or 'none'}); fix: --set {key}={usual}"
         )
     quick = bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu"))
     if quick != bool(open_clip.get_model_config(name).get("quick_gelu")):
         raise UserError(
             f"expected a model with {'QuickGELU' if quick else 'GELU'}, as the weights {tag!r} were trained "
-            f"with, found {name!r}; fix: --set judge.clip={'/'.join((_other(name), tag))}"
+            f"with, found {name!r}; fix: --set {key}={'/'.join((_other(name), tag))}"
         )
 
 

@@ -98,8 +98,8 @@ def test_no_splits_no_split_metrics() -> None:
 
 
 def test_a_judge_that_is_not_there_is_named_with_the_way_out(protocol: Make) -> None:
-    with pytest.raises(UserError, match=r"'mask2former-clip', which is not installed.*--verdicts FILE"):
-        GenEval().judge(protocol("official"))
+    with pytest.raises(UserError, match=r"'another', which is not installed.*--verdicts FILE"):
+        GenEval().judge(protocol("official", ['judge.name="another"']))
 
 
 @pytest.mark.parametrize(("good", "color"), [(True, RIGHT), (False, WRONG)])

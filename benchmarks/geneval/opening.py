@@ -1,0 +1,76 @@
+"""The judge that a protocol's table ``[judge]`` describes, with whatever is missing told before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmarks.geneval.judging import DetectionJudge
+from benchmarks.geneval.vocabulary import COLORS
+from benchmarks.judges.coco import check_labels
+from benchmarks.judges.colors import ColorClassifier
+from benchmarks.judges.conversion import converted_folder
+from benchmarks.judges.detection import Detector
+from lumina_eval.errors import UserError, unknown
+
+#: Entry point of this judge, and the name in its verdicts.
+NAME: Final = "mask2former-clip"
+#: Keys of the table ``[judge]``, beside the name.
+KEYS: Final = ("detector", "weights", "colors", "device", "batch_size", "colored_above")
+DETECTORS: Final = ("mask2former", "transformers", "detectron2")
+
+
+def open_judge(options: Mapping[str, Any]) -> DetectionJudge:
+    """Return detector and colour classifier as one judge.
+
+    Raises UserError, with the command that mends it, if weights are absent.
+    """
+    device, size = str(options["device"]), int(options["batch_size"])
+    if size < 1:
+        raise UserError(
+            f"expected at least 1 for judge.batch_size, found {size}; fix: --set judge.batch_size=4"
+        )
+    detector = _detector(str(options["detector"]), str(options["weights"]), device, size)
+    colors = ColorClassifier(str(options["colors"]), COLORS, device=device)
+    return DetectionJudge(NAME, detector, colors, float(options["colored_above"]))
+
+
+def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector:
+    if kind == "mask2former":
+        from benchmarks.judges.mask2former import Mask2FormerDetector
+
+        found = Mask2FormerDetector(weights or _official_folder(), device, batch_size)
+        check_labels(found.labels, weights or str(converted_folder()))
+        return found
+    if not weights:
+        raise UserError(
+            f"expected the weights of detector {kind} for judge.weights, found none; "
+            "fix: --set judge.weights=DIR"
+        )
+    if kind == "transformers":
+        from benchmarks.judges.object_detection import ObjectDetector
+
+        return ObjectDetector(weights, device, batch_size)
+    if kind == "detectron2":
+        from benchmarks.judges.detectron import Detectron2Detector
+
+        return Detectron2Detector(weights, device)
+    raise unknown("detector for judge.detector:", kind, DETECTORS)
+
+
+def _official_folder() -> str:
+    """Return the folder of the converted official detector; it must be that one and no other."""
+    folder = converted_folder()
+    try:
+        official = json.loads((folder / "conversion.json").read_text(encoding="utf-8"))["official"]
+    except (OSError, ValueError, KeyError):
+        official = None
+    if official is not True:
+        found = "none" if official is None else "another than GenEval's"
+        raise UserError(
+            f"expected the official detector, converted, in {folder}, found {found}; fix: lumina-eval data "
+            "fetch mask2former, then lumina-eval assets convert mask2former; or name another folder with "
+            "--set judge.weights=DIR, or score verdicts made elsewhere with --verdicts FILE"
+        )
+    return str(folder)
