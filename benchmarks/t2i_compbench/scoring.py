@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.t2i_compbench.attribute import binding_answer
 from benchmarks.t2i_compbench.boxes import detections_of
 from benchmarks.t2i_compbench.errors import MissingValueError
-from benchmarks.t2i_compbench.nouns import NOUNS
+from benchmarks.t2i_compbench.nouns import NOUNS, Nouns
 from benchmarks.t2i_compbench.numeracy import numeracy_score
 from benchmarks.t2i_compbench.options import Options
 from benchmarks.t2i_compbench.prompt_set import BINDING, kind_of
@@ -20,8 +20,12 @@ from benchmarks.t2i_compbench.three_in_one import PARTS, three_in_one
 Answer = str | float
 
 
-def answer_of(category: str, prompt: str, output: Mapping[str, Any], options: Options) -> Answer:
+def answer_of(
+    category: str, prompt: str, output: Mapping[str, Any], options: Options, nouns: Nouns = NOUNS
+) -> Answer:
     """Return the official answer for one image from what a judge said of it (``reading.py``).
+
+    ``nouns`` are the objects that prompts of ``numeracy`` may name.
 
     Raises MissingValueError if a value is null that the rule needs.
     """
@@ -35,7 +39,7 @@ def answer_of(category: str, prompt: str, output: Mapping[str, Any], options: Op
     if category == "spatial":
         return spatial_score(prompt, output["tokens"], detections, options.spatial)
     if category == "numeracy":
-        return numeracy_score(output["tokens"], detections, NOUNS, options.numeracy)
+        return numeracy_score(output["tokens"], detections, nouns, options.numeracy)
     which = 0 if options.spatial_3d.depth_axes == "xy" else 1
     nearness = [pair[which] for pair in output["nearness"]]
     return depth_score(prompt, output["tokens"], detections, nearness, options.spatial_3d)
