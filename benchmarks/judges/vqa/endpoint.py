@@ -35,6 +35,8 @@ RUBBISH_RETRIES: Final = 2
 #: Words of an error by which nobody is there at all; to go on asking would be no use.
 UNREACHABLE: Final = "cannot be reached"
 
+#: An image's sha256 and a question.
+Key = tuple[str, str]
 Choice = Literal["structured_outputs", "guided_choice", "none"]
 #: What a server must be sent to reply yes or no and nothing else: vLLM since 0.11, vLLM before; others have
 #: no such thing.
@@ -96,36 +98,35 @@ class EndpointAnswerer:
         gives no access or answers nobody.
         """
         check_aligned(images, questions)
-        different = {id(image): image for image in images}
-        digests = {key: image_sha256(image) for key, image in different.items()}
-        found = [
-            self._cache.get(digests[id(image)], question)
-            for image, question in zip(images, questions, strict=True)
-        ]
-        lacking = [place for place, answer in enumerate(found) if answer is None]
-        urls = {id(images[place]): "" for place in lacking}
-        urls = {key: data_url(different[key]) for key in urls}
-        reasons: dict[int, str] = {}
+        digests = {id(image): image_sha256(image) for image in {id(one): one for one in images}.values()}
+        keys = [(digests[id(image)], text) for image, text in zip(images, questions, strict=True)]
+        found = {key: self._cache.get(*key) for key in keys}
+        lacking = [key for key, answer in found.items() if answer is None]
+        wanted = {sha256 for sha256, _ in lacking}
+        pictures = {digests[id(image)]: image for image in images}
+        urls = {sha256: data_url(pictures[sha256]) for sha256 in wanted}
+        why: dict[Key, str] = {}
 
-        def ask(place: int) -> None:
-            key, question = id(images[place]), questions[place]
+        def ask(key: Key) -> None:
+            sha256, question = key
             try:
-                answer = self._ask(urls[key], question)
+                answer = self._ask(urls[sha256], question)
             except EndpointError as error:
-                reasons[place] = str(error)
+                why[key] = str(error)
                 return
-            self._cache.put(digests[key], question, answer)
-            found[place] = answer
+            self._cache.put(sha256, question, answer)
+            found[key] = answer
 
         at_once(ask, lacking, self._endpoint.concurrency)
-        if reasons and len(reasons) == len(lacking) and all(UNREACHABLE in why for why in reasons.values()):
+        if why and len(why) == len(lacking) and all(UNREACHABLE in text for text in why.values()):
             raise UserError(
-                f"expected answers from {self._endpoint.url}, found none: {reasons[lacking[0]]}; fix: start "
-                "the server, or mend judge.url; the answers that there are are kept"
+                f"expected answers from {self._endpoint.url}, found none: {why[lacking[0]]}; fix: start the "
+                "server, or mend judge.url; the answers that there are are kept"
             )
-        if reasons:
-            raise UnansweredError(found, reasons)
-        return [answer for answer in found if answer is not None]
+        if why:
+            reasons = {place: why[key] for place, key in enumerate(keys) if key in why}
+            raise UnansweredError([found[key] for key in keys], reasons)
+        return [answer for answer in (found[key] for key in keys) if answer is not None]
 
     def _ask(self, url: str, question: str) -> Answer:
         """Ask one question until the reply is yes or no; EndpointError if it never is."""
@@ -152,10 +153,10 @@ class EndpointAnswerer:
         raise EndpointError(f"expected yes or no, found {said[-1][:60]!r}, asked {len(said)} times")
 
 
-def at_once(ask: Callable[[int], None], places: Sequence[int], most: int) -> None:
-    """Call ``ask`` for each place on at most ``most`` threads; the first exception ends it and is raised."""
+def at_once(ask: Callable[[Key], None], keys: Sequence[Key], most: int) -> None:
+    """Call ``ask`` for each key on at most ``most`` threads; the first exception ends it and is raised."""
     with ThreadPoolExecutor(most) as pool:
-        jobs = [pool.submit(ask, place) for place in places]
+        jobs = [pool.submit(ask, key) for key in keys]
         try:
             for job in jobs:
                 job.result()
