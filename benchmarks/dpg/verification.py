@@ -35,7 +35,15 @@ _ANSWERERS: Final = ("mplug", "instructblip", "pali17b")
 
 
 def checks(bench: Dpg, evidence: Evidence) -> Iterator[Check]:
-    """Yield the rows of the published scores, then those of our rules."""
+    """Yield the rows of the published scores, then those of our rules.
+
+    Raises UserError for images or verdicts, which nothing here looks at.
+    """
+    if evidence.images is not None or evidence.verdicts is not None:
+        raise UserError(
+            "expected no --images and no --verdicts for dpg, which is verified on published answers, found "
+            f"{evidence.images or evidence.verdicts}; fix: leave the option out, or give files with --data"
+        )
     answered: dict[str, dict[str, list[Asked]]] = {}
     why: dict[str, str] = {}
     for model in _ANSWERERS:

@@ -46,7 +46,12 @@ BEHIND_RATERS: Final = 0.10
 
 
 def checks(bench: GenEval, evidence: Evidence) -> Iterator[Check]:
-    """Yield the rows of all models: seven figures each, then the agreement with people."""
+    """Yield the rows of all models: seven figures each, then the agreement with people.
+
+    Raises UserError for images and verdicts at once.
+    """
+    if evidence.images is not None and evidence.verdicts is not None:
+        raise UserError("expected either --images DIR or --verdicts FILE, found both; fix: leave one out")
     protocol = find_protocol(bench, "official")
     items = {item.id: item for item in bench.items(protocol)}
     per_prompt = protocol.suite("standard").images_per_prompt

@@ -112,6 +112,13 @@ def test_without_files_nothing_is_claimed(verify: Verify) -> None:
     assert "lumina-eval data fetch dsg-questions" in rows["our rules, mplug, all"]["note"]
 
 
+def test_images_have_no_place_here(verify: Verify, tmp_path: Path) -> None:
+    done = verify("--images", tmp_path)
+    assert done.code == 2
+    assert "expected no --images" in done.stderr
+    assert not done.stdout
+
+
 def test_a_question_is_fulfilled_by_its_parents() -> None:
     chain = [Asked(1, (), "", "no"), Asked(2, (1,), "", "yes"), Asked(3, (2,), "", "yes")]
     assert share_fulfilled(chain, in_place=False) == 1 / 3

@@ -227,6 +227,15 @@ def test_without_a_judge_nothing_is_fetched_or_claimed(verify: Verify, tmp_path:
     assert "data fetch mask2former" in done.rows["if-xl overall"]["note"]
 
 
+def test_images_or_verdicts_but_not_both(verify: Verify, tmp_path: Path) -> None:
+    (tmp_path / "v.jsonl").write_text("")
+    done = verify("--images", tmp_path, "--verdicts", tmp_path / "v.jsonl")
+    assert done.code == 2
+    assert "found both" in done.stderr
+    assert verify("--images", tmp_path / "none").code == 2
+    assert verify("--verdicts", tmp_path / "none").code == 2
+
+
 def test_people_are_read_by_the_clauses_of_the_prompt(items: dict[str, Item], tmp_path: Path) -> None:
     by_task: dict[str, str] = {}
     for item in items.values():
