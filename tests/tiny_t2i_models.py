@@ -1,8 +1,9 @@
-"""Folders of tiny models with random weights, of the true architectures: CLIP for open_clip, DPT-Hybrid."""
+"""Folders of tiny models with random weights, of the true architectures: CLIP, DPT-Hybrid, DETR."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -51,4 +52,25 @@ def dpt_folder(folder: Path) -> Path:
     )  # fmt: skip
     model = DPTForDepthEstimation(config)
     model.save_pretrained(folder)
+    return folder
+
+
+def detr_folder(folder: Path, labels: Sequence[str]) -> Path:
+    """Write a DETR over a small ResNet, with its image processor; its queries find different things."""
+    from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
+
+    torch.manual_seed(2)
+    backbone = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], out_features=["stage2"])
+    config = DetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone,
+        num_queries=6, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, auxiliary_loss=False, init_std=0.4,
+        id2label=dict(enumerate(labels)), label2id={label: number for number, label in enumerate(labels)},
+    )  # fmt: skip
+    model = DetrForObjectDetection(config)
+    with torch.no_grad():
+        model.model.query_position_embeddings.weight.normal_()
+        model.class_labels_classifier.weight.normal_(0, 0.3)
+    model.save_pretrained(folder)
+    DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 96}).save_pretrained(folder)
     return folder

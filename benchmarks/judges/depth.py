@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from benchmarks.judges.loading import load_model
+from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
-from lumina_eval.errors import UserError
 
 #: Raised when the same image gets another map.
 VERSION: Final = 1
@@ -25,6 +26,13 @@ VERSION: Final = 1
 SIZE: Final = 480
 MEAN: Final = 0.5
 STD: Final = 0.5
+#: Parameters that published weights lack: transformers builds the first fusion layer like the others, and
+#: gives it nothing to join.
+UNUSED: Final = tuple(
+    f"fusion_stage.layers.0.residual_layer1.convolution{number}.{part}"
+    for number in (1, 2)
+    for part in ("weight", "bias")
+)
 
 
 class DptDepth:
@@ -56,7 +64,7 @@ class DptDepth:
         import torch
 
         found = []
-        with torch.inference_mode():
+        with full_float32():
             for start in range(0, len(images), self._batch_size):
                 batch = images[start : start + self._batch_size]
                 pixels = torch.from_numpy(np.stack([pixels_of(image) for image in batch]))
@@ -66,21 +74,14 @@ class DptDepth:
 
     @cached_property
     def _model(self) -> Any:
-        import torch
         from transformers import DPTForDepthEstimation
 
-        try:
-            model = DPTForDepthEstimation.from_pretrained(self._folder, dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"expected DPT for depth in {self._folder}, found what does not load: "
-                f"{str(error).splitlines()[0]}; fix: fetch the folder anew"
-            ) from error
+        model = load_model(DPTForDepthEstimation, self._folder, "DPT for depth", UNUSED)
         if model.config.is_hybrid:
             # The weights are for 384. transformers refuses any other size here, though it does interpolate
             # the positions as the official code (experts/depth/vit.py, 148 to 166).
             model.dpt.embeddings.image_size = (SIZE, SIZE)
-        return model.to(self._device).eval()
+        return model.to(self._device)
 
 
 def pixels_of(image: Image.Image) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
@@ -76,7 +77,7 @@ class ClipSimilarity:
             raise ValueError(f"expected one text to each image, found {len(images)} and {len(texts)}")
         model, preprocess, tokenizer = self._loaded
         found: list[float] = []
-        with torch.inference_mode():
+        with full_float32():
             for start in range(0, len(texts), self._batch_size):
                 part = slice(start, start + self._batch_size)
                 pixels = torch.stack([preprocess(image.convert("RGB")) for image in images[part]])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.t2i_compbench import images as layout
+from benchmarks.t2i_compbench import judging, reading, tabletop
 from benchmarks.t2i_compbench import options as constants
-from benchmarks.t2i_compbench import reading
 from benchmarks.t2i_compbench.errors import MissingValueError
+from benchmarks.t2i_compbench.nouns import NOUNS, Nouns
 from benchmarks.t2i_compbench.options import Options, options_of
+from benchmarks.t2i_compbench.parses import Parses, read_parses
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
+from benchmarks.tabletop import prompt_table
 from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
@@ -33,18 +37,23 @@ class T2ICompBench:
     name = "t2i_compbench"
     #: Dotted keys that a protocol may hold beside the core's own.
     protocol_keys = (
+        *prompt_table.KEYS,
         *constants.KEYS,
         *(f"prompts.{name}" for name in ("categories", "repository", "commit", "path")),
         *(f"prompts.sha256.{category}" for category in CATEGORIES),
-        "judge.name",
+        *(f"judge.{key}" for key in ("name", *judging.KEYS)),
     )
 
-    def __init__(self, prompts: Path | None = None) -> None:
-        self._prompts = prompts
+    def __init__(self, prompts: Path | None = None, parses: Parses | None = None) -> None:
+        self._prompts, self._parses = prompts, parses
 
     def with_questions(self, file: Path) -> T2ICompBench:
         """Return the benchmark with the folder of prompt files that the user has."""
-        return T2ICompBench(file)
+        return T2ICompBench(file, self._parses)
+
+    def with_parses(self, file: Path) -> T2ICompBench:
+        """Return the benchmark with a parse file (``parses.py``), which its own judge reads."""
+        return T2ICompBench(self._prompts, read_parses(Path(file)))
 
     def protocols(self) -> Mapping[str, Path]:
         """Return the pinned variants."""
@@ -55,46 +64,86 @@ class T2ICompBench:
         return _ASSETS
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
-        """Return every prompt of the user's files in official order, category by category."""
+        """Return every prompt of the user's files in official order, category by category.
+
+        Those of protocol ``tabletop`` are its own.
+        """
         options_of(protocol)  # a constant that no rule can use is told now, not after the images are made
-        categories_of(protocol)
+        categories = categories_of(protocol)
+        if prompt_table.is_tabletop(protocol):
+            return tabletop.items_of(protocol, categories)
         folder = self._prompts or fetched(_ASSETS, "t2i_compbench-prompts")
         if folder is None:
             raise no_prompts(protocol)
-        return read_items(folder, protocol)
+        items = read_items(folder, protocol)
+        if self._parses is not None:  # one that is lacking is told now, too
+            self._parses.check(item for item in items if item.task in judging.PARSED)
+        return items
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
         """Yield the prompts, as the official files have them."""
+        prompt_table.refuse_questions(protocol, self._prompts)
         for item in self.items(protocol):
             yield item.prompt
 
     def judge(self, protocol: ResolvedProtocol) -> Judge:
-        """Return the judge that the protocol names.
+        """Return the judge that the protocol names, for the categories that it asks.
+
+        A judge with a method ``for_prompts`` is told these categories and the parses.
 
         Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
         """
-        return protocol_judge(
+        prompt_table.refuse_questions(protocol, self._prompts)
+        judge = protocol_judge(
             self.name,
             protocol,
             "score verdicts made elsewhere with 'lumina-eval judge t2i_compbench "
             f"--protocol {protocol.name} --verdicts FILE'",
         )
+        for_prompts = getattr(judge, "for_prompts", None)
+        if for_prompts is None:
+            return judge
+        bound: Judge = for_prompts(categories_of(protocol), self._parses)
+        return bound
+
+    def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[tuple[Item, int, Path]]:
+        """Find images in the official layout; see ``images.py``.
+
+        With ``--questions`` any prompt that is not of the protocol's is an error.
+        """
+        known = None if self._prompts is None else read_items(self._prompts, protocol)
+        if prompt_table.is_tabletop(protocol):
+            known = self.items(protocol)
+        per_prompt = protocol.suite("standard").images_per_prompt
+        return layout.read_images(Path(folder), categories_of(protocol), known, per_prompt)
+
+    def write_images(
+        self, folder: Path, protocol: ResolvedProtocol, images: Iterable[tuple[Item, int, Path]]
+    ) -> None:
+        """Write images in the official layout, for the official scripts."""
+        layout.write_images(Path(folder), images)
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts, and check that none lacks what its rule needs; see ``reading.py``."""
-        return reading.read_verdicts(Path(file), options_of(protocol))
+        prompt_table.refuse_questions(protocol, self._prompts)
+        items, verdicts = reading.read_verdicts(Path(file), options_of(protocol))
+        if prompt_table.is_tabletop(protocol):
+            items = tabletop.known_items(items, self.items(protocol), file)
+        return items, verdicts
 
     def aggregate(
         self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
     ) -> Aggregate:
         """Apply the rules: official answers, and a mean for each category with its intervals. Pure."""
         by_id, options = {item.id: item for item in items}, options_of(protocol)
+        nouns = tabletop.NOUNS if prompt_table.is_tabletop(protocol) else NOUNS
+        verdicts = layout.named(items, verdicts)
         answers = [
-            (by_id[verdict.item_id], verdict, _answer(by_id[verdict.item_id], verdict, options))
+            (by_id[verdict.item_id], verdict, _answer(by_id[verdict.item_id], verdict, options, nouns))
             for verdict in verdicts
         ]
         scores = [
-            Score(item_id=item.id, task=item.task, index=verdict.index, value=float(answer))
+            Score(item_id=item.id, task=item.task, index=verdict.index, value=float(answer), split=item.split)
             for item, verdict, answer in answers
         ]
         return Aggregate(
@@ -106,16 +155,22 @@ class T2ICompBench:
 
 
 def metrics_of(scores: Sequence[Score]) -> list[Metric]:
-    """Return the mean of each category over its images; those without images are null, and come last."""
+    """Return the mean of each category over its images; those without images are null, and come last.
+
+    Where prompts have splits, ``seen/color``, ``unseen/color`` and so on follow.
+    """
+    splits = sorted({score.split for score in scores if score.split is not None})
+    parts = [(category, split) for split in (None, *splits) for category in CATEGORIES]
     found = [
         metric(
-            category,
-            [score for score in scores if score.task == category],
+            category if split is None else f"{split}/{category}",
+            [score for score in scores if score.task == category and split in (None, score.split)],
             unit="signed_fraction" if category in _SIGNED else "fraction",
         )
-        for category in CATEGORIES
+        for category, split in parts
     ]
-    return sorted(found, key=lambda one: one.value is None)
+    asked = [one for one in found if one.value is not None or "/" not in one.name]
+    return sorted(asked, key=lambda one: one.value is None)
 
 
 def summary_text(scores: Sequence[Score]) -> str:
@@ -140,9 +195,9 @@ def plain_mean(values: Sequence[float]) -> float:
     return total / len(values)
 
 
-def _answer(item: Item, verdict: Verdict, options: Options) -> Answer:
+def _answer(item: Item, verdict: Verdict, options: Options, nouns: Nouns) -> Answer:
     try:
-        return answer_of(item.task, item.prompt, verdict.output, options)
+        return answer_of(item.task, tabletop.rule_prompt(item), verdict.output, options, nouns)
     except MissingValueError as error:
         raise UserError(
             f"{error}, for {verdict.output.get('filename')}; fix: let the judge answer it"

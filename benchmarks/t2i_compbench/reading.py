@@ -98,7 +98,9 @@ def _output(record: dict[str, Any], category: str, folder: Path, where: str) -> 
         "tokens": check.check_tokens(record, where),
         "detections": check.check_detections(record, where),
     }
-    if category == "3d_spatial":
+    if category == "3d_spatial" and record.get("nearness") is not None:
+        found["nearness"] = check.check_nearness(record, len(found["detections"]), where)
+    elif category == "3d_spatial":
         depth = check.check_depth(record, folder, where)
         # In both readings of the axes, and instead of the map: the verdict stands without other files.
         boxes = [detection.box for detection in detections_of(found["detections"])]

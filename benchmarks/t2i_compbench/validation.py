@@ -88,6 +88,20 @@ def check_depth(record: Mapping[str, Any], folder: Path, where: str) -> npt.NDAr
     return depth
 
 
+def check_nearness(record: Mapping[str, Any], detections: int, where: str) -> list[list[float | None]]:
+    """Return the mean depth of each detection, read [x, y] and [row, column]; null where the box has none."""
+    rows: list[list[float | None]] = need(record, "nearness", list, where)
+    if len(rows) != detections:
+        raise UserError(f"{where}: expected nearness of {detections} detections, found {len(rows)}")
+    for place, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != 2 or not all(x is None or _is_number(x) for x in row):
+            raise UserError(
+                f"{where}: nearness[{place}]: expected two numbers or null, read [x, y] and [row, column], "
+                f"found {short(row)}"
+            )
+    return rows
+
+
 def check_similarity(record: Mapping[str, Any], where: str) -> float:
     """Return the cosine of text and image, -1 to 1."""
     value = _number(record, "similarity", -1.0, 1.0, where)

@@ -103,7 +103,26 @@ def test_weights_that_are_not_there_or_not_whole(tmp_path: Path, images: list[Im
     with pytest.raises(UserError, match="DPT for depth"):
         DptDepth(tmp_path / "nowhere", "cpu")
     (tmp_path / "config.json").write_text('{"model_type": "dpt"}')
-    with pytest.raises(UserError, match=r"found what does not load: .*fix: fetch the folder anew"):
+    with pytest.raises(UserError, match=r"DPT for depth in .*, found what does not load"):
+        DptDepth(tmp_path, "cpu").depth_pictures(images)
+
+
+def test_a_parameter_that_is_lacking_is_an_error(
+    folder: Path, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    never_read = {name for name in weights if "fusion_stage.layers.0.residual_layer1" in name}
+    assert len(never_read) == 4
+    kept = {name: value for name, value in weights.items() if name not in never_read}
+    save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
+    wanted = DptDepth(folder, "cpu").depth_pictures(images[:1])
+    assert DptDepth(tmp_path, "cpu").depth_pictures(images[:1]) == wanted, "published weights lack these four"
+    del kept["head.head.0.weight"]
+    save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"all parameters of DPT for depth .*head.head.0.weight"):
         DptDepth(tmp_path, "cpu").depth_pictures(images)
 
 

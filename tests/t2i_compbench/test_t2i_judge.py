@@ -176,6 +176,25 @@ def test_the_order_of_lines_changes_nothing(tmp_path: Path, write: Write, judge:
     assert first.answers == second.answers
 
 
+def test_nearness_may_stand_in_the_line_instead_of_a_depth_map(
+    tmp_path: Path, write: Write, judge: Any
+) -> None:
+    mapped, plain = depth(tmp_path), depth(tmp_path, nearness=[[0.25, 0.75], [0.25, 0.5]])
+    del plain["depth"]
+    for name in ("official", "corrected"):
+        wanted = judge(write(mapped), "--protocol", name)
+        told = judge(write(plain, name="plain.jsonl"), "--protocol", name)
+        assert told.code == 0, told.stderr
+        assert told.value("3d_spatial") == wanted.value("3d_spatial"), name
+    for bad, message in [
+        ([[0.1, 0.2]], "expected nearness of 2 detections, found 1"),
+        ([[0.1, 0.2], [0.1]], "nearness[1]: expected two numbers or null"),
+        ([[0.1, 0.2], ["0.1", None]], "nearness[1]: expected two numbers or null"),
+    ]:
+        told = judge(write(depth(tmp_path, nearness=bad)))
+        assert (told.code, message in told.stderr) == (2, True), told.stderr
+
+
 def test_a_run_folder_is_scored_again_without_its_depth_maps(
     tmp_path: Path, write: Write, judge: Any
 ) -> None:
@@ -397,5 +416,5 @@ def test_bad_categories_are_named(write: Write, judge: Any) -> None:
 
 
 def test_a_judge_that_is_not_there_is_named_with_the_way_out(protocol: Make) -> None:
-    with pytest.raises(UserError, match=r"'blip-unidet-clip', which is not installed.*--verdicts FILE"):
-        T2ICompBench().judge(protocol("official"))
+    with pytest.raises(UserError, match=r"'other', which is not installed.*--verdicts FILE"):
+        T2ICompBench().judge(protocol("official", ["judge.name=other"]))
