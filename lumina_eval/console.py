@@ -141,7 +141,7 @@ def redacted(argv: Sequence[str]) -> list[str]:
 
 
 def heading(results: Sequence[RunResult]) -> str:
-    """Return benchmark, protocol and suite in a line; a subset and changed values are said loudly."""
+    """Return benchmark, protocol and suite in a line; subset, rewriting and changes are said loudly."""
     first = results[0]
     words = [
         first.benchmark,
@@ -149,8 +149,9 @@ def heading(results: Sequence[RunResult]) -> str:
         first.suite or "",
         f"SUBSET: {first.subset}" if first.subset else "",
     ]
+    rewriting = f"REWRITTEN: {first.rewriting.in_words}" if first.rewriting else ""
     changed = f"changed: {', '.join(first.changed)}" if first.changed else ""
-    return ", ".join(word for word in [*words, changed] if word)
+    return ", ".join(word for word in [*words, rewriting, changed] if word)
 
 
 def _number(metric: Metric | None) -> str:

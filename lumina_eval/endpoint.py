@@ -7,16 +7,18 @@ says. The waiting ends at once when the endpoint is closed.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import tenacity
 
+from lumina_eval.digests import canonical_json
 from lumina_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -187,6 +189,20 @@ def no_secrets(options: Mapping[str, str]) -> None:
                 f"fix: put the key into the environment variable {KEY_ENV}, or name another one with "
                 "key_env=NAME"
             )
+
+
+def body_fields(options: Mapping[str, str], own: Collection[str]) -> dict[str, Any]:
+    """Return the options that are fields of the body: all but ``own``; a value is JSON, else a string."""
+    return {name: _json_value(text) for name, text in options.items() if name not in own}
+
+
+def _json_value(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=str)
+        canonical_json(value)  # raises on a number that JSON cannot hold, such as 1e999
+    except ValueError:
+        return text
+    return value
 
 
 def _checked(url: str) -> str:

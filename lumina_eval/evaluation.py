@@ -14,9 +14,10 @@ from rich.console import Console
 from lumina_eval import plugins
 from lumina_eval.digests import digest_of
 from lumina_eval.failures import grouped
-from lumina_eval.files import make_folder, sole_writer
+from lumina_eval.files import make_folder, sole_writer, write_lines
 from lumina_eval.generation import Generated, generate, missing
 from lumina_eval.judging import Judged, Sight, judge_images, judge_label, kept_verdicts
+from lumina_eval.models.rewritten import RewrittenModel
 from lumina_eval.plan import Plan, Selection, components_digest, make_plan, model_identity, select
 from lumina_eval.plugins import Benchmark, Judge, Model
 from lumina_eval.progress import progress
@@ -94,6 +95,8 @@ def evaluate(question: Question, model: Model, judge: Judge, site: Site) -> Path
     folder = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
     with sole_writer(folder.path):
         manifest = folder.begin(manifest, plan.selection.items, [image.ref for image in plan.images])
+        if isinstance(model, RewrittenModel):
+            write_lines(folder.path / "rewritten.jsonl", model.lines)
         generated = _make_missing(plan, model, site, folder)
         judged = _judge_plan(plan, judge, site, folder, title_of(model))
         coverage_failures = _failures(plan, generated, judged)
@@ -125,6 +128,7 @@ def conclude(
         step=manifest.step,
         title=manifest.title,
         changed=manifest.changed,
+        rewriting=manifest.rewriting,
         metrics=aggregate.metrics,
         coverage=Coverage(
             expected=expected,
@@ -203,7 +207,12 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         "keys": digest_of([image.ref.key for image in plan.images]),
         "judge": judge_label(judge),
     }
-    name = run_id(identity, question.benchmark.name, protocol.name, model.name, model.stage)
+    rewriting = model.rewriting if isinstance(model, RewrittenModel) else None
+    stage = model.stage
+    if rewriting is not None:  # a run as it is keeps the id that it had before there was rewriting
+        identity["rewriting"] = rewriting.model_dump(mode="json", exclude={"name"})
+        stage = f"{stage or 'none'}-rewritten"
+    name = run_id(identity, question.benchmark.name, protocol.name, model.name, stage)
     components = dict(model.components())
     return Manifest(
         run_id=name,
@@ -226,6 +235,7 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         sampler_version=model.sampler_version,
         device=model.device,
         base_seed=protocol.base_seed,
+        rewriting=rewriting,
         images_per_prompt=selection.images_per_prompt,
         batch_size=site.batch_size,
         judge=judge_label(judge),

@@ -96,6 +96,7 @@ def judge_verdicts(
         raise UserError(f"expected a verdict file, found none at {file}")
     given: Sequence[Item]
     verdicts: Sequence[Verdict]
+    before: Manifest | None = None
     if file.name == "verdicts.jsonl" and (file.parent / "manifest.json").is_file():
         before = read_manifest(file.parent)
         if before.benchmark != benchmark:
@@ -113,6 +114,7 @@ def judge_verdicts(
     manifest = _manifest(
         bench, resolved, "verdicts", file, content, per_prompt, items, expected, complete, site,
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
+        rewriting=before.rewriting if before else None,
     )  # fmt: skip
     run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
     with sole_writer(run.path):

@@ -77,8 +77,10 @@ class Projection:
 
     @property
     def variant(self) -> str:
-        """`benchmark/protocol`, and the subset if any: what may stand in one curve."""
-        parts = (self.result.benchmark, self.result.protocol, self.result.subset)
+        """`benchmark/protocol`, subset and rewriting if any: what may stand in one curve."""
+        rewriting = self.result.rewriting
+        texts = f"rewritten-{rewriting.outputs[:8]}" if rewriting else None
+        parts = (self.result.benchmark, self.result.protocol, self.result.subset, texts)
         return metric_key(*(part for part in parts if part))
 
     @property
@@ -111,6 +113,7 @@ class Projection:
             "lumina.protocol_sha256": manifest.protocol_digest,
             "lumina.suite": result.suite,
             "lumina.subset": result.subset,
+            "lumina.rewriting": result.rewriting.in_words if result.rewriting else None,
             "lumina.stage": result.stage,
             "lumina.step": result.step,
             "lumina.weights_sha256": result.digest,

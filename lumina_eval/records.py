@@ -118,6 +118,25 @@ class Aggregate(Record):
     """What a reader of the metrics must know: what was excluded by name, answers that no rule understands."""
 
 
+class Rewriting(Record):
+    """How the prompts were rewritten before the model saw them; the judge sees the original ones."""
+
+    source: Literal["file", "endpoint", "transformers"]
+    name: str
+    """For people: the file, or the language model with its revision."""
+    template: Sha256 | None = None
+    """Digest of the template that asked the language model; None for a file."""
+    settings: dict[str, Any] = {}
+    outputs: Sha256
+    """Digest of ``rewritten.jsonl``: every prompt of the run with its rewritten text, in order."""
+
+    @property
+    def in_words(self) -> str:
+        """One line for titles and notes."""
+        by = "from" if self.source == "file" else "by"
+        return f"prompts rewritten {by} {self.name} (texts {self.outputs[:8]})"
+
+
 class RunResult(Record):
     """``metrics.json``, and, with times and MLflow id filled in, the line that ``--json`` prints."""
 
@@ -143,6 +162,8 @@ class RunResult(Record):
     """The name for tables, e.g. ``embedded:low_res``."""
     changed: list[str] = []
     """Protocol values changed by ``--set``, as ``key=value``."""
+    rewriting: Rewriting | None = None
+    """None where the model was given the prompts as they are."""
 
     def metric(self, name: str) -> Metric | None:
         """Return the metric called ``name``, or None."""
@@ -185,6 +206,7 @@ class Manifest(Record):
     sampler_version: int | None = None
     device: str | None = None
     base_seed: int = 0
+    rewriting: Rewriting | None = None
     images_per_prompt: int
     batch_size: int | None = None
     judge: str

@@ -6,6 +6,7 @@
 - ``items.jsonl`` and ``plan.jsonl``: the prompts, and seed and key of every image;
 - ``verdicts.jsonl``, ``results.jsonl``, ``scores.jsonl``, ``metrics.json``: what was found; ``summary.txt``
   too where the official script of the benchmark prints one;
+- ``rewritten.jsonl`` where the model was given other texts than the prompts: both of them, line by line;
 - ``timings.jsonl``: one line for each batch made or judged; ``failures.jsonl`` if anything failed.
 
 The id comes from content: the same command finds the same folder and goes on. Times and ids of other systems

@@ -36,6 +36,11 @@ def warnings(group: Group) -> tuple[str, ...]:
             f"Subset: {first.subset}. These numbers are not numbers of the whole protocol; "
             "do not set them beside such."
         )
+    if first.rewriting is not None:
+        found.append(
+            f"The models were given other texts: {first.rewriting.in_words}. The judge saw the original "
+            "prompts. These are numbers of model and rewriting together; do not set them beside others."
+        )
     if first.changed:
         found.append(f"Protocol values were changed: {', '.join(first.changed)}.")
     for run in group.runs:

@@ -55,6 +55,8 @@ class Group:
             badges.append(("plain", f"suite {run.suite}"))
         if run.subset is not None:
             badges.append(("warn", f"subset: {run.subset}"))
+        if run.rewriting is not None:
+            badges.append(("warn", run.rewriting.in_words))
         badges += [("warn", f"changed: {change}") for change in run.changed]
         return tuple(badges)
 
@@ -63,6 +65,7 @@ class Group:
         """What every table of the group is marked with, so that a copied one still says it."""
         run = self.first.result
         marks = [f"subset: {run.subset}"] if run.subset is not None else []
+        marks += [run.rewriting.in_words] if run.rewriting is not None else []
         marks += [f"changed: {change}" for change in run.changed]
         return "; ".join(marks)
 
@@ -139,7 +142,8 @@ def value_of(metric: Metric) -> float:
 
 
 def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
-    """Part runs into groups. A subset never shares a group with a whole protocol, nor with another subset.
+    """Part runs into groups. A subset never shares a group with a whole protocol, nor with another subset;
+    runs with rewritten prompts share one with those alone that were given the same texts.
 
     Groups of whole protocols come first. Within a group, model lines stand in the order given, the
     checkpoints of each in the order of training: a shell hands folders over by name.
@@ -151,6 +155,7 @@ def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
             (made.benchmark, made.protocol, made.protocol_digest, tuple(result.changed))
             + (made.judge, made.judge_digest, result.subset)
             + ((result.suite,) if run.is_subset else ())
+            + ((result.rewriting.template, result.rewriting.outputs) if result.rewriting else ())
         )
         found.setdefault(key, []).append(run)
     groups = [Group(tuple(_in_training_order(members))) for members in found.values()]

@@ -61,6 +61,7 @@ def facts_of(run: RunView) -> dict[str, str]:
         "protocol digest": manifest.protocol_digest,
         "suite": manifest.suite or EM_DASH,
         "subset": manifest.subset or "none, the whole protocol",
+        **_flat("rewriting", manifest.rewriting.model_dump() if manifest.rewriting else {}),
         "base seed": str(manifest.base_seed),
         "images per prompt": str(manifest.images_per_prompt),
         "batch size": _text(manifest.batch_size),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any, Final
 
 from PIL import Image
 
-from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError, nearest
+from lumina_eval.models.pinned import folder_digest, pinned_folder
 from lumina_eval.plugins import Model
 
 DTYPES: Final = ("float32", "bfloat16", "float16")
@@ -32,39 +31,14 @@ RESERVED: Final = (
     "return_dict",
     "num_images_per_prompt",
 )
-WEIGHTS: Final = (".safetensors", ".json", ".txt", ".model", ".bin")
 
 
 def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
     """Find the pipeline's folder, fetching a published one at the revision named, and return it."""
     if not spec:
         raise UserError("expected --model diffusers:DIR or diffusers:OWNER/NAME@REVISION, found no name")
-    folder = Path(spec)
-    if not folder.is_dir():
-        folder = _fetched(spec)
-    if not (folder / "model_index.json").is_file():
-        raise UserError(f"expected model_index.json of a diffusers pipeline, found none, in {folder}")
+    folder = pinned_folder(spec, "diffusers", "model_index.json")
     return [DiffusersModel(folder, spec, options)]
-
-
-def _fetched(spec: str) -> Path:
-    name, at, revision = spec.partition("@")
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"expected a folder with model_index.json, found no folder {spec!r}")
-    if not at:
-        raise UserError(
-            f"expected a pinned revision, found none, in diffusers:{spec}; fix: add @ and a commit"
-        )
-    import huggingface_hub
-
-    try:
-        return Path(huggingface_hub.snapshot_download(name, revision=revision))
-    except Exception as error:  # the hub has many ways to fail, all of them the user's to mend
-        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        raise UserError(
-            f"cannot get {name} at {revision}{offline}: {str(error).splitlines()[0]}; "
-            f"fix: hf download {name} --revision {revision}"
-        ) from error
 
 
 class DiffusersModel:
@@ -102,7 +76,7 @@ class DiffusersModel:
     @cached_property
     def _components(self) -> Mapping[str, str]:
         parts = {name: self._folder / name for name in self._index if (self._folder / name).is_dir()}
-        return {name: _folder_digest(path) for name, path in sorted(parts.items())}
+        return {name: folder_digest(path) for name, path in sorted(parts.items())}
 
     def sampling(self) -> Mapping[str, Any]:
         """Return pipeline class, dtype, and every argument of its call as it will be."""
@@ -172,11 +146,6 @@ class DiffusersModel:
             self.stage, self.step = str(record["stage"]), int(record["step"])
         except (OSError, ValueError, KeyError, TypeError):
             self.stage, self.step = None, None  # a pipeline of others: it need not have the record
-
-
-def _folder_digest(folder: Path) -> str:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in WEIGHTS)
-    return digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
 
 
 def _value(text: str) -> Any:

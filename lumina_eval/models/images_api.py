@@ -17,7 +17,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -72,7 +71,7 @@ class ImagesApiModel:
                 )
         self._endpoint = Endpoint(url, options)
         self._revision = options.get("revision")
-        self._fields = {key: _value(text) for key, text in options.items() if key not in OWN}
+        self._fields = endpoint.body_fields(options, OWN)
         self._budget = Budget(options)
         self.name = options["model"]
         self.checkpoint = f"{self._endpoint.url} {self.name}" + (
@@ -221,11 +220,3 @@ def _decoded(data: bytes) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise EndpointError("the endpoint's answer holds an image that cannot be read") from error
-
-
-def _value(text: str) -> Any:
-    """Read a field as JSON; what is no JSON, or no finite number, is a string."""
-    try:
-        return json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
