@@ -125,6 +125,8 @@ def compare(
             )
         if len({manifest.judge for manifest in map(read_manifest, folders)}) > 1:
             streams.warn("the runs were judged by different judges: a part of each difference may be theirs")
+        if len({m.rewriting.outputs if m.rewriting else None for m in map(read_manifest, folders)}) > 1:
+            streams.warn("the prompts were rewritten in some runs: a part of each difference may be theirs")
         names = [str(result.title or result.model) for result in map(read_result, folders)]
         if len(set(names)) < len(names):
             names = [folder.resolve().name for folder in folders]

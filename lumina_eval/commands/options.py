@@ -22,6 +22,18 @@ Options = Annotated[
     list[str],
     typer.Option("--option", help="KEY=VALUE for the model, e.g. dtype=bfloat16.", show_default=False),
 ]
+Rewrite = Annotated[
+    str | None,
+    typer.Option(
+        "--rewrite",
+        help="Texts for the model in place of the prompts: FILE.jsonl, endpoint:URL, transformers:DIR.",
+        show_default=False,
+    ),
+]
+RewriteOptions = Annotated[
+    list[str],
+    typer.Option("--rewrite-option", help="KEY=VALUE, e.g. template=FILE, model=NAME.", show_default=False),
+]
 SuiteName = Annotated[str, typer.Option("--suite", help="How much of the protocol: quick, standard, paper.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="This many prompts of each task.")]
 Changes = Annotated[
@@ -84,10 +96,15 @@ def model_options(pairs: list[str], device: str) -> dict[str, str]:
     """Return the options of ``--option KEY=VALUE`` and ``--device`` as one mapping."""
     if device not in ("auto", "cpu") and not device.startswith("cuda"):
         raise UserError(f"expected --device auto, cpu or cuda, found {device!r}")
-    options = {"device": device}
+    return {"device": device, **key_values(pairs, "--option")}
+
+
+def key_values(pairs: list[str], option: str) -> dict[str, str]:
+    """Return pairs of ``KEY=VALUE`` as a mapping."""
+    found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UserError(f"expected --option KEY=VALUE, found {pair!r}")
-        options[key] = value
-    return options
+            raise UserError(f"expected {option} KEY=VALUE, found {pair!r}")
+        found[key] = value
+    return found

@@ -9,11 +9,11 @@ from typing import Any
 
 import typer
 
-from lumina_eval import plugins
+from lumina_eval import plugins, rewriting
 from lumina_eval.commands import options as o
 from lumina_eval.comparison import gate
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
-from lumina_eval.errors import ExitCode
+from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.evaluation import SHOWN_FAILURES, Question, Site, ask, evaluate, make_images, title_of
 from lumina_eval.failures import grouped
 from lumina_eval.files import make_folder, valid_lines
@@ -32,6 +32,8 @@ def run(
     protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
     model: o.Models = o.DEFAULT_MODELS,
     option: o.Options = o.NONE,
+    rewrite: o.Rewrite = None,
+    rewrite_option: o.RewriteOptions = o.NONE,
     suite: o.SuiteName = o.DEFAULT_SUITE,
     limit: o.Limit = None,
     questions: o.Questions = None,
@@ -55,11 +57,12 @@ def run(
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
         models = open_all(model, o.model_options(option, device))
         site = make_site(out, store, batch_size, streams, benchmark, model)
+        judge = question.benchmark.judge(question.protocol)
+        models = rewritten(models, question, site, rewrite, rewrite_option, device, dry_run)
         if dry_run:
             for one in models:
                 tell_plan(question, one, site, streams)
             return
-        judge = question.benchmark.judge(question.protocol)
         make_folder(out)
         run_dirs = []
         while models:  # each is let go of before the next one loads its weights
@@ -74,6 +77,8 @@ def generate(
     protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
     model: o.Models = o.DEFAULT_MODELS,
     option: o.Options = o.NONE,
+    rewrite: o.Rewrite = None,
+    rewrite_option: o.RewriteOptions = o.NONE,
     suite: o.SuiteName = o.DEFAULT_SUITE,
     limit: o.Limit = None,
     questions: o.Questions = None,
@@ -92,7 +97,8 @@ def generate(
     with output(as_json) as streams:
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
         site = make_site(out, store, batch_size, streams, benchmark, model)
-        for one in open_all(model, o.model_options(option, device)):
+        models = open_all(model, o.model_options(option, device))
+        for one in rewritten(models, question, site, rewrite, rewrite_option, device, dry_run):
             if dry_run:
                 tell_plan(question, one, site, streams)
                 continue
@@ -119,6 +125,32 @@ def generate(
 def open_all(texts: Sequence[str], options: dict[str, str]) -> list[Model]:
     """Open every ``--model`` in order."""
     return [model for text in texts for model in open_models(text, options)]
+
+
+def rewritten(
+    models: list[Model],
+    question: Question,
+    site: Site,
+    rewrite: str | None,
+    pairs: list[str],
+    device: str,
+    dry_run: bool,
+) -> list[Model]:
+    """Put the texts of ``--rewrite`` before the models; with ``dry_run`` no language model is asked."""
+    options = o.key_values(pairs, "--rewrite-option")
+    if rewrite is None:
+        if options:
+            raise UserError("expected --rewrite beside --rewrite-option, found none; fix: say what rewrites")
+        return models
+    rewriter = rewriting.open_rewriter(rewrite, options, device)
+    prompts = [item.prompt for item in question.selection.items]
+    if not dry_run:
+        texts = rewriting.rewritten_texts(rewriter, prompts, site.out, site.console)
+        return rewriting.apply(rewriter, texts, models)
+    known = rewriting.known_texts(rewriter, prompts, site.out)
+    # What is not rewritten yet has a text that no image was made of: its images count as missing.
+    texts = {prompt: known.get(prompt, f"\0 to be rewritten: {prompt}") for prompt in prompts}
+    return rewriting.apply(rewriter, texts, models)
 
 
 def make_site(
