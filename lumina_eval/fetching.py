@@ -58,7 +58,10 @@ def fetch(asset: Asset, console: Console, offline: bool = False) -> list[FileSta
         if asset.hub is not None:
             from lumina_eval.hub_snapshot import fetch_snapshot
 
-            return fetch_snapshot(asset, console)
+            try:
+                return fetch_snapshot(asset, console)
+            except DownloadError as error:
+                return [FileState(asset.name, asset.hub.repository, "failed", str(error))]
         with make_client() as client:
             return [_fetch_file(asset, file, client, console) for file in asset.files]
 

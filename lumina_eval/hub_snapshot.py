@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from lumina_eval.assets import Asset, File, Hub, Lock, Pin, read_lock
+from lumina_eval.download import DownloadError
 from lumina_eval.errors import UserError
 from lumina_eval.fetching import FileState, check_file, label_of, write_lock
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def fetch_snapshot(asset: Asset, console: Console) -> list[FileState]:
     """Bring a repository's files as they are at the pinned commit; the state of each.
 
-    Raises UserError if the hub cannot be reached, has no such repository, or another commit than the pin.
+    Raises DownloadError if the hub cannot be reached or has no such repository, UserError if it has another
+    commit than the pin.
     """
     from huggingface_hub import snapshot_download
 
@@ -104,8 +106,8 @@ def _hub(asset: Asset) -> Hub:
     return asset.hub
 
 
-def _unreachable(asset: Asset, hub: Hub, error: Exception) -> UserError:
-    return UserError(
+def _unreachable(asset: Asset, hub: Hub, error: Exception) -> DownloadError:
+    return DownloadError(
         f"cannot get {hub.repository} from the hub: {str(error).splitlines()[0]}; what came is kept; "
         f"fix: lumina-eval data fetch {asset.name}, which goes on from there"
     )

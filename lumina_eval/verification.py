@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from lumina_eval.assets import all_assets
+from lumina_eval.assets import Asset, all_assets, read_lock
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import ExitCode, UserError, unknown
 from lumina_eval.evaluation import Site
@@ -81,9 +81,7 @@ class Evidence:
         Raises UserError if it cannot be had. One in ``data`` that is not the pinned file is used, with a
         warning.
         """
-        declared = all_assets().get(asset)
-        if declared is None:
-            raise unknown("asset", asset, all_assets())
+        declared = _declared(asset)
         pin = next(file for file in declared.files if file.name == name)
         own = self.data / name if self.data else None
         if own is not None and own.is_file():
@@ -101,17 +99,22 @@ class Evidence:
 
     def folder(self, asset: str) -> Path:
         """Return the folder of an asset, fetched; UserError if it cannot be had whole."""
-        declared = all_assets().get(asset)
-        if declared is None:
-            raise unknown("asset", asset, all_assets())
+        declared = _declared(asset)
         states = fetch(declared, self.site.console, self.offline)
         if bad := [one for one in states if one.state not in GOOD]:
+            why = f": {bad[0].why}" if bad[0].why else f"; fix: lumina-eval data fetch {asset}"
             raise UserError(
-                f"{len(bad)} of {len(states)} files of {asset} are not there or not right, e.g. "
-                f"{bad[0].file}; fix: lumina-eval data fetch {asset}"
+                f"{len(bad)} of {len(states)} files of {asset} are {bad[0].state}, e.g. {bad[0].file}{why}"
             )
-        self.used[asset] = next((one.why for one in states if one.why), "as pinned")
+        self.used[asset] = read_lock(declared).revision or "as pinned"
         return declared.folder
+
+
+def _declared(asset: str) -> Asset:
+    known = all_assets()
+    if asset not in known:
+        raise unknown("asset", asset, known)
+    return known[asset]
 
 
 def keep(benchmark: str, checks: Sequence[Check], evidence: Evidence, argv: Sequence[str]) -> Path:
