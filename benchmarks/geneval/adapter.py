@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.geneval import drawing, opening, reading, verification
+from benchmarks.geneval import drawing, layout, opening, reading, verification
+from benchmarks.geneval.jitter import Case, jitter
 from benchmarks.geneval.prompt_set import items_of, known_ids, vocabulary_of
 from benchmarks.geneval.prompts import to_jsonl
 from benchmarks.geneval.rules import MissingColorError, Options, Outcome, evaluate
@@ -76,6 +77,12 @@ class GenEval:
         """Find images in the official layout; see :func:`benchmarks.geneval.reading.read_images`."""
         return reading.read_images(Path(folder), vocabulary_of(protocol), known_ids(protocol))
 
+    def write_images(
+        self, folder: Path, protocol: ResolvedProtocol, images: Iterable[tuple[Item, int, Path]]
+    ) -> None:
+        """Write images in the official layout; see :func:`benchmarks.geneval.layout.write_images`."""
+        layout.write_images(Path(folder), images)
+
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts, and check that no colour is absent that a rule needs."""
         items, verdicts = reading.read_verdicts(Path(file), vocabulary_of(protocol), known_ids(protocol))
@@ -90,10 +97,12 @@ class GenEval:
     ) -> Aggregate:
         """Apply the rules: official results and summary, and the metrics with their intervals. Pure."""
         by_id = {item.id: item for item in items}
-        rows, scores = [], []
+        rows, scores, cases = [], [], []
         for verdict in verdicts:
             item = by_id[verdict.item_id]
             outcome = self._outcome(item, verdict, protocol)
+            seen = verdict.output
+            cases.append(Case(item.metadata, seen["detections"], seen.get("colors", {}), outcome.correct))
             rows.append(result_row(_filename(verdict), item.metadata, outcome))
             scores.append(
                 Score(
@@ -104,11 +113,13 @@ class GenEval:
                     split=item.split,
                 )
             )
+        swayed = jitter(cases, vocabulary_of(protocol).classes, options_of(protocol))
         return Aggregate(
             metrics=metrics_of(scores),
             results=result_lines(rows),
             scores=scores,
             summary=summary_text(rows) if rows else "",
+            warnings=[str(swayed)] if swayed and swayed.near else [],
         )
 
     def draw(
@@ -139,13 +150,21 @@ class GenEval:
 
 
 def options_of(protocol: ResolvedProtocol) -> Options:
-    """Return the constants of the rules as the protocol sets them."""
+    """Return the constants of the rules as the protocol sets them.
+
+    Scores, overlaps and distances in shares of a size are 0 to 1; of objects at least one is kept. Raises
+    UserError for what is outside.
+    """
     values: dict[str, Any] = {name: protocol.value(name) for name in _RULES}
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if name == "max_objects":
+            fits, what = isinstance(value, int) and value >= 1, "a whole number of 1 or more"
+        else:
+            fits, what = isinstance(value, int | float) and 0 <= value <= 1, "a number from 0 to 1"
+        if not fits or isinstance(value, bool):
             raise UserError(
-                f"expected a number for {name}, found {value!r}, in protocol {protocol.name}; "
+                f"expected {what} for {name}, found {value!r}, in protocol {protocol.name}; "
                 "fix: set it as the official protocol does"
             )
     return Options(**given)

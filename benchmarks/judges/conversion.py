@@ -46,7 +46,7 @@ def converted_folder() -> Path:
     return data_folder() / "mask2former-transformers"
 
 
-def convert(source: Path, folder: Path, architecture: Architecture = OFFICIAL) -> Conversion:
+def convert(source: Path, folder: Path, architecture: Architecture | None = None) -> Conversion:
     """Write ``folder`` with config, weights and conversion.json, and load it once to see that it is whole.
 
     Raises UserError for a file that is no checkpoint, that holds more than tensors and plain values, or whose
@@ -56,6 +56,7 @@ def convert(source: Path, folder: Path, architecture: Architecture = OFFICIAL) -
     from safetensors.torch import save
     from transformers import Mask2FormerForUniversalSegmentation
 
+    architecture = architecture or OFFICIAL
     state = read_state(source)
     check_state({name: tuple(value.shape) for name, value in state.items()}, architecture, source)
     table = pairs(architecture.depths, architecture.encoder_layers, architecture.decoder_layers)
