@@ -40,6 +40,9 @@ PARSER_MODEL = (
     "#sha256=0964370218b7e1672a30ac50d72cdc6b16f7c867496f1d60925691188f4d2510"
 )
 
+#: As in benchmarks/judges/detectron.py.
+DETECTRON2 = "git+https://github.com/facebookresearch/detectron2.git@02b5c4e2"
+
 #: What ``nox -s geneval`` asks for where the arguments after ``--`` do not. The ceiling comes first, because
 #: a gate (``--min-overall``) looks at the last stage given.
 GENEVAL = {
@@ -102,6 +105,18 @@ def parses(session: nox.Session) -> None:
     """
     session.install("spacy==3.5.3", "numpy<2", PARSER_MODEL)
     session.run("python", "benchmarks/t2i_compbench/parse_prompts.py", *session.posargs)
+
+
+@nox.session(reuse_venv=True, default=False)
+def detectron2(session: nox.Session) -> None:
+    """Build detectron2 from its pinned source and test the detector that needs it; arguments go to pytest.
+
+    It has an environment of its own: detectron2 has no release, and is compiled against the torch beside it.
+    """
+    groups = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("-c", CONSTRAINTS, "-e", ".", *groups, "setuptools", "wheel", env=PINNED_BUILD)
+    session.install("--no-build-isolation", DETECTRON2)
+    session.run("python", "-m", "pytest", "tests/judges/test_detectron.py", *session.posargs)
 
 
 @nox.session(reuse_venv=True, default=False)
