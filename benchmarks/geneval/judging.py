@@ -60,7 +60,7 @@ class DetectionJudge:
         ]
         crops = [crop_of(pictures[number], found[number][name][place]) for number, name, place in wanted]
         named = self._colors.classify(crops, [name for _, name, _ in wanted])
-        outputs = [
+        outputs: list[dict[str, Any]] = [
             {
                 "detections": {name: [_row(one) for one in group] for name, group in groups.items()},
                 "colors": {name: [None] * len(groups.get(name, [])) for name in _colored_classes(item)},

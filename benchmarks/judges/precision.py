@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -14,7 +15,8 @@ def full_float32() -> Iterator[None]:
     """
     import torch
 
-    convolutions, products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    backends: Any = torch.backends  # torch's own types do not know of fp32_precision
+    convolutions, products = backends.cudnn.conv, backends.cuda.matmul
     before = (convolutions.fp32_precision, products.fp32_precision)
     convolutions.fp32_precision = products.fp32_precision = "ieee"
     try:
