@@ -43,9 +43,9 @@ PARSER_MODEL = (
 #: As in benchmarks/judges/detectron.py.
 DETECTRON2 = "git+https://github.com/facebookresearch/detectron2.git@02b5c4e2"
 
-#: What ``nox -s geneval`` asks for where the arguments after ``--`` do not. The ceiling comes first, because
-#: a gate (``--min-overall``) looks at the last stage given.
-GENEVAL = {
+#: What ``nox -s geneval``, ``dpg`` and ``t2i_compbench`` ask for where the arguments after ``--`` do not. The
+#: ceiling comes first, because a gate (``--min-overall``) looks at the last stage given.
+EMBEDDED = {
     "--protocol": ["tabletop"],
     "--suite": ["quick"],
     "--model": ["tabletop-truth:autoencoder", "embedded"],
@@ -85,15 +85,20 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["project"], default=False)
 def geneval(session: nox.Session) -> None:
-    """Score the embedded stages on GenEval; arguments go to ``lumina-eval run`` and win over the defaults.
+    """Score the embedded stages on GenEval; arguments go to ``lumina-eval run`` and win over the defaults."""
+    run_benchmark(session, "geneval")
 
-    Exit codes are those of ``lumina-eval``: a gate that failed is no user's mistake. nox itself knows 0 and 1
-    only, so here it is left at once.
-    """
-    try:
-        run_in_project(session, "lumina-eval", "run", "geneval", *unless_given(GENEVAL, session.posargs))
-    except CommandFailed as failed:
-        sys.exit(getattr(failed, "return_code", None) or 1)  # older nox does not tell the code
+
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def dpg(session: nox.Session) -> None:
+    """Score the embedded stages on DPG-Bench; arguments as for ``geneval``."""
+    run_benchmark(session, "dpg")
+
+
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def t2i_compbench(session: nox.Session) -> None:
+    """Score the embedded stages on T2I-CompBench; arguments as for ``geneval``."""
+    run_benchmark(session, "t2i_compbench")
 
 
 @nox.session(python="3.11", reuse_venv=True, default=False)
@@ -136,6 +141,18 @@ def constraints(session: nox.Session) -> None:
         pins.update(str(found).split("\n"))
     head = "# The set of versions that is tested; written by `nox -s constraints`.\n"
     (ROOT / CONSTRAINTS).write_text(head + "\n".join(sorted(pins - {""})) + "\n")
+
+
+def run_benchmark(session: nox.Session, name: str) -> None:
+    """Run a benchmark of the harness.
+
+    Exit codes are those of ``lumina-eval``: a gate that failed is no user's mistake. nox itself knows 0 and 1
+    only, so here it is left at once.
+    """
+    try:
+        run_in_project(session, "lumina-eval", "run", name, *unless_given(EMBEDDED, session.posargs))
+    except CommandFailed as failed:
+        sys.exit(getattr(failed, "return_code", None) or 1)  # older nox does not tell the code
 
 
 def run_in_project(session: nox.Session, program: str, *arguments: str) -> None:

@@ -141,9 +141,9 @@ def test_arguments_of_a_benchmark_session_win_over_its_defaults() -> None:
         noxfile = importlib.import_module("noxfile")
     finally:
         sys.path.remove(str(ROOT))
-    whole = noxfile.unless_given(noxfile.GENEVAL, ["--limit", "3"])
+    whole = noxfile.unless_given(noxfile.EMBEDDED, ["--limit", "3"])
     assert whole[-2:] == ["--limit", "3"]
     assert {"--protocol", "--suite", "--model"} <= set(whole)
     assert whole[whole.index("embedded") :].count("--model") == 0, "a gate looks at the last stage given"
-    own = noxfile.unless_given(noxfile.GENEVAL, ["--model=folder:x", "--suite", "standard"])
+    own = noxfile.unless_given(noxfile.EMBEDDED, ["--model=folder:x", "--suite", "standard"])
     assert own == ["--protocol", "tabletop", "--model=folder:x", "--suite", "standard"]
