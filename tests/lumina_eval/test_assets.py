@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 
 from lumina_eval.assets import (
-    File,
-    Pin,
     absent,
     all_assets,
     chosen_assets,
     data_folder,
     fetched,
-    git_blob_of,
     locate,
     read_assets,
 )
 from lumina_eval.errors import UserError
+from lumina_eval.pins import File, Pin, git_blob_of
 from lumina_eval.plugins import injected
 
 GOOD = """\
