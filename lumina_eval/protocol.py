@@ -33,6 +33,10 @@ SUITES: Final = ("quick", "standard", "paper")
 SUITE_KEYS: Final = ("prompts_per_task", "images_per_prompt")
 #: Keys that tell people something and change no score.
 SILENT_KEYS: Final = ("schema", "title", "description", "extends", "suites")
+#: Keys that say where and how a judge runs. What it is, its own digest says, which is part of every verdict.
+RUNNING_KEYS: Final = frozenset(
+    f"judge.{key}" for key in ("device", "batch_size", "concurrency", "timeout", "cache", "url")
+)
 DEFAULT_IMAGES_PER_PROMPT: Final = 4
 #: What ``quick`` means to a protocol that does not say.
 DEFAULT_QUICK_PROMPTS: Final = 5
@@ -54,12 +58,14 @@ class ResolvedProtocol:
     name: str
     values: Mapping[str, Any]
     changed: tuple[str, ...] = ()
-    """Values changed by ``--set``, as ``key=value`` with a JSON value."""
+    """Values changed by ``--set``, as ``key=value`` with a JSON value; none of :data:`RUNNING_KEYS`."""
 
     @property
     def digest(self) -> str:
         """Sha256 of every value that can change a score."""
-        return digest_of({k: v for k, v in self.values.items() if k not in SILENT_KEYS})
+        return digest_of(
+            _without(RUNNING_KEYS, {k: v for k, v in self.values.items() if k not in SILENT_KEYS})
+        )
 
     @property
     def title(self) -> str:
@@ -113,7 +119,8 @@ def resolve(
     values = _load(path, files, known, ())
     for change in changes:
         values = _changed(values, change, name)
-    return ResolvedProtocol(name, values, tuple(sorted(_spell(change) for change in changes)))
+    telling = [change for change in changes if change.partition("=")[0] not in RUNNING_KEYS]
+    return ResolvedProtocol(name, values, tuple(sorted(_spell(change) for change in telling)))
 
 
 def _load(
@@ -250,6 +257,15 @@ def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
     return merged
+
+
+def _without(keys: Collection[str], table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``table`` without the values at dotted ``keys``."""
+    return {
+        key: _without(keys, value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in table.items()
+        if f"{prefix}{key}" not in keys
+    }
 
 
 def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -61,6 +61,18 @@ def test_a_change_is_typed_recorded_and_changes_the_digest(files: dict[str, Path
     assert plain.digest != changed.digest
 
 
+def test_how_a_judge_runs_is_no_change_of_the_protocol(files: dict[str, Path]) -> None:
+    files["official"].write_text(OFFICIAL.replace("boxes = [1, 2]", 'device = "auto"\nboxes = [1, 2]'))
+    plain = resolve("official", files)
+    moved = resolve("official", files, ["judge.device=cuda:1"])
+    assert moved.value("judge.device") == "cuda:1"
+    assert moved.changed == ()
+    assert moved.digest == plain.digest
+    other = resolve("official", files, ["judge.device=cuda:1", "judge.boxes=[3]"])
+    assert other.changed == ("judge.boxes=[3]",)
+    assert other.digest != plain.digest
+
+
 def test_a_title_changes_no_digest(files: dict[str, Path]) -> None:
     before = resolve("official", files).digest
     files["official"].write_text(OFFICIAL.replace('"Official"', '"Other"').replace("= 3", "= 5"))
