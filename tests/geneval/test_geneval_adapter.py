@@ -113,3 +113,18 @@ def test_the_picture_of_a_verdict_is_framed_by_its_outcome(
     picture = GenEval().draw(grey, item, verdict(item, 0, good), tabletop)
     assert picture.size == ((192, 192) if side == 64 else (512, 512))
     assert picture.getpixel((0, 0)) == picture.getpixel((picture.width - 1, picture.height // 2)) == color
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("threshold=4", "a number from 0 to 1 for threshold, found 4"),
+        ("counting_threshold=-0.1", "a number from 0 to 1 for counting_threshold"),
+        ("max_overlap=1.5", "a number from 0 to 1 for max_overlap"),
+        ("position_threshold=10", "a number from 0 to 1 for position_threshold"),
+        ("max_objects=0", "a whole number of 1 or more for max_objects"),
+    ],
+)
+def test_constants_out_of_range_are_told_with_the_prompts(protocol: Make, change: str, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        GenEval().items(protocol("official", change))
