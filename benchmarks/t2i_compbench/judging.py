@@ -7,7 +7,7 @@ in float16 on a GPU is float32 here. Line numbers are those of Karine-Huang/T2I-
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -178,7 +178,7 @@ class CompBenchJudge:
     @cached_property
     def _models(self) -> dict[str, Any]:
         """The models that the categories need, by name, in a fixed order."""
-        makers = {
+        makers: dict[str, Callable[[], Any]] = {
             "vqa": lambda: self._answerer, "detector": lambda: self._detector,
             "clip": lambda: self._clip, "depth": lambda: self._depth,
         }  # fmt: skip

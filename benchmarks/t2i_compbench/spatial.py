@@ -49,7 +49,7 @@ def depth_score(
     """Return the score of a position in depth, 0 to 1; ``nearness`` is the mean depth of each detection.
 
     The weights are those of :func:`spatial_score`. Here a label need only contain the object's name ("car" is
-    found in "cart"), of several detections the last counts (:func:`_containing`), and a low score stays.
+    found in "cart"), :func:`_containing` says which of several detections counts, and a low score stays.
     """
     first, second = _containing([detection.label for detection in detections], first_and_last(tokens))
     if first is not None and second is not None:
@@ -71,9 +71,16 @@ def _containing(labels: Sequence[str], names: tuple[str | None, str | None]) -> 
     """Return the place of the label for each name: the last that contains it, up to where both have one.
 
     The official code walks over the labels, lets each match replace the one before, and stops as soon as both
-    objects have a place.
+    objects have a place; where only one of them is there, its first match counts (3D_spatial_eval.py, 301 to
+    340).
     """
-    places: list[int | None] = [None, None]
+    places: list[int | None] = [
+        next((place for place, label in enumerate(labels) if name is not None and name in label), None)
+        for name in names
+    ]
+    if None in places:
+        return places[0], places[1]
+    places = [None, None]
     for place, label in enumerate(labels):
         for which, name in enumerate(names):
             if name is not None and name in label:

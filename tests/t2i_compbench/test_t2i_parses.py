@@ -91,6 +91,16 @@ def test_offsets_come_back_as_texts(tmp_path: Path) -> None:
     }
 
 
+def test_the_example_of_the_card_is_a_parse_file(tmp_path: Path) -> None:
+    card = resources.files("benchmarks.t2i_compbench").joinpath("CARD.md").read_text(encoding="utf-8")
+    lines = [line for line in card.splitlines() if line.startswith(('{"schema"', '{"prompt_sha256"'))]
+    found = read_parses(written(tmp_path, *map(json.loads, lines))).of(
+        item_of("color", "a teal anvil and an amber harp")
+    )
+    assert found.chunks == ["a teal anvil", "an amber harp"]
+    assert [text for text, _ in found.tokens] == ["a", "teal", "anvil", "and", "an", "amber", "harp"]
+
+
 def test_the_program_writes_what_is_read(tmp_path: Path, parse: Any) -> None:
     folder = tmp_path / "dataset"
     folder.mkdir()

@@ -265,7 +265,7 @@ def test_a_position_in_depth() -> None:
     assert score(rows, 0.9, 0.1, 0.5) == 0.25 * 0.5 + 0.25 * 0.75 + 0.5, "up to where both have a place"
     assert score(rows, 0.1, 0.9, 0.5) == 0.25 * 0.5 + 0.25 * 0.75
     assert score(rows, None, 0.1, 0.5) == 0.25 * 0.5 + 0.25 * 0.75
-    assert score(rows[1:], 0.1, 0.5) == 0.25 * 1.0, "alone, the last one counts"
+    assert score(rows[1:], 0.1, 0.5) == 0.25 * 0.75, "alone, the first one counts"
     assert score(rows[::-1], 0.1, 0.5, 0.9) == 0.25 * 0.75 + 0.25 * 0.5 + 0.5
     assert score([]) == 0
 
