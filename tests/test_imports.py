@@ -22,7 +22,11 @@ ALLOWED = {
 #: Parts of lumina_eval that are its own.
 PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 #: Heavy packages and the files that may import them.
-SOLE = {"mlflow": {"lumina_eval/tracking.py"}, "modelscope": {"benchmarks/judges/vqa/mplug.py"}}
+SOLE = {
+    "mlflow": {"lumina_eval/tracking.py"},
+    "modelscope": {"benchmarks/judges/vqa/mplug.py"},
+    "detectron2": {"benchmarks/judges/detectron.py"},
+}
 #: The world itself stands on nothing of ours; only what the harness and people call may.
 DOORS = {"world/dataset.py", "sight/judge.py", "sight/question_judge.py", "sight/phrase_judge.py"}
 

@@ -49,13 +49,18 @@ def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector
             "fix: --set judge.weights=DIR"
         )
     if kind == "transformers":
+        from benchmarks.judges.loading import labels_of
         from benchmarks.judges.object_detection import ObjectDetector
+        from benchmarks.judges.vqa.weights import find_weights
 
+        check_labels(labels_of(find_weights(weights, "an object detector"), "the detector"), weights)
         return ObjectDetector(weights, device, batch_size)
     if kind == "detectron2":
         from benchmarks.judges.detectron import Detectron2Detector
 
-        return Detectron2Detector(weights, device)
+        zoo = Detectron2Detector(weights, device)
+        check_labels(zoo.labels, weights)
+        return zoo
     raise unknown("detector for judge.detector:", kind, DETECTORS)
 
 

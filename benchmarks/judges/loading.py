@@ -39,6 +39,23 @@ def load_model(kind: Any, folder: Path, what: str, unused: Sequence[str] = ()) -
     return model.eval()
 
 
+def labels_of(folder: Path, what: str) -> tuple[str, ...]:
+    """Return the names of the classes in the order of a model's scores (``id2label`` of its config.json).
+
+    Raises UserError if there are none to be read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        names = AutoConfig.from_pretrained(folder).id2label
+        return tuple(str(names[index]) for index in sorted(names))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(
+            f"expected the classes of {what} in {folder / 'config.json'}, found what does not load: "
+            f"{str(error).splitlines()[0]}; fix: fetch or convert the folder anew"
+        ) from error
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep transformers from printing what :func:`load_model` checks."""

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.judges.coco import coco_name
 from benchmarks.judges.detection import Detection
-from benchmarks.judges.loading import load_model
+from benchmarks.judges.loading import labels_of, load_model
 from benchmarks.judges.mmdet_names import UNUSED
 from benchmarks.judges.mmdet_pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
 from benchmarks.judges.precision import full_float32
@@ -66,10 +66,7 @@ class Mask2FormerDetector:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The classes in the order of the network's scores, by COCO's names where they are COCO's."""
-        from transformers import AutoConfig
-
-        names = AutoConfig.from_pretrained(self._folder).id2label
-        return tuple(coco_name(names[index]) or names[index] for index in sorted(names))
+        return tuple(coco_name(label) or label for label in labels_of(self._folder, "Mask2Former"))
 
     def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         """Return the best 100 pairs of query and class of each image, by query and then by class.
