@@ -201,9 +201,14 @@ class CompBenchJudge:
                 "with --set judge.detector=DIR (another model, other scores), score verdicts made elsewhere "
                 "with --verdicts FILE, or leave its categories out with --set 'prompts.categories=[…]'"
             )
-        from benchmarks.judges.object_detection import ObjectDetector
-
+        kind, _, config = self._table["detector"].partition(":")
         with _told_as("detector"):
+            if kind == "detectron2" and config:
+                from benchmarks.judges.detectron import Detectron2Detector
+
+                return Detectron2Detector(config, self._table["device"])
+            from benchmarks.judges.object_detection import ObjectDetector
+
             return ObjectDetector(self._table["detector"], **self._where)
 
     @cached_property

@@ -241,14 +241,16 @@ def test_models_and_parses_are_part_of_the_digest(bench: Bench, tmp_path: Path) 
         (["judge.detector=unidet"], r"UniDet .* is not part of this package; fix: take --protocol hf"),
         (["judge.vqa="], r"the weights of BLIP .*, found no folder ''; fix: --set judge.vqa=DIR"),
         (["judge.clip=ViT-B-32/openai"], r"with QuickGELU"),
+        (["judge.detector=detectron2:COCO-Detection/x.yaml"], r"expected detectron2 for .*fix: pip install"),
         (["judge.threshold=1.5"], r"expected judge.threshold from 0 to below 1, found 1.5"),
         (["judge.batch_size=0"], r"expected judge.batch_size of at least 1, found 0"),
         (["judge.device=tpu"], r"judge.device"),
     ],
 )  # fmt: skip
 def test_what_the_judge_cannot_work_with_is_told_before_any_image(
-    bench: Bench, changes: list[str], message: str
+    bench: Bench, changes: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "detectron2", None)
     with pytest.raises(UserError, match=message):
         bench.judge(*changes)
 
