@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import data, judge, look, run, verify, watch
+from lumina_eval.commands import data, export, judge, look, run, verify, watch
 from lumina_eval.errors import ExitCode, is_user_error
 
 
@@ -43,6 +43,7 @@ def make_app() -> typer.Typer:
         ("run", run.run),
         ("generate", run.generate),
         ("judge", judge.judge),
+        ("export", export.export),
         ("verify", verify.verify),
         ("watch", watch.watch),
         ("report", look.report),

@@ -81,6 +81,17 @@ def output(as_json: bool) -> Iterator[Output]:
             os.close(saved)
 
 
+@contextlib.contextmanager
+def while_it_is_read() -> Iterator[None]:
+    """End quietly where the reader of stdout has had enough, as ``head`` has."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would be written, and fail, once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def stage_tables(results: Sequence[RunResult], width: int) -> list[Table]:
     """Return tables with a column per checkpoint: metrics, both intervals of the overall, and coverage.
 

@@ -102,6 +102,12 @@ def judge_verdicts(
         if before.benchmark != benchmark:
             raise UserError(f"expected verdicts of {benchmark}, found those of {before.benchmark}, in {file}")
         given, verdicts = read_items(file.parent), read_verdicts(file.parent)
+        if before.protocol != resolved.name and _strangers(bench, resolved, given):
+            raise UserError(
+                f"expected verdicts on prompts of protocol {resolved.name}, found those of protocol "
+                f"{before.protocol}, with which it shares no prompt, in {file}; "
+                f"fix: --protocol {before.protocol}"
+            )
         images_per_prompt = images_per_prompt or before.images_per_prompt
     else:
         given, verdicts = _offered(bench, "read_verdicts", "--verdicts")(file, resolved)
@@ -134,6 +140,14 @@ def _bench(
 ) -> tuple[Benchmark, ResolvedProtocol]:
     bench = plugins.benchmark(benchmark, questions, parses)
     return bench, find_protocol(bench, protocol, changes)
+
+
+def _strangers(bench: Benchmark, protocol: ResolvedProtocol, given: Sequence[Item]) -> bool:
+    try:
+        known = {item.prompt for item in bench.items(protocol)}
+    except UserError:  # the prompts are not at hand
+        return False
+    return not any(item.prompt in known for item in given)
 
 
 def _offered(bench: Benchmark, method: str, option: str) -> Callable[..., Any]:

@@ -36,8 +36,13 @@ def judge(
 ) -> None:
     """Judge a folder of images, or add saved verdicts up; expected is what the folder or file names."""
     with output(as_json) as streams:
-        if (images is None) == (verdicts is None):
-            raise UserError("expected either --images DIR or --verdicts FILE, found both or none")
+        if images is None and verdicts is None:
+            raise UserError("expected --images DIR or --verdicts FILE, found neither; fix: say what to judge")
+        if images is not None and verdicts is not None:
+            raise UserError(
+                "expected one of --images and --verdicts, found both; fix: leave --images out to add saved "
+                "verdicts up, or --verdicts to judge the images anew"
+            )
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
         if images is not None:

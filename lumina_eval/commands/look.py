@@ -15,7 +15,7 @@ from rich.table import Table
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
 from lumina_eval.comparison import Comparison, compare_many, comparison_gate
-from lumina_eval.console import Output, output
+from lumina_eval.console import Output, output, while_it_is_read
 from lumina_eval.doctor import examine
 from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
@@ -41,8 +41,9 @@ def prompts(
     texts = lines(resolved) if lines else (item.model_dump_json() for item in found.items(resolved))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    for text in texts:
-        sys.stdout.write(f"{text}\n")
+    with while_it_is_read():
+        for text in texts:
+            sys.stdout.write(f"{text}\n")
 
 
 def list_(
@@ -53,7 +54,7 @@ def list_(
     """List plug-ins, protocols and runs. Nothing but benchmarks (for their protocols) is imported."""
     if what is not None and what not in KINDS:
         raise unknown("kind to list", what, KINDS)
-    with output(as_json) as streams:
+    with while_it_is_read(), output(as_json) as streams:
         for kind in KINDS if what is None else [k for k in KINDS if k == what]:
             if kind == "runs":
                 _list_runs(out, streams)

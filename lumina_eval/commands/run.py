@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,9 @@ from lumina_eval.models import distribution_of, open_models
 from lumina_eval.plan import make_plan
 from lumina_eval.plugins import Model
 from lumina_eval.publishing import publish
-from lumina_eval.records import RunResult
+from lumina_eval.records import Metric, RunResult
 from lumina_eval.runs import find_runs, read_manifest, read_result
+from lumina_eval.statistics import BOUNDS
 from lumina_eval.store import ImageStore
 
 
@@ -55,6 +57,7 @@ def run(
     """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
     with output(as_json) as streams:
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
+        check_minimum(question, min_overall)
         models = open_all(model, o.model_options(option, device))
         site = make_site(out, store, batch_size, streams, benchmark, model)
         judge = question.benchmark.judge(question.protocol)
@@ -203,6 +206,8 @@ def finish(
 
 def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool, streams: Output) -> ExitCode:
     """Say how it ended: incomplete coverage first, then the gate, which looks at the last checkpoint."""
+    if minimum is not None:
+        _check_range(results[-1].metric("overall"), minimum)
     if any(not result.coverage.complete for result in results):
         return ExitCode.INCOMPLETE
     if minimum is None:
@@ -214,6 +219,22 @@ def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool,
     streams.say(f"gate {state}: overall of {last.title} is {found}, the minimum is {minimum}")
     codes = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
     return codes[state]
+
+
+def check_minimum(question: Question, minimum: float | None) -> None:
+    """Refuse a gate that no score could ever pass, or none fail, before any image is made."""
+    if minimum is not None:
+        empty = question.benchmark.aggregate(question.protocol, question.selection.items, [])
+        _check_range(next((one for one in empty.metrics if one.name == "overall"), None), minimum)
+
+
+def _check_range(overall: Metric | None, minimum: float) -> None:
+    low, high = BOUNDS.get(overall.unit, (-math.inf, math.inf)) if overall else (-math.inf, math.inf)
+    if not low <= minimum <= high:
+        raise UserError(
+            f"expected --min-overall from {low:g} to {high:g}, the range of this score, found {minimum:g}; "
+            "fix: give it in the unit of the table"
+        )
 
 
 def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> None:

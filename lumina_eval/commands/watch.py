@@ -9,7 +9,7 @@ import typer
 
 from lumina_eval.commands import options as o
 from lumina_eval.commands.look import finish_report
-from lumina_eval.commands.run import exit_code, finish, make_site
+from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError, is_user_error
 from lumina_eval.evaluation import ask, evaluate
@@ -52,6 +52,7 @@ def watch(
         if not folder.is_dir():
             raise UserError(f"expected the folder of a training run, found none at {folder}")
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        check_minimum(question, min_overall)
         judge = question.benchmark.judge(question.protocol)
         site = make_site(out, store, batch_size, streams, benchmark, [f"{scheme}:"])
         make_folder(out)

@@ -127,4 +127,4 @@ def test_the_picture_of_a_verdict_is_framed_by_its_outcome(
 )
 def test_constants_out_of_range_are_told_with_the_prompts(protocol: Make, change: str, expected: str) -> None:
     with pytest.raises(UserError, match=expected):
-        GenEval().items(protocol("official", change))
+        GenEval().items(protocol("official", [change]))

@@ -201,6 +201,12 @@ def test_a_file_that_does_not_answer_is_a_mistake(
     assert not (tmp_path / "out" / "runs").exists()
 
 
+def test_options_without_a_rewriter_are_a_mistake(call: Cli, words: list[Any]) -> None:
+    done = call(*words, "--rewrite-option", "template=t.txt")
+    assert done.code == 2
+    assert "expected --rewrite beside --rewrite-option" in done.stderr
+
+
 def endpoint_words(endpoint: Endpoint, template: Path, *more: str) -> list[Any]:
     options = [f"template={template}", "model=scribe", *more]
     pairs = [word for option in options for word in ("--rewrite-option", option)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +184,12 @@ def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], mo
         (["run", "fake", "--protocol", "plain", "--model", "models.py"], "FILE.py:function"),
         (["run", "fake", "--protocol", "plain", "--device", "gpu"], "auto, cpu or cuda"),
         (["run", "fake", "--protocol", "plain", "--limit", "0"], "limit"),
-        (["judge", "fake", "--protocol", "plain"], "--images DIR or --verdicts FILE"),
+        (["judge", "fake", "--protocol", "plain"], "--images DIR or --verdicts FILE, found neither"),
+        (["judge", "fake", "--images", "a", "--verdicts", "b"], "one of --images and --verdicts, found both"),
+        (
+            ["run", "fake", "--protocol", "plain", "--min-overall", "50"],
+            "from 0 to 1, the range of this",
+        ),
         (["report", "/nowhere"], "run folder"),
         (["list", "modles"], "did you mean models"),
     ],
@@ -284,5 +292,33 @@ def test_a_judge_that_lacks_its_weights_stops_before_any_image(
         raise UserError("judge weights are missing")
 
     monkeypatch.setattr(world, "judge", absent)
+    assert call(*run_words, "--dry-run").code == 2
     assert call(*run_words).code == 2
     assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_a_gate_out_of_range_is_told_where_only_the_result_knows_the_unit(
+    call: Cli, run_words: list[Any], tmp_path: Path
+) -> None:
+    run_dir = call(*run_words, "--json").records[0]["run_dir"]
+    words = ["judge", "fake", "--protocol", "plain", "--verdicts", f"{run_dir}/verdicts.jsonl"]
+    done = call(*words, "--out", tmp_path / "again", "--min-overall", 66)
+    assert done.code == 2
+    assert "expected --min-overall from 0 to 1" in done.stderr
+
+
+def test_a_reader_that_has_had_enough_ends_the_prompts_quietly(tmp_path: Path) -> None:
+    words = [sys.executable, str(Path(__file__).with_name("fake_world.py"))]
+    words += ["prompts", "fake", "--protocol", "plain", "--set", "prompts=20000"]
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FAKE_FOLDER": str(tmp_path)},
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert b"prompt 0" in running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait() == 0
