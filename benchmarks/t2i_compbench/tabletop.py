@@ -1,7 +1,8 @@
 """T2I-CompBench over the shapes of the embedded world: colour, shape, texture, spatial and numeracy.
 
-A prompt's parts of speech, its noun phrases and what a yes to each means come from the wish that the prompt
-was made of; no parser is asked. Kept as metadata, a judge copies them into what the official rules read.
+A prompt is in the words that the embedded model was trained on; the rules, which search its text, read it in
+the official form. Its parts of speech, its noun phrases and what a yes to each means come from the wish that
+it was made of; no parser is asked. Kept as metadata, a judge copies them into what the rules read.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def items_of(protocol: ResolvedProtocol, categories: list[str]) -> list[Item]:
         for category in categories
         for prompt, wish in draw_prompts(
             partial(_draw, category),
-            Wish.listed,
+            Wish.photo,
             seed=[table.seed, CATEGORIES.index(category)],
             number=table.per_task,
             part=table.part,
@@ -80,14 +81,14 @@ def known_items(given: Sequence[Item], items: Sequence[Item], file: Path) -> lis
 
 
 def rule_prompt(item: Item) -> str:
-    """Return the prompt as the rules read it: positions in the official words."""
+    """Return the prompt as the rules read it: in the official form, positions in the official words."""
     return str((item.metadata or {}).get("rule_prompt", item.prompt))
 
 
 def _item(category: str, prompt: str, wish: Wish) -> Item:
-    text = prompt
+    text = wish.listed()
     if wish.relation:
-        text = prompt.replace(f" {wish.relation} ", f" {OFFICIAL_WORDS[wish.relation]} ")
+        text = text.replace(f" {wish.relation} ", f" {OFFICIAL_WORDS[wish.relation]} ")
     metadata: dict[str, Any] = {"rule_prompt": text, "tokens": tokens_of(text), "phrases": []}
     if category in BINDING:
         metadata["phrases"] = [

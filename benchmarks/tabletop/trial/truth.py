@@ -42,8 +42,13 @@ def read_prompt(prompt: str) -> Record:
     Raises:
         UserError: it is none of them.
     """
-    wish = read_wish(prompt)
-    return parse_prompt(prompt) if wish is None else wish.record(prompt)
+    try:
+        return parse_prompt(prompt)
+    except UserError:
+        wish = read_wish(prompt)
+        if wish is None:
+            raise
+        return wish.record(prompt)
 
 
 def parse_prompt(prompt: str) -> Record:

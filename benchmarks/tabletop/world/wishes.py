@@ -14,6 +14,9 @@ from benchmarks.tabletop.world.splits import is_unseen_prompt
 from benchmarks.tabletop.world.statements import Group
 from benchmarks.tabletop.world.vocabulary import COLORS, RELATIONS, SHAPES, TEXTURES
 
+#: The beginning of a short caption.
+PHOTO: Final = "a photo of "
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -23,8 +26,12 @@ class Wish:
     relation: str | None = None
     """How the first lies to the second, one of the world's relations."""
 
+    def photo(self) -> str:
+        """Return it as GenEval and the world's short captions have it: ``a photo of a star and a heart``."""
+        return PHOTO + self.listed()
+
     def listed(self) -> str:
-        """Return it as T2I-CompBench asks: ``a red circle and a blue star``, ``a circle left of a star``."""
+        """Return what there is to see alone: ``a red star and two hearts``, ``a star left of a heart``."""
         if self.relation is None:
             return en.join([en.phrase(group) for group in self.groups])
         first, second = map(en.phrase, self.groups)
@@ -59,9 +66,9 @@ class Wish:
 
 
 def read_wish(text: str) -> Wish | None:
-    """Return the wish whose text this is, listed or told; None if there is none."""
+    """Return the wish of which this is the photo or the tale; None if there is none."""
     told = _TOLD.fullmatch(text)
-    things = told["things"] if told else text
+    things = told["things"] if told else text.removeprefix(PHOTO)
     found = [(_group(match), match) for match in _GROUP.finditer(things)]
     groups = tuple(group for group, _ in found)
     relation = told["relation"] if told else None
@@ -73,7 +80,7 @@ def read_wish(text: str) -> Wish | None:
     if relation and (len(groups) < 2 or any(group.number > 1 for group in groups[:2])):
         return None
     wish = Wish(groups, relation)
-    return wish if text == (wish.told() if told else wish.listed()) else None
+    return wish if text == (wish.told() if told else wish.photo()) else None
 
 
 def _clause(group: Group) -> dict[str, Any]:
