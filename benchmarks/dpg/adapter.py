@@ -9,13 +9,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+
 from benchmarks.dpg import images as image_folder
 from benchmarks.dpg import reading, report, tabletop, verification
 from benchmarks.dpg.questions import Question, make_item, questions_of, read_items
 from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
 from benchmarks.judges.vqa.opening import AnswererOptions
-from benchmarks.tabletop import prompt_table
+from benchmarks.tabletop import overlay, prompt_table
 from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
@@ -178,6 +180,18 @@ class Dpg:
             summary=report.summary_text(metrics),
             warnings=report.warnings_of(protocol, items, outcomes, neither),
         )
+
+    def draw(
+        self, image: Image.Image, item: Item, verdict: Verdict, protocol: ResolvedProtocol
+    ) -> Image.Image:
+        """Draw in what the judge saw, where it says so, and how many questions are fulfilled."""
+        questions = _asked(item, options_of(protocol))
+        found = outcome(item.id, questions, {verdict.index: verdict.output["answers"]}, options_of(protocol))
+        if found.excluded:
+            return overlay.draw(image, verdict.output.get("seen", []), False, "excluded")
+        fulfilled = round(found.scores[0] * len(questions))
+        words = f"{fulfilled} of {len(questions)}"
+        return overlay.draw(image, verdict.output.get("seen", []), fulfilled == len(questions), words)
 
 
 def _asked(item: Item, options: Options) -> list[Question]:

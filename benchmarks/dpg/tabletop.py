@@ -70,7 +70,7 @@ def _draw(task: str, rng: np.random.Generator) -> Wish:
     things = {"one": 1, "two": 2, "three": 3, "number": 2}[task]
     shapes, colors = choose(SHAPES, things, rng), choose(tuple(COLORS), things, rng)
     groups = [
-        Group(shape, color, *choose(TEXTURES, 1, rng), *choose(tuple(SIZES), 1, rng))
+        Group(shape, color, choose(TEXTURES, 1, rng)[0], choose(tuple(SIZES), 1, rng)[0])
         for shape, color in zip(shapes, colors, strict=True)
     ]
     if task in ("three", "number"):  # with sizes too, three things would be more than is read
@@ -89,12 +89,15 @@ def _rows(wish: Wish) -> Iterator[_Row]:
         yield f"entity - whole ({en.noun(group)})", question, (0,), Fact("exists", shape)
     for place, group in enumerate(wish.groups):
         noun, are = en.noun(group), "Is" if group.number == 1 else "Are"
-        for name, word in (("color", group.color), ("texture", group.texture), ("size", group.size)):
-            if word is None:
-                continue
-            said = en.SIZES[word] if name == "size" else word
-            fact = Fact("every", Group(group.shape)._replace(**{name: word}))
-            yield f"attribute - {name} ({noun}, {said})", f"{are} the {noun} {said}?", (place + 1,), fact
+        looks = (
+            ("color", group.color, Group(group.shape, color=group.color)),
+            ("texture", group.texture, Group(group.shape, texture=group.texture)),
+            ("size", en.SIZES.get(group.size or ""), Group(group.shape, size=group.size)),
+        )
+        for name, said, like in looks:
+            if said is not None:
+                fact = Fact("every", like)
+                yield f"attribute - {name} ({noun}, {said})", f"{are} the {noun} {said}?", (place + 1,), fact
     for place, group in enumerate(wish.groups):
         if group.number > 1:
             text = f"Are there {en.phrase(Group(group.shape, number=group.number))}?"

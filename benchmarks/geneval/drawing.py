@@ -40,12 +40,12 @@ def draw(image: Image.Image, output: Mapping[str, Any], outcome: Outcome) -> Ima
         if counts:
             words = output.get("colors", {}).get(name, [])
             color = words[index] if index < len(words) and words[index] else ""
-            _label(
+            label(
                 pen, canvas.size, font, (corners[0], corners[1]), f"{color} {name} {row[4]:.2f}".strip(), KEPT
             )
     verdict = RIGHT if outcome.correct else WRONG
     pen.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=verdict, width=max(3, scale * 2))
-    _label(pen, canvas.size, font, (0, canvas.height), "correct" if outcome.correct else "wrong", verdict)
+    label(pen, canvas.size, font, (0, canvas.height), "correct" if outcome.correct else "wrong", verdict)
     return canvas
 
 
@@ -55,7 +55,7 @@ def _corners(row: list[float], scale: int) -> tuple[float, float, float, float]:
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-def _label(
+def label(
     pen: ImageDraw.ImageDraw,
     size: tuple[int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,

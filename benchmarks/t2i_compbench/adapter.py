@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+
 from benchmarks.t2i_compbench import images as layout
 from benchmarks.t2i_compbench import judging, reading, tabletop
 from benchmarks.t2i_compbench import options as constants
@@ -16,7 +18,7 @@ from benchmarks.t2i_compbench.options import Options, options_of
 from benchmarks.t2i_compbench.parses import Parses, read_parses
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
-from benchmarks.tabletop import prompt_table
+from benchmarks.tabletop import overlay, prompt_table
 from lumina_eval.assets import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
@@ -152,6 +154,14 @@ class T2ICompBench:
             scores=scores,
             summary=summary_text(scores),
         )
+
+    def draw(
+        self, image: Image.Image, item: Item, verdict: Verdict, protocol: ResolvedProtocol
+    ) -> Image.Image:
+        """Draw in what the judge saw, where it says so, and the score."""
+        nouns = tabletop.NOUNS if prompt_table.is_tabletop(protocol) else NOUNS
+        score = float(_answer(item, verdict, options_of(protocol), nouns))
+        return overlay.draw(image, verdict.output.get("seen", []), score == 1, f"{score:.2f}")
 
 
 def metrics_of(scores: Sequence[Score]) -> list[Metric]:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 import lumina_model.embedded
 from benchmarks.dpg.adapter import Dpg
 from benchmarks.dpg.questions import questions_of
+from benchmarks.geneval.drawing import KEPT, RIGHT, WRONG
 from benchmarks.tabletop.sight.question_judge import QuestionJudge
 from benchmarks.tabletop.trial.edits import edits_of
 from benchmarks.tabletop.trial.models import open_scripted
@@ -216,6 +217,18 @@ def test_a_scripted_model_that_always_errs_never_fulfils_all() -> None:
     pictures = model.generate([item.prompt for item in chosen], range(len(chosen)))
     outputs = QuestionJudge().judge(pictures, chosen)
     assert all("no" in output["answers"].values() for output in outputs)
+
+
+def test_the_drawing_says_how_many_questions_are_fulfilled() -> None:
+    item, other = (next(item for item in items() if item.task == task) for task in ("two", "one"))
+    for shown, frame in ((item, RIGHT), (other, WRONG)):
+        picture = Image.fromarray(render(scene_of(shown, 1), 64))
+        (output,) = QuestionJudge().judge([picture], [item])
+        verdict = Verdict(item_id=item.id, index=0, image_sha256="0" * 64, judge="x", output=output)
+        drawn = Dpg().draw(picture, item, verdict, find_protocol(Dpg(), "tabletop"))
+        assert drawn.size == (192, 192)
+        assert drawn.getpixel((190, 190)) == frame
+        assert KEPT in {color for _, color in drawn.getcolors(2**16) or []}
 
 
 def test_the_judge_keeps_to_its_protocol_and_refuses_other_worlds() -> None:

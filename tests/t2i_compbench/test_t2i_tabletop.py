@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.geneval.drawing import RIGHT, WRONG
 from benchmarks.t2i_compbench import tabletop
 from benchmarks.t2i_compbench.adapter import T2ICompBench
 from benchmarks.t2i_compbench.objects import first_and_last
@@ -169,6 +170,17 @@ def test_boxes_come_in_the_official_scale() -> None:
     half = 480 * 0.42 * 0.41  # side of the picture, diameter of a large thing, half side of a square in it
     assert box == pytest.approx([240 - half, 240 - half, 240 + half, 240 + half], abs=480 / 128)
     assert (certain, label) == (1.0, "square")
+
+
+def test_the_drawing_is_framed_by_the_score() -> None:
+    item, other = items()[:2]
+    for shown, frame in ((item, RIGHT), (other, WRONG)):
+        picture = Image.fromarray(render(scene_of(shown, 1), 64))
+        (output,) = PhraseJudge().judge([picture], [item])
+        verdict = Verdict(item_id=item.id, index=0, image_sha256="0" * 64, judge="x", output=output)
+        drawn = T2ICompBench().draw(picture, item, verdict, find_protocol(T2ICompBench(), "tabletop"))
+        assert drawn.size == (192, 192)
+        assert drawn.getpixel((190, 190)) == frame
 
 
 def test_the_judge_keeps_to_its_protocol_and_refuses_other_worlds() -> None:
