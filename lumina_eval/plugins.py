@@ -39,6 +39,7 @@ class Model(Protocol):
       asked for, all of it in one call, and each image is stored as it comes;
     - ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key, such
       as the attention backend;
+    - ``cost_per_image: float``: in USD, for ``--dry-run``;
     - ``title: str``: its name in tables, where name and stage do not say it best.
 
     ``components`` and ``sampling`` are called often and should be quick.

@@ -245,6 +245,7 @@ def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> 
     width, height = (sampling.get(name) or sampling.get("size") for name in ("width", "height"))
     size = width * height * 3 / 1e9 if isinstance(width, int) and isinstance(height, int) else None
     speed = _seconds_per_image(site.out, model)
+    price = getattr(model, "cost_per_image", None)
     record: dict[str, Any] = {
         "schema": 1,
         "dry_run": True,
@@ -261,13 +262,15 @@ def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> 
         "missing": len(absent),
         "hours": None if speed is None else round(len(absent) * speed / 3600, 4),
         "gigabytes_at_most": None if size is None else round(len(absent) * size, 4),
+        "usd": None if price is None else round(len(absent) * price, 4),
     }
     streams.emit(record)
     hours = "unknown hours" if record["hours"] is None else f"about {record['hours']} hours"
     disk = "unknown size" if size is None else f"at most {record['gigabytes_at_most']} GB"
+    cost = "" if price is None else f", {record['usd']} USD without retries"
     streams.result(
         f"{title_of(model)}: {len(question.selection.items)} prompts, {len(plan.images)} images, "
-        f"{len(absent)} to make, {hours} on {model.device}, {disk}, into {site.store.root}"
+        f"{len(absent)} to make, {hours} on {model.device}, {disk}{cost}, into {site.store.root}"
     )
 
 

@@ -29,6 +29,7 @@ class RewrittenModel:
         self.stage, self.step = model.stage, model.step
         self.device, self.sampler_version = model.device, model.sampler_version
         self.title: str | None = getattr(model, "title", None)
+        self.cost_per_image: float | None = getattr(model, "cost_per_image", None)
         if hasattr(model, "generate_each"):
             self.generate_each = self._generate_each
 

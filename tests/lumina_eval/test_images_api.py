@@ -156,6 +156,13 @@ def test_the_cost_cap_ends_the_asking_and_what_is_there_stays(
     assert len(endpoint.asked) == 13
 
 
+def test_a_dry_run_tells_the_cost_and_asks_nothing(call: Cli, words: list[Any], endpoint: Endpoint) -> None:
+    done = call(*words, "--option", "cost_per_image=0.04", "--dry-run")
+    assert done.code == 0, done.stderr
+    assert done.records[0]["usd"] == pytest.approx(0.48)
+    assert not endpoint.asked
+
+
 def test_a_lost_answer_counts_as_paid(call: Cli, words: list[Any], endpoint: Endpoint) -> None:
     endpoint.script = {"prompt": ["stall"]}
     options = ["timeout=0.2", "retries=5", "max_cost=3", "cost_per_image=1", "concurrency=1"]
