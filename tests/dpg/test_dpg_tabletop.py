@@ -31,6 +31,7 @@ from benchmarks.tabletop.world.vocabulary import SIZES
 from benchmarks.tabletop.world.wishes import read_wish
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
+from lumina_eval.plan import select
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Verdict
 from lumina_eval.testing import check_judge
@@ -81,6 +82,8 @@ def test_the_prompt_set() -> None:
     }
     assert all(prompt_split(item.prompt) == "test" for item in whole)
     assert all((wish := read_wish(item.prompt)) and wish.told() == item.prompt for item in whole)
+    quick = select(whole, find_protocol(Dpg(), "tabletop").suite("quick")).items
+    assert {(item.task, item.split) for item in quick} == {(item.task, item.split) for item in whole}
     other = items("prompts.seed=48")
     assert {item.prompt for item in other} != {item.prompt for item in whole}
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -83,7 +83,6 @@ def test_identical_runs_have_p_one_and_a_difference_of_zero_that_is_not_certain(
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-@settings(deadline=None)
 def test_holm_against_its_definition(p_values):
     found = holm(p_values)
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

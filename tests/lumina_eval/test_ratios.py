@@ -27,7 +27,7 @@ def parts_of(prompts: list[tuple[int, list[int]]], last_only: bool = False) -> l
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PROMPTS, st.booleans(), st.randoms(use_true_random=False))
 def test_it_is_all_hits_over_all_that_was_asked(
     prompts: list[tuple[int, list[int]]], last_only: bool, order: random.Random

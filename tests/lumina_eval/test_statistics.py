@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -215,7 +215,6 @@ worlds = st.dictionaries(st.sampled_from("abcd"), st.lists(prompt, min_size=1, m
 
 
 @given(worlds, st.sampled_from(["equal", "images"]))
-@settings(deadline=None)
 def test_intervals_are_within_bounds_hold_the_estimate_and_are_never_a_point(world, weights):
     found = stratified_mean(scores_of(world), weights=weights)
     for limits in (found.ci_seeds, found.ci_prompts):
@@ -225,7 +224,6 @@ def test_intervals_are_within_bounds_hold_the_estimate_and_are_never_a_point(wor
 
 
 @given(worlds, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_order_of_scores_does_not_matter_to_the_last_bit(world, shuffler):
     scores = scores_of(world)
     shuffled = scores.copy()
@@ -234,7 +232,6 @@ def test_the_order_of_scores_does_not_matter_to_the_last_bit(world, shuffler):
 
 
 @given(worlds)
-@settings(deadline=None)
 def test_failures_mirror_successes(world):
     found = stratified_mean(scores_of(world))
     mirror = stratified_mean(scores_of({t: [[1 - v for v in p] for p in ps] for t, ps in world.items()}))
@@ -246,7 +243,6 @@ def test_failures_mirror_successes(world):
 
 
 @given(worlds)
-@settings(deadline=None)
 def test_a_higher_level_is_a_wider_interval(world):
     narrow, wide = (stratified_mean(scores_of(world), level=level) for level in (0.8, 0.99))
     for inner, outer in ((narrow.ci_seeds, wide.ci_seeds), (narrow.ci_prompts, wide.ci_prompts)):

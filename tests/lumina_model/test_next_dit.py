@@ -116,7 +116,7 @@ def test_context_stands_for_its_caption_at_every_time(config: NextDiTConfig, mod
     assert joined.tokens.shape[0] == joined.mask.shape[0] == 4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=st.integers(1, 5), columns=st.integers(1, 5), patch=st.integers(1, 3), channels=st.integers(1, 3))
 def test_patchify_layout(rows: int, columns: int, patch: int, channels: int) -> None:
     config = NextDiTConfig(

@@ -29,6 +29,7 @@ from benchmarks.tabletop.world.wishes import read_wish
 from lumina_eval import cli
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
+from lumina_eval.plan import select
 from lumina_eval.plugins import injected
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Verdict
@@ -69,6 +70,8 @@ def test_the_prompt_set() -> None:
     }
     assert all(prompt_split(item.prompt) == "test" for item in whole)
     assert all((wish := read_wish(item.prompt)) and wish.photo() == item.prompt for item in whole)
+    quick = select(whole, find_protocol(T2ICompBench(), "tabletop").suite("quick")).items
+    assert {(item.task, item.split) for item in quick} == {(item.task, item.split) for item in whole}
     assert {item.prompt for item in items("prompts.seed=54")} != {item.prompt for item in whole}
 
 

@@ -35,7 +35,7 @@ places = st.floats(0.15, 0.85)
 
 
 @given(seeds)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_sampled_scenes_keep_to_the_vocabulary_and_the_table(seed: int) -> None:
     scene = sample_scene(np.random.default_rng(seed))
     assert 1 <= len(scene.things) <= 5
@@ -53,7 +53,7 @@ def test_sampled_scenes_keep_to_the_vocabulary_and_the_table(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_things_of_one_color_never_touch_and_others_overlap_a_little(seed: int) -> None:
     things = sample_scene(np.random.default_rng(seed), overlap=0.12).things
     for i, a in enumerate(things):
