@@ -16,7 +16,7 @@ WIDEST: Final = 7
 NOTE_SEEDS: Final = "seeds: 95 % interval with the prompts fixed and the noise drawn again (ci_seeds)."
 NOTE_PROMPTS: Final = "prompts: 95 % interval with the prompts drawn again as well (ci_prompts)."
 NOTE_SPLITS: Final = (
-    "seen, unseen: the same score over prompts whose compositions were, or were not, in the training set, and "
+    "seen, unseen: the same score over prompts whose compositions were, or were not, in the training set, "
     "over the tasks that have both kinds; so the score over all tasks may lie above both, or below."
 )
 NOTE_CEILING: Final = (
