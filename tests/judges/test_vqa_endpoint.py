@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ def answerer(url: str, folder: Path, choice: str = "structured_outputs", **optio
     return EndpointAnswerer(url, "m", choice, given, folder / "cache")
 
 
+def _first_pixel(request: dict[str, Any]) -> tuple[int, ...]:
+    sent = request["messages"][0]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(sent.removeprefix("data:image/png;base64,")))) as picture:
+        return tuple(int(value) for value in np.asarray(picture)[0, 0])
+
+
 def test_pictures_questions_and_limits_arrive_and_answers_come_in_order(
     server: ChatServer, tmp_path: Path
 ) -> None:
@@ -48,9 +55,10 @@ def test_pictures_questions_and_limits_arrive_and_answers_come_in_order(
         assert request["structured_outputs"] == {"choice": ["yes", "no"]}
         text = request["messages"][0]["content"][1]["text"]
         assert text == asked.settings["prompt"].format(question=request["question"])
-    sent = server.requests[0]["messages"][0]["content"][0]["image_url"]["url"]
-    picture = Image.open(io.BytesIO(base64.b64decode(sent.removeprefix("data:image/png;base64,"))))
-    assert np.array_equal(np.asarray(picture)[0, 0], (255, 0, 0))
+    # Several are asked at once, so they arrive in any order.
+    seen = sorted((request["question"], _first_pixel(request)) for request in server.requests)
+    red, blue = (255, 0, 0), (0, 0, 255)
+    assert seen == [("Is it blue?", blue), ("Is it blue?", red), ("Is it red?", blue), ("Is it red?", red)]
     assert picture.size == (6, 4)
 
 
