@@ -40,7 +40,7 @@ PARSER_MODEL = (
     "#sha256=0964370218b7e1672a30ac50d72cdc6b16f7c867496f1d60925691188f4d2510"
 )
 
-#: As in benchmarks/judges/detectron.py.
+#: As in benchmarks/judges/detectors/detectron.py.
 DETECTRON2 = "git+https://github.com/facebookresearch/detectron2.git@02b5c4e2"
 
 #: What ``nox -s geneval``, ``dpg`` and ``t2i_compbench`` ask for where the arguments after ``--`` do not. The

@@ -25,7 +25,7 @@ PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 SOLE = {
     "mlflow": {"lumina_eval/tracking.py"},
     "modelscope": {"benchmarks/judges/vqa/mplug.py"},
-    "detectron2": {"benchmarks/judges/detectron.py"},
+    "detectron2": {"benchmarks/judges/detectors/detectron.py"},
 }
 #: The world itself stands on nothing of ours; only what the harness and people call may.
 DOORS = {"world/dataset.py", "sight/judge.py", "sight/question_judge.py", "sight/phrase_judge.py"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.judges.conversion import convert
-from benchmarks.judges.mmdet_shapes import Architecture, mmdet_shapes
+from benchmarks.judges.detectors.mmdet.conversion import convert
+from benchmarks.judges.detectors.mmdet.shapes import Architecture, mmdet_shapes
 
 #: 32 channels are the least that mmdet's group norm allows.
 TINY = Architecture(

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from PIL import Image
 
-from benchmarks.judges.coco import COCO, coco_name
 from benchmarks.judges.colors import ColorClassifier, crop_of
-from benchmarks.judges.detection import Detection, Detector
+from benchmarks.judges.detectors.coco import COCO, coco_name
+from benchmarks.judges.detectors.detection import Detection, Detector
 from lumina_eval.digests import digest_of
 from lumina_eval.records import Item
 

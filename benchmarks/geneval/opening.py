@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from benchmarks.geneval.judging import DetectionJudge
 from benchmarks.geneval.vocabulary import COLORS
-from benchmarks.judges.coco import check_labels
 from benchmarks.judges.colors import ColorClassifier
-from benchmarks.judges.conversion import converted_folder
-from benchmarks.judges.detection import Detector
+from benchmarks.judges.detectors.coco import check_labels
+from benchmarks.judges.detectors.detection import Detector
+from benchmarks.judges.detectors.mmdet.conversion import converted_folder
 from lumina_eval.errors import UserError, unknown
 
 #: Entry point of this judge, and the name in its verdicts.
@@ -38,7 +38,7 @@ def open_judge(options: Mapping[str, Any]) -> DetectionJudge:
 
 def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector:
     if kind == "mask2former":
-        from benchmarks.judges.mask2former import Mask2FormerDetector
+        from benchmarks.judges.detectors.mask2former import Mask2FormerDetector
 
         found = Mask2FormerDetector(weights or _official_folder(), device, batch_size)
         check_labels(found.labels, weights or str(converted_folder()))
@@ -49,14 +49,14 @@ def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector
             "fix: --set judge.weights=DIR"
         )
     if kind == "transformers":
+        from benchmarks.judges.detectors.object_detection import ObjectDetector
         from benchmarks.judges.loading import labels_of
-        from benchmarks.judges.object_detection import ObjectDetector
         from benchmarks.judges.vqa.weights import find_weights
 
         check_labels(labels_of(find_weights(weights, "an object detector"), "the detector"), weights)
         return ObjectDetector(weights, device, batch_size)
     if kind == "detectron2":
-        from benchmarks.judges.detectron import Detectron2Detector
+        from benchmarks.judges.detectors.detectron import Detectron2Detector
 
         zoo = Detectron2Detector(weights, device)
         check_labels(zoo.labels, weights)

@@ -31,7 +31,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert mmdet's Mask2Former (Swin-S, COCO instances) to a folder that transformers loads."""
-    from benchmarks.judges.conversion import OFFICIAL_SHA256, convert, converted_folder
+    from benchmarks.judges.detectors.mmdet.conversion import OFFICIAL_SHA256, convert, converted_folder
 
     if source is not None and folder is None:
         raise UserError(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.judges.detection import Box, Detection
+from benchmarks.judges.detectors.detection import Box, Detection
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.similarity import CONFIGURATION, PARTS, check_tag
 from benchmarks.judges.vqa.weights import device_of

@@ -27,7 +27,7 @@ from lumina_eval.records import Item
 
 if TYPE_CHECKING:
     from benchmarks.judges.depth import DptDepth
-    from benchmarks.judges.detection import Detector
+    from benchmarks.judges.detectors.detection import Detector
     from benchmarks.judges.similarity import ClipSimilarity
     from benchmarks.judges.vqa.answering import Answerer
 
@@ -204,10 +204,10 @@ class CompBenchJudge:
         kind, _, config = self._table["detector"].partition(":")
         with _told_as("detector"):
             if kind == "detectron2" and config:
-                from benchmarks.judges.detectron import Detectron2Detector
+                from benchmarks.judges.detectors.detectron import Detectron2Detector
 
                 return Detectron2Detector(config, self._table["device"])
-            from benchmarks.judges.object_detection import ObjectDetector
+            from benchmarks.judges.detectors.object_detection import ObjectDetector
 
             return ObjectDetector(self._table["detector"], **self._where)
 

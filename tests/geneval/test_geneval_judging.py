@@ -16,11 +16,12 @@ from tiny_t2i_models import clip_folder, detr_folder
 
 from benchmarks.geneval.judging import GENEVAL_NAMES, MOST_COLORED, DetectionJudge
 from benchmarks.geneval.vocabulary import COCO_CLASSES, COLORS
-from benchmarks.judges import mmdet_pixels, speed
-from benchmarks.judges.coco import COCO, check_labels, coco_name
 from benchmarks.judges.colors import ColorClassifier
-from benchmarks.judges.detection import Detection
-from benchmarks.judges.mask2former import Mask2FormerDetector
+from benchmarks.judges.detectors import speed
+from benchmarks.judges.detectors.coco import COCO, check_labels, coco_name
+from benchmarks.judges.detectors.detection import Detection
+from benchmarks.judges.detectors.mask2former import Mask2FormerDetector
+from benchmarks.judges.detectors.mmdet import pixels
 from lumina_eval import cli
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item
@@ -48,8 +49,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(mmdet_pixels, "LONG", 96)
-    monkeypatch.setattr(mmdet_pixels, "SHORT", 64)
+    monkeypatch.setattr(pixels, "LONG", 96)
+    monkeypatch.setattr(pixels, "SHORT", 64)
     noise = np.random.default_rng(4)
     for number, metadata in enumerate(PROMPTS):
         folder = tmp_path / "images" / f"{number:05d}"

@@ -13,7 +13,7 @@ from torchvision import transforms
 
 from benchmarks.geneval.vocabulary import COLORS
 from benchmarks.judges.colors import ColorClassifier, crop_of
-from benchmarks.judges.detection import Detection
+from benchmarks.judges.detectors.detection import Detection
 from lumina_eval.errors import UserError
 
 NAMES = ["dog", "wine glass", "dog", "computer keyboard", "toothbrush", "dog"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.judges.coco import COCO
-from benchmarks.judges.detection import Detector
+from benchmarks.judges.detectors.coco import COCO
+from benchmarks.judges.detectors.detection import Detector
 from lumina_eval.errors import UserError
 
 THERE = importlib.util.find_spec("detectron2") is not None
@@ -18,7 +18,7 @@ THERE = importlib.util.find_spec("detectron2") is not None
 
 @pytest.mark.skipif(THERE, reason="detectron2 is installed")
 def test_its_absence_comes_with_the_command() -> None:
-    from benchmarks.judges.detectron import Detectron2Detector
+    from benchmarks.judges.detectors.detectron import Detectron2Detector
 
     with pytest.raises(UserError, match=r"fix: pip install --no-build-isolation .*@02b5c4e2.*nox -s"):
         Detectron2Detector("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml")
@@ -28,7 +28,7 @@ def test_its_absence_comes_with_the_command() -> None:
 def test_random_weights_give_detections_of_coco(tmp_path: Path) -> None:
     from detectron2 import model_zoo
 
-    from benchmarks.judges.detectron import Detectron2Detector
+    from benchmarks.judges.detectors.detectron import Detectron2Detector
 
     config = tmp_path / "tiny.yaml"
     base = model_zoo.get_config_file("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml")
@@ -53,7 +53,7 @@ def test_random_weights_give_detections_of_coco(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not THERE, reason="needs detectron2: nox -s detectron2")
 def test_a_config_that_is_none() -> None:
-    from benchmarks.judges.detectron import Detectron2Detector
+    from benchmarks.judges.detectors.detectron import Detectron2Detector
 
     with pytest.raises(UserError, match=r"expected a config of detectron2.*COCO/none\.yaml"):
         _ = Detectron2Detector("COCO/none.yaml", "cpu").digest

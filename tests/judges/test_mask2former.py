@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from tiny_mask2former import TINY, mask2former_folder
 
-from benchmarks.judges import mmdet_pixels
-from benchmarks.judges.coco import COCO
-from benchmarks.judges.detection import Detection, Detector
-from benchmarks.judges.mask2former import MOST, Mask2FormerDetector, instances
-from benchmarks.judges.mmdet_pixels import Prepared, prepare, resized_size
+from benchmarks.judges.detectors.coco import COCO
+from benchmarks.judges.detectors.detection import Detection, Detector
+from benchmarks.judges.detectors.mask2former import MOST, Mask2FormerDetector, instances
+from benchmarks.judges.detectors.mmdet import pixels
+from benchmarks.judges.detectors.mmdet.pixels import Prepared, prepare, resized_size
 from lumina_eval.errors import UserError
 
 Array = np.ndarray
@@ -28,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mmdet_pixels, "LONG", 160)
-    monkeypatch.setattr(mmdet_pixels, "SHORT", 96)
+    monkeypatch.setattr(pixels, "LONG", 160)
+    monkeypatch.setattr(pixels, "SHORT", 96)
 
 
 def pictures(*sizes: tuple[int, int]) -> list[Image.Image]:
@@ -125,8 +125,8 @@ def test_sizes_are_those_of_mmcv(size: tuple[int, int], resized: tuple[int, int]
 
 
 def test_padding_is_grey_before_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mmdet_pixels, "LONG", 50)
-    monkeypatch.setattr(mmdet_pixels, "SHORT", 40)
+    monkeypatch.setattr(pixels, "LONG", 50)
+    monkeypatch.setattr(pixels, "SHORT", 40)
     image = pictures((50, 40))[0]
     found = prepare(image)
     assert (found.padded, found.resized, found.original) == ((64, 64), (40, 50), (40, 50))

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file
 from tiny_mask2former import TINY, mmdet_file, mmdet_state
 
-from benchmarks.judges import conversion
-from benchmarks.judges.conversion import OFFICIAL, changed, configuration_of, convert
-from benchmarks.judges.mmdet_names import COMPUTED, UNUSED, Pair, pairs
-from benchmarks.judges.mmdet_shapes import mmdet_shapes
+from benchmarks.judges.detectors.mmdet import conversion
+from benchmarks.judges.detectors.mmdet.conversion import OFFICIAL, changed, configuration_of, convert
+from benchmarks.judges.detectors.mmdet.names import COMPUTED, UNUSED, Pair, pairs
+from benchmarks.judges.detectors.mmdet.shapes import mmdet_shapes
 from lumina_eval import cli
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError

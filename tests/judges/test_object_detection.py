@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from tiny_t2i_models import detr_folder
 
-from benchmarks.judges.detection import Detector
-from benchmarks.judges.object_detection import ObjectDetector
+from benchmarks.judges.detectors.detection import Detector
+from benchmarks.judges.detectors.object_detection import ObjectDetector
 from lumina_eval.errors import UserError
 
 LABELS = ["dog", "car", "person"]

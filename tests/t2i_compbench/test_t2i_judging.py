@@ -17,7 +17,7 @@ from PIL import Image
 from tiny_t2i_models import clip_folder, detr_folder, dpt_folder
 
 from benchmarks.judges.depth import DptDepth
-from benchmarks.judges.object_detection import ObjectDetector
+from benchmarks.judges.detectors.object_detection import ObjectDetector
 from benchmarks.judges.similarity import ClipSimilarity
 from benchmarks.judges.vqa.blip import BlipAnswerer
 from benchmarks.t2i_compbench import prompt_set

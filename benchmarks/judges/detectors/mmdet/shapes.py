@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.judges.coco import COCO
+from benchmarks.judges.detectors.coco import COCO
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]

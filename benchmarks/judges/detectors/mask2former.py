@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.judges.coco import coco_name
-from benchmarks.judges.detection import Detection
+from benchmarks.judges.detectors.coco import coco_name
+from benchmarks.judges.detectors.detection import Detection
+from benchmarks.judges.detectors.mmdet.names import UNUSED
+from benchmarks.judges.detectors.mmdet.pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
 from benchmarks.judges.loading import labels_of, load_model
-from benchmarks.judges.mmdet_names import UNUSED
-from benchmarks.judges.mmdet_pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.judges.coco import coco_name
-from benchmarks.judges.detection import Detection
+from benchmarks.judges.detectors.coco import coco_name
+from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file

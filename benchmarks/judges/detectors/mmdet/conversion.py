@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.judges.detectors.mmdet.names import COMPUTED, UNUSED, Pair, pairs
+from benchmarks.judges.detectors.mmdet.shapes import Architecture, mmdet_shapes
 from benchmarks.judges.loading import load_model
-from benchmarks.judges.mmdet_names import COMPUTED, UNUSED, Pair, pairs
-from benchmarks.judges.mmdet_shapes import Architecture, mmdet_shapes
 from lumina_eval.assets import data_folder
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError

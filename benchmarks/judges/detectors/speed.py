@@ -1,4 +1,6 @@
-"""What batching brings a detector, and what it costs: ``python -m benchmarks.judges.speed WEIGHTS IMAGES``.
+"""What batching brings a detector, and what it costs.
+
+``python -m benchmarks.judges.detectors.speed WEIGHTS IMAGES`` prints it.
 
 Both ways run in turn, in one process on one device, so the ratio says something where the seconds do not.
 """
@@ -14,8 +16,8 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 
-from benchmarks.judges.detection import Detection, Detector
-from benchmarks.judges.mask2former import Mask2FormerDetector
+from benchmarks.judges.detectors.detection import Detection, Detector
+from benchmarks.judges.detectors.mask2former import Mask2FormerDetector
 from lumina_eval.errors import UserError
 
 #: GenEval's thresholds; a detection that is on the other side of one is a flip.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.judges.detection import Detection
+from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
