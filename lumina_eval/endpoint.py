@@ -39,6 +39,9 @@ LONGEST_PAUSE: Final = 60.0
 PASSING: Final = (408, 409, 429)
 #: Largest result that is fetched, in bytes.
 LARGEST_FILE: Final = 64 << 20
+#: Classes of HTTP clients' errors before anything was sent, by name: which client openai takes changes with
+#: its version.
+UNSENT: Final = ("ConnectError", "ConnectTimeout", "ConnectionRefusedError")
 #: Longest error text that is kept of what an endpoint says.
 TEXT_LENGTH: Final = 300
 #: Names under which a secret might be given by mistake; an option is written into records, a key never is.
@@ -178,6 +181,16 @@ class Endpoint:
                 "fix: mend the URL (it mostly ends in /v1) or model=NAME"
             )
         return EndpointError(f"the endpoint says HTTP {error.status_code}: {said}")
+
+
+def never_connected(error: BaseException) -> bool:
+    """Tell whether ``error``, or what led to it, is that no connection was made: nothing was sent."""
+    link: BaseException | None = error
+    while link is not None:
+        if type(link).__name__ in UNSENT:
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def no_secrets(options: Mapping[str, str]) -> None:

@@ -157,7 +157,6 @@ class ImagesApiModel:
 
     def _request(self, prompt: str, client: openai.OpenAI) -> openai.types.ImagesResponse:
         """Pay and ask; an error status costs nothing, a lost answer may have cost its price."""
-        import httpx
         import openai
 
         self._budget.pay()
@@ -167,7 +166,7 @@ class ImagesApiModel:
             self._budget.give_back()
             raise
         except openai.APIConnectionError as error:
-            if isinstance(error.__cause__, httpx.ConnectError):
+            if endpoint.never_connected(error):
                 self._budget.give_back()
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,25 @@ def test_a_lost_answer_counts_as_paid(call: Cli, words: list[Any], endpoint: End
     done = call(*words, *(word for option in options for word in ("--option", option)))
     assert done.code == 4
     assert len(endpoint.asked) == 3
+
+
+def test_an_endpoint_that_cannot_be_reached_costs_nothing(
+    call: Cli, words: list[Any], endpoint: Endpoint
+) -> None:
+    with socket.socket() as taken:  # bound, not listening: it refuses, and nobody else gets it
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        options = ["retries=5", "max_cost=3", "cost_per_image=1", "concurrency=1"]
+        done = call(
+            *with_model(words, f"images-api:{closed}"),
+            *(word for option in options for word in ("--option", option)),
+        )
+    assert done.code == 4
+    reasons = {f["reason"] for f in failures(done)}
+    assert len(reasons) == 2, "of the first requests, and of those that were not made any more"
+    assert all("the endpoint cannot be reached" in reason for reason in reasons)
+    assert "cost cap" not in done.stderr
+    assert not endpoint.asked
 
 
 def test_no_further_request_after_many_without_a_good_end(
