@@ -95,7 +95,10 @@ class GenEval:
     def aggregate(
         self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
     ) -> Aggregate:
-        """Apply the rules: official results and summary, and the metrics with their intervals. Pure."""
+        """Apply the rules: official results and summary, and the metrics with their intervals. Pure.
+
+        Above the official summary stands how much of it hangs on the threshold.
+        """
         by_id = {item.id: item for item in items}
         rows, scores, cases = [], [], []
         for verdict in verdicts:
@@ -118,7 +121,7 @@ class GenEval:
             metrics=metrics_of(scores),
             results=result_lines(rows),
             scores=scores,
-            summary=summary_text(rows) if rows else "",
+            summary=f"Threshold: {swayed}\n\n{summary_text(rows)}" if rows else "",
             warnings=[str(swayed)] if swayed and swayed.near else [],
         )
 

@@ -30,7 +30,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Jitter:
-    """Images with a score near the threshold, and the range of ``overall`` as the threshold moves."""
+    """Images with a score near the threshold, and ``overall`` with each at its worst and at its best."""
 
     near: int
     images: int
@@ -38,46 +38,59 @@ class Jitter:
     high: float
 
     def __str__(self) -> str:
+        if not self.near:
+            return f"no verdict of {self.images} has a score within {REACH} of the threshold"
         return (
-            f"{self.near} of {self.images} verdicts ({self.near / self.images:.1%}) hang on a score within "
-            f"{REACH} of the threshold; thresholds moved by that much give an overall score of "
-            f"{self.low:.4f} to {self.high:.4f}"
+            f"{self.near} of {self.images} verdicts ({self.near / self.images:.1%}) have a score within "
+            f"{REACH} of the threshold; moved by up to that much for each image alone, thresholds give an "
+            f"overall score of {self.low:.4f} to {self.high:.4f}"
         )
 
 
 def jitter(cases: Sequence[Case], classes: Sequence[str], options: Options) -> Jitter | None:
-    """Judge again with both thresholds lower and higher by :data:`REACH`; None if there is no image.
+    """Judge each image again with thresholds up to :data:`REACH` lower and higher; None if there is no image.
 
-    Only classes that a prompt names are looked at. An image keeps its verdict if another threshold brings up
-    an object whose colour the judge was not asked for.
+    ``low`` is ``overall`` with every verdict at its least, ``high`` with every one at its greatest: images
+    vary one by one, so that opposite turns do not cancel. Only classes that a prompt names are looked at. An
+    image keeps its verdict if another threshold brings up an object whose colour the judge was not asked for.
     """
     if not cases:
         return None
-    near = [is_near(case, options) for case in cases]
-    found = []
-    for shift in (-REACH, 0.0, REACH):
-        moved = dataclasses.replace(
-            options,
-            threshold=options.threshold + shift,
-            counting_threshold=options.counting_threshold + shift,
-        )
-        marks = [
-            _again(case, classes, moved) if shift and close else case.correct
-            for case, close in zip(cases, near, strict=True)
-        ]
-        found.append(_overall([case.metadata["tag"] for case in cases], marks))
-    return Jitter(sum(near), len(cases), min(found), max(found))
+    near, low, high = 0, [], []
+    for case in cases:
+        marks = {case.correct}
+        if is_near(case, options):
+            near += 1
+            marks |= {_again(case, classes, moved) for moved in _moved(case, options)}
+        low.append(min(marks))
+        high.append(max(marks))
+    tasks = [case.metadata["tag"] for case in cases]
+    return Jitter(near, len(cases), _overall(tasks, low), _overall(tasks, high))
 
 
 def is_near(case: Case, options: Options) -> bool:
     """Tell whether a detection of a class that the prompt names has a score near its threshold."""
-    metadata = case.metadata
-    threshold = options.counting_threshold if metadata["tag"] == "counting" else options.threshold
-    clauses = [*metadata.get("include", []), *metadata.get("exclude", [])]
+    return bool(_near_scores(case, options))
+
+
+def _threshold(case: Case, options: Options) -> float:
+    return options.counting_threshold if case.metadata["tag"] == "counting" else options.threshold
+
+
+def _near_scores(case: Case, options: Options) -> list[float]:
+    threshold = _threshold(case, options)
+    clauses = [*case.metadata.get("include", []), *case.metadata.get("exclude", [])]
     scores = [
         float(row[4]) for name in {c["class"] for c in clauses} for row in case.detections.get(name, [])
     ]
-    return bool(np.any(np.abs(np.array(scores) - threshold) <= REACH))
+    return [score for score in scores if abs(score - threshold) <= REACH]
+
+
+def _moved(case: Case, options: Options) -> list[Options]:
+    """Return the options with every threshold in reach that can matter: both ends, and each score between."""
+    threshold = _threshold(case, options)
+    places = [threshold - REACH, threshold + REACH, *_near_scores(case, options)]
+    return [dataclasses.replace(options, threshold=one, counting_threshold=one) for one in places]
 
 
 def _again(case: Case, classes: Sequence[str], options: Options) -> bool:

@@ -47,26 +47,38 @@ def test_classes_that_no_prompt_names_do_not_count() -> None:
     assert not is_near(case(DOG, [0.3], name="cat"), Options())
 
 
-def test_the_range_is_that_of_the_scores_with_moved_thresholds() -> None:
+def test_the_range_is_from_every_verdict_at_its_worst_to_every_one_at_its_best() -> None:
     cases = [case(DOG, [0.31]), case(DOG, [0.29]), case(DOG, [0.8]), case(DOG, [0.1]),
              case(TWO, [0.95, 0.95]), case(TWO, [0.95, 0.95, 0.89])]  # fmt: skip
     found = jitter(cases, COCO.classes, Options())
     assert found is not None
     assert (found.near, found.images) == (3, 6)
-    by_hand = [  # lower, as it is, higher: mean of single_object and counting
-        (3 / 4 + 1 / 2) / 2,
-        (2 / 4 + 2 / 2) / 2,
-        (1 / 4 + 2 / 2) / 2,
-    ]
-    assert (found.low, found.high) == pytest.approx((min(by_hand), max(by_hand)))
+    # mean of single_object and counting, by hand
+    assert (found.low, found.high) == pytest.approx(((1 / 4 + 1 / 2) / 2, (3 / 4 + 2 / 2) / 2))
     assert "3 of 6 verdicts (50.0%)" in str(found)
-    assert "0.6250 to 0.7500" in str(found)
+    assert "0.3750 to 0.8750" in str(found)
+
+
+def test_opposite_turns_of_one_threshold_do_not_cancel() -> None:
+    """A higher threshold loses the dog of the first prompt and mends the count of the second, and so on."""
+    one_too_many = case(TWO, [0.95, 0.95, 0.91])
+    lost_if_higher = case(TWO, [0.95, 0.91])
+    found = jitter([one_too_many, lost_if_higher], COCO.classes, Options())
+    assert found is not None
+    assert (found.near, found.low, found.high) == (2, 0.0, 1.0)
+
+
+def test_a_threshold_between_two_near_scores_counts() -> None:
+    found = jitter([case(TWO, [0.95, 0.895, 0.885])], COCO.classes, Options())
+    assert found is not None
+    assert (found.low, found.high) == (0.0, 1.0), "one dog at 0.9, three at 0.88, two between"
 
 
 def test_nothing_near_is_one_score() -> None:
     found = jitter([case(DOG, [0.8]), case(DOG, [])], COCO.classes, Options())
     assert found is not None
     assert (found.near, found.low, found.high) == (0, 0.5, 0.5)
+    assert str(found) == "no verdict of 2 has a score within 0.02 of the threshold"
     assert jitter([], COCO.classes, Options()) is None
 
 
@@ -95,5 +107,7 @@ def test_it_stands_beside_the_score_and_changes_no_result(
     near, far = (GenEval().aggregate(wanted, items, verdicts(score)) for score in (0.31, 0.8))
     assert [text for text in near.warnings if "2 of 2 verdicts" in text and "0.0000 to 1.0000" in text]
     assert far.warnings == []
+    assert near.summary.startswith(f"Threshold: {near.warnings[0]}\n\nSummary\n")
+    assert far.summary.startswith("Threshold: no verdict of 2 has a score within 0.02 of the threshold\n\n")
     assert near.metrics == far.metrics
     assert len(near.results) == 2
