@@ -28,7 +28,7 @@ Found = tuple[Item, int, Path, grid.Box | None]
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder, by item; ``unknown`` are the names that are no item's."""
+    """What lies in a folder, by item; ``unknown`` are the names of files and folders that are no item's."""
 
     grids: dict[str, Path] = field(default_factory=dict)
     singles: dict[str, dict[int, Path]] = field(default_factory=dict)
@@ -44,10 +44,14 @@ def list_images(folder: Path, known: Mapping[str, Item]) -> Listing:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir() and path.name in known:
-            for inner in sorted(path.iterdir()):
-                if inner.suffix.lower() in ENDINGS and re.fullmatch(r"[0-9]+", inner.stem):
-                    _put(found, path.name, int(inner.stem), inner)
+        if path.is_dir():
+            inside = sorted(inner for inner in path.iterdir() if inner.suffix.lower() in ENDINGS)
+            if path.name in known:
+                for inner in inside:
+                    if re.fullmatch(r"[0-9]+", inner.stem):
+                        _put(found, path.name, int(inner.stem), inner)
+            elif inside:
+                found.unknown.setdefault(path.name, inside[0])
         elif path.is_file() and path.suffix.lower() in ENDINGS:
             _file(found, path, known)
     if not found.grids and not found.singles and not found.unknown:
@@ -61,11 +65,12 @@ def list_images(folder: Path, known: Mapping[str, Item]) -> Listing:
 def read_images(listing: Listing, known: Mapping[str, Item], side: int, images: int) -> list[Found]:
     """Return the images of the known items in their order.
 
-    ``side`` is that of one image of a grid, in pixels (the official ``--resolution``); 0 takes half of the
-    grids', if all are squares of one even size. ``images`` is what a file of the flat layout holds, 4 or 1
-    (the official ``--pic-num``).
+    ``side`` is that of one image of a grid, in pixels (the official ``--resolution``, which has no default
+    either); 0 is not said. ``images`` is what a file of the flat layout holds, 4 or 1 (the official
+    ``--pic-num``).
 
-    Raises UserError for a grid of another size.
+    Raises UserError for a grid of another size, and where there are grids and no side is said: nothing in a
+    picture of 1024 pixels tells whether it is one image or four of 512.
     """
     if listing.grids and images not in (1, grid.CROPS):
         raise UserError(
@@ -143,24 +148,23 @@ def _twice(item_id: str, path: Path, other: Path) -> UserError:
 
 
 def _side(grids: list[Path], side: int) -> int:
-    """Return the side of one image of the grids; 1 where no grid can be read, which is told later."""
+    """Return the side of one image of the grids; 1 where no grid can be read, which is told later.
+
+    Raises UserError if it is not said, or if a grid is not twice as wide and high.
+    """
     sizes = dict(_sizes(grids))
-    for path, size in sizes.items():
-        if side:
+    if side:
+        for path, size in sizes.items():
             grid.check_size(size, side, str(path))
-        elif size[0] != size[1] or size[0] % 2:
-            raise UserError(
-                f"expected a square grid of an even size, found {size[0]} by {size[1]}, in {path}; "
-                "fix: put four images of one size together, or take single files (ITEM_0.png)"
-            )
-    if len(set(sizes.values())) > 1:
-        one = next(iter(sizes))
-        other = next(path for path in sizes if sizes[path] != sizes[one])
+    elif sizes:
+        path, (width, height) = next(iter(sizes.items()))
         raise UserError(
-            f"expected grids of one size, found {sizes[one][0]} in {one} and {sizes[other][0]} in {other}; "
-            "fix: give the side of one image, --set images.side=PIXELS, and take the others away"
+            f"expected images.side, found 0: {len(sizes)} files such as {path} ({width} by {height}) may be "
+            f"grids of four images of {width // 2} by {height // 2}, or single ones; fix: --set images.side="
+            f"{width // 2} for grids; for one image an item --set images_per_prompt=1; for several the names "
+            "ITEM_0.png to ITEM_3.png"
         )
-    return side or next((size[0] // 2 for size in sizes.values()), 1)
+    return side or 1
 
 
 def _one_size(paths: list[Path]) -> None:

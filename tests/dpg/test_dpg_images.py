@@ -88,7 +88,7 @@ def judged(call: Cli, table: Table, tmp_path: Path) -> Any:
         with injected("judges", question=lambda options: QuestionJudge(table)):
             return call(
                 "judge", "dpg", "--protocol", name, "--questions", questions, "--images", folder,
-                "--out", tmp_path / "out", "--json", *more,
+                "--out", tmp_path / "out", "--json", "--set", f"images.side={SIDE}", *more,
             )  # fmt: skip
 
     return run
@@ -219,20 +219,44 @@ def test_a_name_that_is_no_items_is_excluded_or_refused(judged: Any, tmp_path: P
     assert f"found {folder / 'ghost.png'}; fix:" in refused.stderr
 
 
-def test_the_side_is_taken_or_held_to(judged: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inner", ["0000.png", "cat.webp"])
+def test_a_folder_of_images_that_is_no_items_is_excluded_or_refused(
+    judged: Any, tmp_path: Path, inner: str
+) -> None:
     folder = grids(tmp_path / "images")
-    assert judged(folder, "official", "--set", f"images.side={SIDE}").values["overall"] == pytest.approx(
-        OVERALL
-    )
+    (folder / "logs").mkdir()
+    (folder / "logs" / "notes.txt").write_text("no image")
+    (folder / "ghost").mkdir()
+    Image.new("RGB", (5, 3)).save(folder / "ghost" / inner)
+    done = judged(folder)
+    assert done.code == 0, done.stderr
+    assert done.record["coverage"]["excluded"] == 8
+    assert done.values["overall"] == pytest.approx(OVERALL)
+    assert "ghost (none of its questions is asked)" in done.stderr
+    refused = judged(folder, "corrected")
+    assert refused.code == 2
+    assert f"found {folder / 'ghost' / inner}; fix:" in refused.stderr
+
+
+def test_grids_are_held_to_the_side(judged: Any, tmp_path: Path) -> None:
+    folder = grids(tmp_path / "images")
     wrong = judged(folder, "official", "--set", "images.side=5")
     assert wrong.code == 2
     assert "expected 10 by 10 pixels, four images of 5 by 5, found 12 by 12" in wrong.stderr
-    grids(folder, ["b"], side=8)
-    mixed = judged(folder)
-    assert mixed.code == 2
-    assert "expected grids of one size, found 12 in" in mixed.stderr
     Image.new("RGB", (12, 14)).save(folder / "b.png")
-    assert "expected a square grid of an even size, found 12 by 14" in judged(folder).stderr
+    assert "found 12 by 14" in judged(folder).stderr
+
+
+@pytest.mark.parametrize("name", ["official", "corrected"])
+def test_a_picture_is_not_cut_unless_it_is_said(judged: Any, table: Table, tmp_path: Path, name: str) -> None:
+    folder = grids(tmp_path / "images")
+    done = judged(folder, name, "--set", "images.side=0")
+    assert done.code == 2
+    assert (
+        f"3 files such as {folder / 'a.png'} (12 by 12) may be grids of four images of 6 by 6" in done.stderr
+    )
+    assert "--set images.side=6 for grids; for one image an item --set images_per_prompt=1" in done.stderr
+    assert not table.asked
 
 
 @pytest.mark.parametrize(
