@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -45,15 +46,19 @@ def read_answered(questions: Path, answers: Path) -> dict[str, list[Asked]]:
 
     As in DSG's code: an item with a dependency that is no list of numbers has none at all, and an item
     without answers has all of its questions unanswered (one item of the release).
+
+    Raises UserError for a file of something else: a column missing, an id that is no number, an item of none
+    of DSG's groups.
     """
     given: dict[str, dict[int, str]] = {}
-    for row in _rows(answers, ("item_id", "question_id", "t2i_model", "answer")):
+    for where, row in _rows(answers, ("item_id", "question_id", "t2i_model", "answer")):
         if row["t2i_model"] == IMAGES_OF:
-            given.setdefault(row["item_id"], {})[int(row["question_id"])] = row["answer"]
+            given.setdefault(row["item_id"], {})[_number(row, "question_id", where)] = row["answer"]
     items: dict[str, list[Asked]] = {}
     malformed = set()
-    for row in _rows(questions, ("item_id", "proposition_id", "dependency", "tuple")):
-        item, number = row["item_id"], int(row["proposition_id"])
+    for where, row in _rows(questions, ("item_id", "proposition_id", "dependency", "tuple")):
+        item, number = row["item_id"], _number(row, "proposition_id", where)
+        _check_group(item, where)
         parts = [part.strip() for part in row["dependency"].split(",")]
         if not all(part.isdigit() for part in parts):
             malformed.add(item)
@@ -68,7 +73,7 @@ def read_answered(questions: Path, answers: Path) -> dict[str, list[Asked]]:
 
 
 def group_of(item_id: str) -> str:
-    """Return DSG's group of a prompt."""
+    """Return DSG's group of a prompt; StopIteration if it is of none, which :func:`read_answered` refuses."""
     return next(name for name, words in GROUPS.items() if any(word in item_id for word in words))
 
 
@@ -92,13 +97,32 @@ def share_fulfilled(asked: Sequence[Asked], in_place: bool) -> float:
     return sum(is_fulfilled(place) for place in range(len(asked))) / len(asked)
 
 
-def _rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _number(row: Mapping[str, str], column: str, where: str) -> int:
+    text = row[column].strip()
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UserError(
+            f"{where}, {column}: expected a number, found {row[column]!r}; fix: download the file anew"
+        )
+    return int(text)
+
+
+def _check_group(item_id: str, where: str) -> None:
+    if not any(word in item_id for words in GROUPS.values() for word in words):
+        raise UserError(
+            f"{where}, item_id: expected an item of one of DSG's groups ({', '.join(GROUPS)}), found "
+            f"{item_id!r}; fix: give the file of DSG's release"
+        )
+
+
+def _rows(file: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Return the rows, each with the file and the line where it ends."""
     try:
         with file.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream, restval="")
+            rows = [(f"{file}:{reader.line_num}", row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read {file}: {error}; fix: download the file anew") from error
-    missing = [name for name in columns if not rows or name not in rows[0]]
+    missing = [name for name in columns if not rows or name not in rows[0][1]]
     if missing:
         raise UserError(
             f"expected the columns {', '.join(columns)}, found no {', '.join(missing)}, in {file}; "

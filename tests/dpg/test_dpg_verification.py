@@ -104,6 +104,29 @@ def test_another_rule_fails(verify: Verify, tmp_path: Path) -> None:
     assert rows["our rules, mplug, tifa"]["found"] == 100
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("mplug_dsg.csv", "vrd_1,2,no", "vrd_1,two,no", ":7, question_id: expected a number, found 'two'"),
+        ("mplug_dsg.csv", "sd2dot1,vrd_1,2,no", "sd2dot1", ":7, question_id: expected a number, found ''"),
+        ("dsg-1k-anns.csv", "vrd_1,2,", "vrd_1,²,", ":7, proposition_id: expected a number, found '²'"),
+        ("dsg-1k-anns.csv", "vrd_1,2,", "ghost,2,", ":7, item_id: expected an item of one of DSG's groups"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_told(
+    verify: Verify, tmp_path: Path, file: str, old: str, new: str, told: str
+) -> None:
+    write_release(tmp_path)
+    text = (tmp_path / file).read_text()
+    assert text.count(old) == 1
+    (tmp_path / file).write_text(text.replace(old, new), encoding="utf-8")
+    done = verify("--data", tmp_path)
+    row = rows_of(done)["our rules, mplug, all"]
+    assert row["state"] == "not run"
+    assert f"{file}{told}" in row["note"]
+    assert "Traceback" not in done.stderr
+
+
 def test_without_files_nothing_is_claimed(verify: Verify) -> None:
     done = verify()
     assert done.code == 4
