@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmarks.judges.vqa.answering import Answer, Answerer, UnansweredError
 from benchmarks.judges.vqa.endpoint import EndpointAnswerer, decision_of
+from benchmarks.judges.vqa.opening import open_answerer
 from lumina_eval.errors import UserError
 
 RED, BLUE = (Image.new("RGB", (6, 4), color) for color in ("red", "blue"))
@@ -87,6 +88,31 @@ def test_what_was_answered_is_not_asked_again(server: ChatServer, tmp_path: Path
         file.write_text(file.read_text()[:-9])  # cut short
     assert answerer(server.url, tmp_path).answer([RED, BLUE], ["Is it red?"] * 2) == first
     assert len(server.requests) == 6
+
+
+def test_another_revision_of_a_model_under_one_name_gives_its_own_answers(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    table = {"answerer": "endpoint", "model": "m", "cache": str(tmp_path / "cache")}
+    with ChatServer().running() as other:
+        other.script = lambda question, before: "no"
+        old = open_answerer({**table, "url": server.url, "revision": "1"})
+        new = open_answerer({**table, "url": other.url, "revision": "2"})
+        for _ in range(2):
+            assert [answer.text for answer in old.answer([RED], ["Is it red?"])] == ["yes"]
+            assert [answer.text for answer in new.answer([RED], ["Is it red?"])] == ["no"]
+        assert (len(server.requests), len(other.requests)) == (1, 1)
+    assert old.digest != new.digest
+    assert old.settings != new.settings
+
+
+def test_another_version_of_the_judge_asks_anew(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answerer(server.url, tmp_path).answer([RED], ["Is it red?"])
+    monkeypatch.setattr("benchmarks.judges.vqa.endpoint.VERSION", 1000)
+    answerer(server.url, tmp_path).answer([RED], ["Is it red?"])
+    assert len(server.requests) == 2
 
 
 def test_errors_and_rubbish_that_pass_leave_no_trace(server: ChatServer, tmp_path: Path) -> None:

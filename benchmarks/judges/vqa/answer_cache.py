@@ -30,7 +30,7 @@ def image_sha256(image: Image.Image) -> str:
 
 
 class AnswerCache:
-    """Finds an answer by image, question, and how it was asked (prompt, model, limits)."""
+    """Finds an answer by image, question, and how it was asked (prompt, model, revision, limits)."""
 
     def __init__(self, folder: Path, asking: Mapping[str, object]) -> None:
         self._folder, self._asking = folder, dict(asking)

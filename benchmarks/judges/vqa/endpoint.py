@@ -59,8 +59,11 @@ class EndpointAnswerer:
         choice: str = "structured_outputs",
         options: Mapping[str, str] | None = None,
         cache: Path | None = None,
+        revision: str = "",
     ) -> None:
         """Check address and options (those of :class:`lumina_eval.endpoint.Endpoint`); nothing is sent.
+
+        ``revision`` is what the user declares the server's model to be; judges and kept answers differ by it.
 
         Raises UserError for an address or a model that is not given, or a choice that there is not.
         """
@@ -72,22 +75,31 @@ class EndpointAnswerer:
         if choice not in CHOICES:
             raise unknown("judge.choice", choice, CHOICES)
         self._endpoint = Endpoint(url, options or {})
-        self._model = model
+        self._model, self._revision = model, revision
         self._extra = dict(CHOICES[choice])  # type: ignore[index]
-        asking = {"prompt": digest_of(PROMPT), "model": model, "choice": choice, "max_tokens": MAX_TOKENS}
+        asking = {
+            "version": VERSION, "prompt": digest_of(PROMPT), "model": model, "revision": revision,
+            "choice": choice, "max_tokens": MAX_TOKENS,
+        }  # fmt: skip
         self._cache = AnswerCache(cache or default_folder(), asking)
         self._choice = choice
 
     @property
     def digest(self) -> str:
-        """Sha256 of model name, prompt and version of this file; the weights only the server knows."""
-        return digest_of({"answerer": self.name, "version": VERSION, "model": self._model, "prompt": PROMPT})
+        """Sha256 of model name, its declared revision, prompt and version of this file.
+
+        The weights only the server knows.
+        """
+        return digest_of({
+            "answerer": self.name, "version": VERSION, "model": self._model, "revision": self._revision,
+            "prompt": PROMPT,
+        })  # fmt: skip
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What every request holds; the address changes no answer."""
         return {
-            "model": self._model, "prompt": PROMPT, "choice": self._choice,
+            "model": self._model, "revision": self._revision, "prompt": PROMPT, "choice": self._choice,
             "temperature": 0, "max_tokens": MAX_TOKENS,
         }  # fmt: skip
 

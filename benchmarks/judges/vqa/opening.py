@@ -32,6 +32,8 @@ class AnswererOptions(BaseModel):
     """Address of an endpoint."""
     model: str = ""
     """Its model."""
+    revision: str = ""
+    """What that model is declared to be: the name may stay where the weights change."""
     choice: str = "structured_outputs"
     """How it is made to say yes or no: ``structured_outputs``, ``guided_choice`` or ``none``."""
     concurrency: int = Field(default=8, ge=1)
@@ -57,7 +59,7 @@ def _vision_language(options: AnswererOptions) -> Answerer:
 def _endpoint(options: AnswererOptions) -> Answerer:
     how = {"concurrency": str(options.concurrency), "timeout": str(options.timeout)}
     cache = Path(options.cache) if options.cache else None
-    return EndpointAnswerer(options.url, options.model, options.choice, how, cache)
+    return EndpointAnswerer(options.url, options.model, options.choice, how, cache, options.revision)
 
 
 ANSWERERS: Final[Mapping[str, Callable[[AnswererOptions], Answerer]]] = {
