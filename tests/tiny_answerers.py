@@ -136,3 +136,15 @@ def edit_config(folder: Path, **values: object) -> None:
     """Change top-level values of a saved configuration."""
     file = folder / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def without(folder: Path, part: str) -> Path:
+    """Take the parameters whose name holds ``part`` out of a saved model; there must be some."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    kept = {name: value for name, value in state.items() if part not in name}
+    assert len(kept) < len(state)
+    save_file(kept, file, metadata={"format": "pt"})
+    return folder

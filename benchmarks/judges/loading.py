@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,33 +11,56 @@ from typing import Any
 from lumina_eval.errors import UserError
 
 
-def load_model(kind: Any, folder: Path, what: str, unused: Sequence[str] = ()) -> Any:
-    """Return ``kind.from_pretrained(folder)`` in float32, for evaluation.
+def load_model(
+    kind: Any,
+    folder: Path,
+    what: str,
+    unused: Sequence[str] = (),
+    dtype: str = "float32",
+    config: Any = None,
+) -> Any:
+    """Return ``kind.from_pretrained(folder)`` in ``dtype``, for evaluation.
 
-    ``what`` is whose weights they are, ``unused`` are endings of parameters that take no part in the result.
+    ``what`` is whose weights they are, ``unused`` are endings of parameters that take no part in the result,
+    ``config`` takes the place of the folder's own configuration.
 
     Raises UserError if the folder does not load, or a parameter is not in the files: transformers fills it
     with random numbers and no more than a warning.
     """
     import torch
+    from safetensors import SafetensorError
 
+    more = {} if config is None else {"config": config}
     try:
         with _quiet():
-            model, loading = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError, ImportError) as error:
-        raise UserError(
-            f"expected {what} in {folder}, found what does not load: {str(error).splitlines()[0]}; "
-            "fix: fetch or convert the folder anew"
-        ) from error
+            model, loading = kind.from_pretrained(
+                folder, dtype=getattr(torch, dtype), output_loading_info=True, **more
+            )
+    except SafetensorError as error:
+        raise does_not_load(what, _damaged(folder), error) from error
+    except (
+        *(OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError, ImportError, EOFError),
+        pickle.UnpicklingError,
+    ) as error:
+        raise does_not_load(what, folder, error) from error
     lacking = sorted(str(key) for key in loading["missing_keys"] if not str(key).endswith(tuple(unused)))
     lacking += sorted(str(key) for key in loading.get("mismatched_keys", ()))
     if lacking:
-        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise UserError(
-            f"expected all parameters of {what} in {folder}, found none that fits {lacking[0]}{more}; "
+            f"expected all parameters of {what} in {folder}, found none that fits {lacking[0]}{others}; "
             "fix: fetch or convert the folder anew"
         )
     return model.eval()
+
+
+def does_not_load(what: str, place: Path, error: Exception) -> UserError:
+    """Make the error for a file or folder ``place`` that should hold ``what``."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(
+        f"expected {what} in {place}, found what does not load: {reason}; "
+        "fix: fetch or convert the folder anew"
+    )
 
 
 def labels_of(folder: Path, what: str) -> tuple[str, ...]:
@@ -50,10 +74,20 @@ def labels_of(folder: Path, what: str) -> tuple[str, ...]:
         names = AutoConfig.from_pretrained(folder).id2label
         return tuple(str(names[index]) for index in sorted(names))
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(
-            f"expected the classes of {what} in {folder / 'config.json'}, found what does not load: "
-            f"{str(error).splitlines()[0]}; fix: fetch or convert the folder anew"
-        ) from error
+        raise does_not_load(f"the classes of {what}", folder / "config.json", error) from error
+
+
+def _damaged(folder: Path) -> Path:
+    """Return the first safetensors file that cannot be opened; the folder itself if all can."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (OSError, SafetensorError):
+            return file
+    return folder
 
 
 @contextlib.contextmanager

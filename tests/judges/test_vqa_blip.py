@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_answerers import blip, pictures
+from tiny_answerers import blip, pictures, without
 from torchvision import transforms
 
 from benchmarks.judges.vqa.answering import Answerer
@@ -111,3 +111,20 @@ def test_foreign_ids_and_weights_that_are_not_there_are_told(folder: Path, tmp_p
     (other / "config.json").unlink()
     with pytest.raises(UserError, match=r"expected config.json of BLIP"):
         BlipAnswerer(other)
+
+
+def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    halved = without(blip(tmp_path / "halved"), "text_encoder.")
+    with pytest.raises(
+        UserError, match=r"all parameters of BLIP .*halved, found none that fits text_encoder\..* more; fix:"
+    ):
+        BlipAnswerer(halved, device="cpu").answer(pictures(1), ["red?"])
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    file = blip(tmp_path / "short") / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(
+        UserError, match=r"expected BLIP .*short/model\.safetensors, found what does not load"
+    ):
+        BlipAnswerer(file.parent, device="cpu").answer(pictures(1), ["red?"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_answerers import pictures, qwen
+from tiny_answerers import pictures, qwen, without
 
 from benchmarks.judges.vqa.answering import Answerer
 from benchmarks.judges.vqa.vision_language import VisionLanguageAnswerer
@@ -86,3 +86,18 @@ def test_a_folder_that_cannot_be_asked_is_told(folder: Path, tmp_path: Path) -> 
     (other / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(UserError, match="found what does not load"):
         VisionLanguageAnswerer(other, "cpu").answer(pictures(1), ["red ?"])
+
+
+def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    halved = without(qwen(tmp_path / "halved"), "visual.merger.")
+    with pytest.raises(
+        UserError, match=r"all parameters of an image-text-to-text model .*none that fits .*visual\.merger\."
+    ):
+        VisionLanguageAnswerer(halved, "cpu").answer(pictures(1), ["red ?"])
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    file = qwen(tmp_path / "short") / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"short/model\.safetensors, found what does not load"):
+        VisionLanguageAnswerer(file.parent, "cpu").answer(pictures(1), ["red ?"])

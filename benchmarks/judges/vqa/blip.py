@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 
 from PIL import Image
 
+from benchmarks.judges.loading import does_not_load, load_model
+from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.answering import Answer, check_aligned
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
@@ -21,6 +23,8 @@ from lumina_eval.errors import UserError
 
 Reply = Literal["words", "probability"]
 
+#: Whose weights they are, in messages.
+WHAT: Final = "BLIP for visual questions"
 #: Raised whenever the same weights and settings give other answers.
 VERSION: Final = 1
 #: Side of the picture that the model sees, in pixels; the shape is not kept (configs/vqa.yaml 22,
@@ -52,7 +56,7 @@ class BlipAnswerer:
 
         Raises UserError if they are not there.
         """
-        self._folder = find_weights(str(weights), "BLIP for visual questions")
+        self._folder = find_weights(str(weights), WHAT)
         self._reply = reply
         self._device = device_of(device)
         self._batch_size = batch_size
@@ -95,7 +99,7 @@ class BlipAnswerer:
         different = {id(image): image for image in images.values()}
         rows = {key: row for row, key in enumerate(different)}
         found: dict[int, Answer] = {}
-        with torch.inference_mode():
+        with full_float32():
             pixels = torch.stack([pixels_of(image) for image in different.values()]).to(self._device)
             # Where the checkpoint is for another size, its positions are interpolated as the official
             # loader does (models/vit.py, 281 to 305).
@@ -135,19 +139,15 @@ class BlipAnswerer:
     @cached_property
     def _loaded(self) -> tuple[Any, Any, dict[str, int]]:
         """The model in float32, the tokenizer, and the ids that are used, checked."""
-        import torch
         from transformers import AutoConfig, AutoTokenizer, BlipForQuestionAnswering
 
         try:
             config = AutoConfig.from_pretrained(self._folder)
             config.vision_config.layer_norm_eps = VISION_EPS
             tokenizer = AutoTokenizer.from_pretrained(self._folder)
-            model = BlipForQuestionAnswering.from_pretrained(self._folder, config=config, dtype=torch.float32)
         except (OSError, ValueError, RuntimeError, AttributeError) as error:
-            raise UserError(
-                f"expected BLIP for visual questions in {self._folder}, found what does not load: "
-                f"{str(error).splitlines()[0]}; fix: fetch the folder anew"
-            ) from error
+            raise does_not_load(WHAT, self._folder, error) from error
+        model = load_model(BlipForQuestionAnswering, self._folder, WHAT, config=config)
         ids = _ids(tokenizer, config.text_config)
         if ids != OFFICIAL_IDS or config.text_config.vocab_size <= max(OFFICIAL_IDS.values()):
             raise UserError(
@@ -155,7 +155,7 @@ class BlipAnswerer:
                 f"{config.text_config.vocab_size}, in {self._folder}; fix: give the tokenizer and the "
                 "configuration that belong to the weights"
             )
-        return model.to(self._device).eval(), tokenizer, ids
+        return model.to(self._device), tokenizer, ids
 
 
 def pixels_of(image: Image.Image) -> Any:

@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from PIL import Image
 
+from benchmarks.judges.loading import does_not_load, load_model
 from benchmarks.judges.vqa.answering import Answer, check_aligned
 from benchmarks.judges.vqa.prompt import PROMPT, prompt_of
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 
+#: Whose weights they are, in messages.
+WHAT: Final = "an image-text-to-text model"
 #: Raised whenever the same weights and settings give other answers.
 VERSION: Final = 1
 YES: Final = ("yes", "Yes", "YES", " yes", " Yes", " YES")
@@ -89,20 +92,14 @@ class VisionLanguageAnswerer:
     @cached_property
     def _loaded(self) -> tuple[Any, Any, list[int], list[int]]:
         """Model, processor, and the ids of yes and no."""
-        import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
             processor = AutoProcessor.from_pretrained(self._folder)
             processor.tokenizer.padding_side = "left"
-            model = AutoModelForImageTextToText.from_pretrained(
-                self._folder, dtype=getattr(torch, self._dtype)
-            )
         except (OSError, ValueError, RuntimeError, AttributeError) as error:
-            raise UserError(
-                f"expected an image-text-to-text model in {self._folder}, found what does not load: "
-                f"{str(error).splitlines()[0]}; fix: fetch the folder anew"
-            ) from error
+            raise does_not_load(WHAT, self._folder, error) from error
+        model = load_model(AutoModelForImageTextToText, self._folder, WHAT, dtype=self._dtype)
         if not processor.chat_template:
             raise UserError(
                 f"expected a chat template, found none, in {self._folder}; "
@@ -114,7 +111,7 @@ class VisionLanguageAnswerer:
                 f"expected tokens that say yes and tokens that say no, found {yes} and {no}, in "
                 f"{self._folder}; fix: take a model whose tokenizer has these words"
             )
-        return model.to(self._device).eval(), processor, yes, no
+        return model.to(self._device), processor, yes, no
 
 
 def _ids(tokenizer: Any, spellings: Sequence[str]) -> list[int]:
