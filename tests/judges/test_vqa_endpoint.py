@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,31 @@ def test_a_server_that_lets_nobody_in_or_is_not_there_is_the_users_to_mend(
         UserError, match=r"expected answers from .*, found none: the endpoint cannot be reached"
     ):
         answerer(gone, tmp_path).answer([RED], ["a?"])
+
+
+def test_an_interruption_ends_the_retries_and_the_stalled_and_keeps_what_was_answered(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def script(question: str, before: int) -> str | tuple[int, dict[str, str]] | None:
+        if question == "Is it red?":
+            return ""
+        if question == "Is it blue?":
+            return None
+        if before == 2:
+            signal.pthread_kill(main, signal.SIGINT)
+        return 503, {"retry-after": "0.2"}
+
+    server.script = script
+    asked = answerer(server.url, tmp_path, retries="20")
+    with pytest.raises(KeyboardInterrupt):
+        asked.answer([RED] * 3, ["Is it red?", "Is it blue?", "Is it green?"])
+    again = [request["question"] for request in server.requests].count("Is it green?")
+    assert again < 21, "the first and 20 retries are all that it would have been"
+    server.script = lambda question, before: (503, {})
+    assert answerer(server.url, tmp_path).answer([RED], ["Is it red?"]) == [Answer("yes", None, "yes")]
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ class EndpointAnswerer:
             self._cache.put(sha256, question, answer)
             found[key] = answer
 
-        at_once(ask, lacking, self._endpoint.concurrency)
+        at_once(ask, lacking, self._endpoint)
         if why and len(why) == len(lacking) and all(UNREACHABLE in text for text in why.values()):
             raise UserError(
                 f"expected answers from {self._endpoint.url}, found none: {why[lacking[0]]}; fix: start the "
@@ -165,16 +165,25 @@ class EndpointAnswerer:
         raise EndpointError(f"expected yes or no, found {said[-1][:60]!r}, asked {len(said)} times")
 
 
-def at_once(ask: Callable[[Key], None], keys: Sequence[Key], most: int) -> None:
-    """Call ``ask`` for each key on at most ``most`` threads; the first exception ends it and is raised."""
-    with ThreadPoolExecutor(most) as pool:
-        jobs = [pool.submit(ask, key) for key in keys]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def at_once(ask: Callable[[Key], None], keys: Sequence[Key], endpoint: Endpoint) -> None:
+    """Call ``ask`` for each key on as many threads as the endpoint takes requests.
+
+    The first exception ends it and is raised after the answers under way, which were paid for; an
+    interruption closes the endpoint and waits for none.
+    """
+    pool = ThreadPoolExecutor(endpoint.concurrency, "vqa")
+    jobs = [pool.submit(ask, key) for key in keys]
+    try:
+        for job in jobs:
+            job.result()
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    except BaseException:
+        endpoint.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def decision_of(text: str) -> Decision | None:
