@@ -59,22 +59,27 @@ def checks(bench: GenEval, evidence: Evidence) -> Iterator[Check]:
         verdicts: Sequence[Verdict] = ()
         why = ""
         try:
-            verdicts = _verdicts(bench, protocol, items, model, evidence)
+            verdicts, why = _verdicts(bench, protocol, items, model, evidence)
         except UserError as error:
             why = str(error)
+        published = [verdict for verdict in verdicts if verdict.index < per_prompt]
+        figures = bench.aggregate(protocol, list(items.values()), published)
+        yield from _figures(model, items, published, figures.metrics, per_prompt, why)
         found = bench.aggregate(protocol, list(items.values()), verdicts)
-        yield from _figures(model, items, verdicts, found.metrics, per_prompt, why)
         right = {(score.item_id, score.index): score.value == 1.0 for score in found.scores}
         yield _agreement(model, items, right, evidence, why)
 
 
 def _verdicts(
     bench: GenEval, protocol: ResolvedProtocol, items: Mapping[str, Item], model: str, evidence: Evidence
-) -> Sequence[Verdict]:
-    """Return one verdict for each image of a model, in order; UserError if there is no way to them."""
+) -> tuple[Sequence[Verdict], str]:
+    """Return one verdict for each image of a model, in order, and why the first that lacks one does.
+
+    Raises UserError if there is no way to them.
+    """
     if evidence.verdicts is not None:
         evidence.used[evidence.verdicts.name] = sha256_file(evidence.verdicts)
-        return _saved(bench, protocol, model, evidence.verdicts)
+        return _saved(bench, protocol, model, evidence.verdicts), ""
     judge = bench.judge(protocol)  # before anything large is fetched for it
     root = evidence.images or evidence.folder("geneval-images") / "images"
     sights = _sights(root / model, items)
@@ -82,7 +87,8 @@ def _verdicts(
     with progress(evidence.site.console, f"judge {model}", len(sights)) as bar:
         judged = judge_images(sights, judge, journal, evidence.site.batch_size, bar)
     evidence.used[f"{model} judge"] = judged.verdicts[0].judge if judged.verdicts else judge.name
-    return judged.verdicts
+    why = next((f"image {index} of {item_id}: {why}" for (item_id, index), why in judged.failed.items()), "")
+    return judged.verdicts, why
 
 
 def _saved(bench: GenEval, protocol: ResolvedProtocol, model: str, file: Path) -> list[Verdict]:
@@ -122,11 +128,12 @@ def _figures(
 ) -> Iterator[Check]:
     """Compare with the published figures; one whose images are not all judged is not run."""
     asked = Counter(item.task for item in items.values())
-    there = Counter(items[verdict.item_id].task for verdict in verdicts if verdict.index < per_prompt)
+    there = Counter(items[verdict.item_id].task for verdict in verdicts)
     for name, published in zip(_FIGURES, PUBLISHED[model], strict=True):
         tasks = TASKS if name == "overall" else (name,)
         n, expected = (sum(counts[task] for task in tasks) for counts in (there, asked))
         whole = n == expected * per_prompt
+        lacking = "" if whole else f"{n} of {expected * per_prompt} images judged"
         value = next(one.value for one in metrics if one.name == name)
         yield Check(
             name=f"{model} {name}",
@@ -135,7 +142,7 @@ def _figures(
             found=value if whole else None,
             tolerance=TOLERANCE,
             n=n,
-            note=why or ("" if whole else f"{n} of {expected * per_prompt} images judged"),
+            note="" if whole else _both(lacking if n else "", why) or lacking,
         )
 
 
@@ -151,8 +158,7 @@ def _agreement(
     majority = people.majority() if people else {}
     judged = [right[place] == vote for place, vote in majority.items() if place in right]
     whole = bool(judged) and len(judged) == len(majority)
-    if not whole and not why:
-        why = f"{len(judged)} of {len(majority)} annotated images judged"
+    lacking = f"{len(judged)} of {len(majority)} annotated images judged"
     return Check(
         name=f"{model} agreement with people",
         against=f"pairs of raters, less {BEHIND_RATERS:g}",
@@ -161,5 +167,9 @@ def _agreement(
         tolerance=BEHIND_RATERS,
         at_least=True,
         n=len(judged),
-        note=why,
+        note="" if whole else _both(lacking if majority and right else "", why) or lacking,
     )
+
+
+def _both(what: str, why: str) -> str:
+    return "; ".join(text for text in (what, why) if text)

@@ -181,6 +181,39 @@ def test_a_score_of_fewer_images_is_not_run(verify: Verify, items: dict[str, Ite
     assert rows["sdv2 colors"]["state"] == "PASS"
 
 
+def test_the_published_scores_are_of_the_first_four_images(
+    verify: Verify, items: dict[str, Item], tmp_path: Path
+) -> None:
+    _, *shares = PUBLISHED["sdv2"]
+    file = tmp_path / "v.jsonl"
+    write_verdicts(file, items, dict(zip(TASKS, shares, strict=True)))
+    before = verify("--verdicts", file).rows
+    with file.open("a") as stream:
+        for item in items.values():
+            record = {
+                "filename": f"images/sdv2/{item.id}/samples/00004.png", "metadata": item.metadata, **NOTHING
+            }  # fmt: skip
+            stream.write(json.dumps(record) + "\n")
+    after = verify("--verdicts", file).rows
+    for name in ("overall", *TASKS):
+        assert after[f"sdv2 {name}"] == before[f"sdv2 {name}"]
+        assert after[f"sdv2 {name}"]["state"] == "PASS"
+
+
+def test_why_images_have_no_verdict_is_told(verify: Verify, items: dict[str, Item], tmp_path: Path) -> None:
+    prompts = list(items)[:2]
+    for item_id in prompts:
+        folder = tmp_path / "images" / "clip" / item_id / "samples"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (2, 2), "white").save(folder / "00000.png")
+    (tmp_path / "images" / "clip" / prompts[1] / "samples" / "00000.png").write_bytes(b"no image")
+    write_table(tmp_path / "annotations_clip.csv", items, {(item_id, 0): [True] * 5 for item_id in prompts})
+    rows = verify("--images", tmp_path / "images", "--data", tmp_path).rows
+    reason = f"image 0 of {prompts[1]}: the image cannot be read"
+    assert rows["clip overall"]["note"] == f"1 of 2212 images judged; {reason}"
+    assert rows["clip agreement with people"]["note"] == f"1 of 2 annotated images judged; {reason}"
+
+
 def test_images_are_judged_and_compared_with_people(
     verify: Verify, items: dict[str, Item], tmp_path: Path
 ) -> None:
