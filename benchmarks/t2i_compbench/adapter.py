@@ -74,13 +74,17 @@ class T2ICompBench:
         categories = categories_of(protocol)
         if prompt_table.is_tabletop(protocol):
             return tabletop.items_of(protocol, categories)
-        folder = self._prompts or fetched(_ASSETS, "t2i_compbench-prompts")
+        folder = self._folder()
         if folder is None:
             raise no_prompts(protocol)
         items = read_items(folder, protocol)
         if self._parses is not None:  # one that is lacking is told now, too
             self._parses.check(item for item in items if item.task in judging.PARSED)
         return items
+
+    def _folder(self) -> Path | None:
+        """Return where the prompt files lie, named or fetched; None if nowhere."""
+        return self._prompts or fetched(_ASSETS, "t2i_compbench-prompts")
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
         """Yield the prompts, as the official files have them."""
@@ -111,9 +115,10 @@ class T2ICompBench:
     def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[tuple[Item, int, Path]]:
         """Find images in the official layout; see ``images.py``.
 
-        With ``--questions`` any prompt that is not of the protocol's is an error.
+        Where the prompt files are named or fetched, any prompt that is not of the protocol's is an error.
         """
-        known = None if self._prompts is None else read_items(self._prompts, protocol)
+        prompts = self._folder()
+        known = None if prompts is None else read_items(prompts, protocol)
         if prompt_table.is_tabletop(protocol):
             known = self.items(protocol)
         per_prompt = protocol.suite("standard").images_per_prompt

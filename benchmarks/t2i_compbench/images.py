@@ -149,8 +149,9 @@ def _read_category(
         items[item.id] = item
     if strangers:
         raise UserError(
-            f"expected prompts of --questions in {samples}, found {len(strangers)} images of others, e.g. "
-            f"{strangers[0]!r}; fix: take them away, or leave --questions out to judge prompts of your own"
+            f"expected prompts of the prompt files in {samples}, found {len(strangers)} images of others, "
+            f"e.g. {strangers[0]!r}; fix: take them away, or judge prompts of your own without --questions, "
+            "with LUMINA_EVAL_DATA set to a folder without fetched prompts"
         )
     order = [item.id for item in known or ()]
     order = [name for name in order if name in items] or sorted(items, key=lambda name: min(numbered[name]))

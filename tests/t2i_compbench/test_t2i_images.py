@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from benchmarks.t2i_compbench import adapter
+from benchmarks.t2i_compbench.adapter import T2ICompBench
 from benchmarks.t2i_compbench.images import named, read_images, write_images
 from benchmarks.t2i_compbench.prompt_set import item_of
 from lumina_eval.errors import UserError
+from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Verdict
 
 PROMPTS = ["a teal anvil", "An amber harp and a Wet kite.", "a dog on the left of a car"]
@@ -125,6 +129,30 @@ def test_whatever_is_wrong_is_told(tmp_path: Path) -> None:
     (samples / "a teal anvil_000000.jpg").rename(samples / "nameless.png")
     with pytest.raises(UserError, match="expected a filename like"):
         read_images(tmp_path / "out", ["color"], None, 10)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_prompts_that_were_fetched_are_known_as_those_that_are_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prompt_files: tuple[Path, list[Any]],
+    protocol: Callable[..., ResolvedProtocol],
+    named: bool,
+) -> None:
+    folder, words = prompt_files
+    bench = T2ICompBench(folder if named else None)
+    # Fetched files are those of the pinned sums, which are not at hand: only the place is another.
+    monkeypatch.setattr(adapter, "fetched", lambda declaration, name: folder)
+    chosen = protocol("official", [word for word in words[2:] if word != "--set"])
+    item = bench.items(chosen)[3]
+    long_name = item_of("color", "a " + "very " * 60 + "long prompt")
+    write_images(tmp_path / "out", pictures(tmp_path / "made", [item], 2))
+    assert [(one.id, index) for one, index, _ in bench.read_images(tmp_path / "out", chosen)] == [
+        (item.id, 0), (item.id, 1),
+    ]  # fmt: skip
+    write_images(tmp_path / "strange", pictures(tmp_path / "made", [long_name, ITEMS[0]], 1))
+    with pytest.raises(UserError, match=r"found 2 images of others.*fix: take them away"):
+        bench.read_images(tmp_path / "strange", chosen)
 
 
 def test_other_pictures_are_written_as_png(tmp_path: Path) -> None:
