@@ -65,8 +65,8 @@ class Endpoint:
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         """Check the address and the options of :data:`OPTIONS`; nothing is sent.
 
-        Raises UserError for an address with a name, a password or a query in it, for a number out of range,
-        and for ``key_env`` naming a variable that is not set.
+        Raises UserError for an address that cannot be read or has a name, a password or a query in it, for a
+        number out of range, and for ``key_env`` naming a variable that is not set.
         """
         self.url = _checked(url)
         self.concurrency = int(_number(options, "concurrency", CONCURRENCY, 1, 64))
@@ -219,10 +219,21 @@ def _json_value(text: str) -> Any:
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
+    import httpx
+
+    shown = re.sub(r"//.*@", "//***@", url.partition("?")[0])  # a name and a password are not repeated
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for one that is no number
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        raise UserError(
+            f"expected the address of an endpoint such as http://127.0.0.1:8000/v1, found {shown!r}, which "
+            "cannot be read; fix: mend the address"
+        ) from None  # the cause may hold the password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(
-            f"expected the address of an endpoint such as http://127.0.0.1:8000/v1, found {url!r}"
+            f"expected the address of an endpoint such as http://127.0.0.1:8000/v1, found {shown!r}"
         )
     if parts.username or parts.password or parts.query:
         raise UserError(

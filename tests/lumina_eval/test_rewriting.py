@@ -295,6 +295,8 @@ def test_a_dry_run_asks_no_language_model(
         ("endpoint:http://127.0.0.1/v1", {"model": "m"}, "template=FILE"),
         ("endpoint:http://127.0.0.1/v1", {"model": "m", "template": "T", "n": "2"}, "no --rewrite-option n"),
         ("endpoint:http://127.0.0.1/v1", {"model": "m", "template": "T", "api_key": "s"}, "no secret"),
+        ("endpoint:http://[::1/v1", {"model": "m", "template": "T"}, r"found 'http://\[::1/v1'"),
+        ("endpoint:http://localhost:80a/v1", {"model": "m", "template": "T"}, "'http://localhost:80a/v1'"),
         ("transformers:nowhere", {"template": "T"}, "config.json"),
         ("transformers:a/b", {"template": "T"}, "pinned revision"),
         ("transformers:a/b", {"template": "T", "steps": "4"}, "unknown --rewrite-option 'steps'"),
