@@ -14,6 +14,7 @@ from typing import Any, Final
 from PIL import Image
 
 from benchmarks.judges.detectors.detection import Box, Detection
+from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.similarity import CONFIGURATION, PARTS, check_tag
 from benchmarks.judges.vqa.weights import device_of
@@ -47,9 +48,10 @@ class ColorClassifier:
     ) -> None:
         """Check ``weights``: ``NAME/TAG`` of open_clip, a folder in its form, or OpenAI's ``ViT-L-14.pt``.
 
+        The official name stands for the fetched ``clip-vit-l-14``.
+
         Raises UserError if there is nothing of the kind; the weights are loaded when the first object comes.
         """
-        self._weights = weights
         path = Path(weights)
         if not path.exists():
             check_tag(weights, "judge.colors", OFFICIAL)
@@ -58,6 +60,8 @@ class ColorClassifier:
                 f"expected {CONFIGURATION} in {weights}, found none; "
                 f"fix: --set judge.colors={OFFICIAL}, or a folder in open_clip's form"
             )
+        source = clip_source(weights)
+        self._weights = weights if source is None else str(source)
         self._colors = tuple(colors)
         self._device = device_of(device)
         self._batch_size = batch_size
@@ -124,14 +128,7 @@ class ColorClassifier:
 
         try:
             if Path(self._weights).is_file():
-                model = open_clip.load_openai_model(self._weights, precision="fp32", device=self._device)
-                preprocess = open_clip.image_transform(
-                    model.visual.image_size,
-                    is_train=False,
-                    mean=model.visual.image_mean,
-                    std=model.visual.image_std,
-                )
-                tokenizer = open_clip.get_tokenizer(OFFICIAL.partition("/")[0])
+                model, preprocess, tokenizer = load_openai(Path(self._weights), self._device)
             else:
                 local = Path(self._weights).is_dir()
                 name, _, tag = self._weights.partition("/")

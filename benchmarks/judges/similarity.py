@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
@@ -32,29 +33,34 @@ class ClipSimilarity:
     name = "clip"
 
     def __init__(self, model: str, device: str = "auto", batch_size: int = 32) -> None:
-        """Check the name ``model``: ``NAME/TAG`` of open_clip, or a folder with an open_clip_config.json.
+        """Check ``model``: ``NAME/TAG`` of open_clip, a folder in its form, or OpenAI's ``ViT-B-32.pt``.
+
+        The official name stands for the fetched ``clip-vit-b-32``.
 
         Raises UserError if there is no such model, or if its activation is not that of the weights: OpenAI's
         were trained with QuickGELU, and open_clip loads them into the plain ViT-B-32 with no more than a
         warning.
         """
         self._folder = Path(model) if Path(model).is_dir() else None
-        if self._folder is None:
+        if not Path(model).exists():
             check_tag(model)
-        elif not (self._folder / CONFIGURATION).is_file():
+        elif self._folder is not None and not (self._folder / CONFIGURATION).is_file():
             raise UserError(
                 f"expected {CONFIGURATION} in {model}, found none; fix: name a folder in open_clip's form, "
                 "or a model of it as NAME/TAG"
             )
         self._model = model
+        self._file = clip_source(model) if self._folder is None else None
         self._device = device_of(device)
         self._batch_size = batch_size
 
     @cached_property
     def digest(self) -> str:
         """Sha256 of the weights and of the version of this file's procedure."""
-        if self._folder is None:
-            content: Any = [self._model, sha256_file(_checkpoint(self._model))]
+        if self._file is not None:
+            content: Any = sha256_file(self._file)
+        elif self._folder is None:
+            content = [self._model, sha256_file(_checkpoint(self._model))]
         else:
             parts = sorted(path for path in self._folder.iterdir() if path.suffix in PARTS)
             content = [[path.name, sha256_file(path)] for path in parts]
@@ -99,11 +105,14 @@ class ClipSimilarity:
             name = f"local-dir:{self._folder}"
             found = {"model_name": name}
         try:
-            model, preprocess = open_clip.create_model_from_pretrained(**found, device=self._device)
-            tokenizer = open_clip.get_tokenizer(name)
+            if self._file is not None:
+                model, preprocess, tokenizer = load_openai(self._file, self._device)
+            else:
+                model, preprocess = open_clip.create_model_from_pretrained(**found, device=self._device)
+                tokenizer = open_clip.get_tokenizer(name)
         except Exception as error:  # open_clip has many ways to say that a model does not load
             raise UserError(
-                f"cannot load CLIP {self._model}: {str(error).splitlines()[0]}; fix: give the folder or the "
+                f"cannot load CLIP {self._model}: {(str(error).splitlines() or [repr(error)])[0]}; fix: give the folder or the "
                 "NAME/TAG of a whole model with --set judge.clip=…"
             ) from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer):

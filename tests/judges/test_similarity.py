@@ -12,6 +12,7 @@ from PIL import Image
 from tiny_t2i_models import CLIP, MEAN, STD, clip_folder
 from torchvision import transforms
 
+from benchmarks.judges.openai_clip import clip_source
 from benchmarks.judges.similarity import ClipSimilarity
 from lumina_eval.errors import UserError
 
@@ -80,7 +81,6 @@ def test_a_text_that_is_too_long_is_an_error_and_is_not_cut(folder: Path, images
 def test_the_activation_must_be_that_of_the_weights() -> None:
     with pytest.raises(UserError, match=r"with QuickGELU.*found 'ViT-B-32'.*=ViT-B-32-quickgelu/openai"):
         ClipSimilarity("ViT-B-32/openai", "cpu")
-    ClipSimilarity("ViT-B-32-quickgelu/openai", "cpu")
     with pytest.raises(UserError, match=r"found 'ViT-B-32-quickgelu/laion2b_s34b_b79k' .tags of .*openai"):
         ClipSimilarity("ViT-B-32-quickgelu/laion2b_s34b_b79k", "cpu")  # trained with GELU
 
@@ -107,3 +107,37 @@ def test_the_digest_is_that_of_the_content(folder: Path, tmp_path: Path) -> None
     (again / "open_clip_config.json").write_text((again / "open_clip_config.json").read_text() + " ")
     assert ClipSimilarity(str(again), "cpu").digest != first.digest
     assert first.settings == {"dtype": "float32", "device": "cpu"}
+
+
+def test_the_official_name_is_the_fetched_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path))
+    official = {"ViT-L-14-quickgelu/openai": 932768134, "ViT-B-32-quickgelu/openai": 353976522}
+    for name, size in official.items():
+        asset = f"clip-{name[:8].lower()}"
+        with pytest.raises(UserError, match=f"fix: lumina-eval data fetch {asset}"):
+            clip_source(name)
+        (tmp_path / asset).mkdir()
+        file = tmp_path / asset / f"{name[:8]}.pt"
+        with file.open("wb") as stream:
+            stream.truncate(size)  # a hole of the right size
+        assert clip_source(name) == file
+    assert clip_source("ViT-B-32/laion2b_s34b_b79k") is None
+
+
+def test_a_file_in_openais_form(tmp_path: Path, images: list[Image.Image]) -> None:
+    import open_clip
+
+    torch.manual_seed(0)
+    vision = {**CLIP["vision_cfg"], "width": 64, "head_width": 64}  # type: ignore[dict-item]
+    text = {**CLIP["text_cfg"], "width": 64, "heads": 1}  # type: ignore[dict-item]
+    model = open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text, quick_gelu=True).eval()
+    file = tmp_path / "tiny.pt"
+    torch.save(model.state_dict(), file)
+    clip = ClipSimilarity(str(file), "cpu")
+    found = clip.similarities(images[2:], TEXTS[2:])
+    pixels = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])(images[2])[None]
+    with torch.no_grad():
+        seen, read = model.encode_image(pixels), model.encode_text(open_clip.tokenize(TEXTS[2:]))
+    # OpenAI's form is half precision.
+    assert found == pytest.approx(torch.cosine_similarity(seen, read).tolist(), abs=2e-3)
+    assert len(clip.digest) == 64
