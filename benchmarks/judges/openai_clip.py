@@ -1,6 +1,6 @@
 """OpenAI's own CLIP files: which fetched asset an official name stands for, and how such a file is loaded.
 
-open_clip would take a copy of these weights from a hub, whichever is newest there, and at any moment of a run.
+open_clip would take a copy of these weights from a hub, whichever is newest there.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ class ClipSimilarity:
                 tokenizer = open_clip.get_tokenizer(name)
         except Exception as error:  # open_clip has many ways to say that a model does not load
             raise UserError(
-                f"cannot load CLIP {self._model}: {(str(error).splitlines() or [repr(error)])[0]}; fix: give the folder or the "
-                "NAME/TAG of a whole model with --set judge.clip=…"
+                f"cannot load CLIP {self._model}: {(str(error).splitlines() or [repr(error)])[0]}; "
+                "fix: give the folder or the NAME/TAG of a whole model with --set judge.clip=…"
             ) from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer):
             raise UserError(
