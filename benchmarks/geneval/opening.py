@@ -24,8 +24,13 @@ DETECTORS: Final = ("mask2former", "transformers", "detectron2")
 def open_judge(options: Mapping[str, Any]) -> DetectionJudge:
     """Return detector and colour classifier as one judge.
 
-    Raises UserError, with the command that mends it, if weights are absent.
+    Raises UserError, with the command that mends it, if a key of the table or weights are absent.
     """
+    if lacking := [key for key in KEYS if key not in options]:
+        raise UserError(
+            f"expected {', '.join(KEYS)} in the table [judge] of the protocol, found no {', '.join(lacking)}; "
+            'fix: extends = "official", or add it'
+        )
     device, size = str(options["device"]), int(options["batch_size"])
     if size < 1:
         raise UserError(

@@ -15,6 +15,7 @@ from tiny_mask2former import mask2former_folder
 from tiny_t2i_models import clip_folder, detr_folder
 
 from benchmarks.geneval.judging import GENEVAL_NAMES, MOST_COLORED, DetectionJudge
+from benchmarks.geneval.opening import open_judge
 from benchmarks.geneval.vocabulary import COCO_CLASSES, COLORS
 from benchmarks.judges.colors import ColorClassifier
 from benchmarks.judges.detectors import speed
@@ -253,3 +254,8 @@ def test_names_of_coco_and_of_geneval() -> None:
     check_labels([name.upper() for name in COCO_CLASSES], "here")
     with pytest.raises(UserError, match=r"found none for person, bicycle, .* and 74 more, in here"):
         check_labels(["sofa", "wall"], "here")
+
+
+def test_a_table_that_lacks_a_key_is_told() -> None:
+    with pytest.raises(UserError, match=r"\[judge\] of the protocol, found no colors, device,"):
+        open_judge({"detector": "transformers", "weights": "anywhere"})
