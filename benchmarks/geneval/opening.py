@@ -28,7 +28,7 @@ def open_judge(options: Mapping[str, Any]) -> DetectionJudge:
     """
     if lacking := [key for key in KEYS if key not in options]:
         raise UserError(
-            f"expected {', '.join(KEYS)} in the table [judge] of the protocol, found no {', '.join(lacking)}; "
+            f"expected {', '.join(KEYS)} in the protocol's table [judge], found no {', '.join(lacking)}; "
             'fix: extends = "official", or add it'
         )
     device, size = str(options["device"]), int(options["batch_size"])

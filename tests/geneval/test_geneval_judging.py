@@ -257,5 +257,5 @@ def test_names_of_coco_and_of_geneval() -> None:
 
 
 def test_a_table_that_lacks_a_key_is_told() -> None:
-    with pytest.raises(UserError, match=r"\[judge\] of the protocol, found no colors, device,"):
+    with pytest.raises(UserError, match=r"table \[judge\], found no colors, device,"):
         open_judge({"detector": "transformers", "weights": "anywhere"})
