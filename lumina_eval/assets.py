@@ -31,7 +31,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, ValidationError, model_validator
 
 from lumina_eval import plugins
-from lumina_eval.errors import UserError, is_user_error, unknown
+from lumina_eval.errors import UserError, first_line, is_user_error, unknown
 from lumina_eval.pins import LOCK, File, Pin
 from lumina_eval.records import Record
 
@@ -201,7 +201,7 @@ def read_lock(asset: Asset) -> Lock:
         return Lock()
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise UserError(
-            f"cannot read {path}: {str(error).splitlines()[0]}; fix: delete {asset.folder} and run "
+            f"cannot read {path}: {first_line(error)}; fix: delete {asset.folder} and run "
             f"'lumina-eval data fetch {asset.name}'"
         ) from error
 

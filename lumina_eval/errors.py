@@ -34,6 +34,15 @@ def is_user_error(error: BaseException) -> bool:
     return bool(getattr(error, "is_user_error", False))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; the name of its class if it says nothing.
+
+    >>> first_line(ValueError("one\\ntwo")), first_line(TimeoutError())
+    ('one', 'TimeoutError')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a tail for a message: the names in ``known`` near to ``word``, or all of them.
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lumina_eval.assets import Asset, Hub, Lock, read_lock
 from lumina_eval.download import DownloadError
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 from lumina_eval.fetching import FileState, check_file, label_of, write_lock
 from lumina_eval.pins import File, Pin
 
@@ -109,6 +109,6 @@ def _hub(asset: Asset) -> Hub:
 
 def _unreachable(asset: Asset, hub: Hub, error: Exception) -> DownloadError:
     return DownloadError(
-        f"cannot get {hub.repository} from the hub: {str(error).splitlines()[0]}; what came is kept; "
+        f"cannot get {hub.repository} from the hub: {first_line(error)}; what came is kept; "
         f"fix: lumina-eval data fetch {asset.name}, which goes on from there"
     )

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from PIL import Image
 
-from lumina_eval.errors import UserError, nearest
+from lumina_eval.digests import digest_of
+from lumina_eval.errors import UserError, first_line, nearest
 from lumina_eval.models.pinned import folder_digest, pinned_folder
 from lumina_eval.plugins import Model
 
@@ -62,7 +63,9 @@ class DiffusersModel:
         self._read_stage()
 
     def components(self) -> Mapping[str, str]:
-        """Return one digest per sub-folder of the pipeline, over its weights and configurations."""
+        """Return one digest per sub-folder of the pipeline, over its weights and configurations, and one of
+        ``model_index.json``: the class of each part, such as the scheduler, and what the pipeline is told.
+        """
         return self._components
 
     @cached_property
@@ -76,7 +79,10 @@ class DiffusersModel:
     @cached_property
     def _components(self) -> Mapping[str, str]:
         parts = {name: self._folder / name for name in self._index if (self._folder / name).is_dir()}
-        return {name: folder_digest(path) for name, path in sorted(parts.items())}
+        digests = {name: folder_digest(path) for name, path in sorted(parts.items())}
+        # Other private keys say who wrote the folder, with which version, and change no pixel.
+        said = {key: self._index[key] for key in self._index if key == "_class_name" or key[:1] != "_"}
+        return {**digests, "model_index": digest_of(said)}
 
     def sampling(self) -> Mapping[str, Any]:
         """Return pipeline class, dtype, and every argument of its call as it will be."""
@@ -118,7 +124,7 @@ class DiffusersModel:
                 self._folder, torch_dtype=getattr(torch, self._dtype)
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self._folder} does not load: {str(error).splitlines()[0]}") from error
+            raise UserError(f"{self._folder} does not load: {first_line(error)}") from error
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(self.device)
 

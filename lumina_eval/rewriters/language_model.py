@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from lumina_eval.errors import UserError, nearest
+from lumina_eval.errors import UserError, first_line, nearest
 from lumina_eval.models import device_kind
 from lumina_eval.models.pinned import WEIGHTS, folder_digest, pinned_folder
 from lumina_eval.rewriters.template import read_template
@@ -60,7 +60,7 @@ class LanguageModelRewriter:
                 self._device
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self._folder} does not load: {str(error).splitlines()[0]}") from error
+            raise UserError(f"{self._folder} does not load: {first_line(error)}") from error
         for prompt in prompts:
             inputs = self._inputs(tokenizer, prompt).to(self._device)
             with torch.inference_mode():

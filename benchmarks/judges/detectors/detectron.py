@@ -19,7 +19,7 @@ from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Raised whenever the same weights and settings give other detections.
 VERSION: Final = 1
@@ -103,7 +103,7 @@ class Detectron2Detector:
             )
         except (RuntimeError, KeyError, OSError, ValueError) as error:
             raise UserError(
-                f"expected a config of detectron2, found {str(error).splitlines()[0]!r}, for "
+                f"expected a config of detectron2, found {first_line(error)!r}, for "
                 f"{self._config_name}; fix: --set judge.weights=FILE.yaml, or a name of the model zoo"
             ) from error
         if self._weights:

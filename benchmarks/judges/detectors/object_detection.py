@@ -14,7 +14,7 @@ from benchmarks.judges.loading import load_model
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Raised when the same image gets other boxes.
 VERSION: Final = 1
@@ -91,7 +91,7 @@ class ObjectDetector:
         except (OSError, ValueError) as error:
             raise UserError(
                 f"expected the image processor of the detector in {self._folder}, found none that loads: "
-                f"{str(error).splitlines()[0]}; fix: fetch the folder anew"
+                f"{first_line(error)}; fix: fetch the folder anew"
             ) from error
         return model.to(self._device), processor
 

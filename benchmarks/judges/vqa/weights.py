@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lumina_eval.digests import digest_of, sha256_file
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Endings of the files that a model, its tokenizer and its image processor are made of.
 PARTS: Final = (".safetensors", ".bin", ".json", ".txt", ".model", ".jinja")
@@ -74,6 +74,6 @@ def _fetched(name: str, revision: str) -> Path:
     except Exception as error:  # the hub has many ways to fail, all of them the user's to mend
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         raise UserError(
-            f"cannot get {name} at {revision}{offline}: {str(error).splitlines()[0]}; "
+            f"cannot get {name} at {revision}{offline}: {first_line(error)}; "
             f"fix: hf download {name} --revision {revision}"
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 Picture = npt.NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class Roundtrip:
         except (OSError, ValueError) as error:
             raise UserError(
                 f"expected an AutoencoderKL with config.json and weights, found none that loads, in "
-                f"{folder}: {str(error).splitlines()[0]}; fix: name the folder that training wrote"
+                f"{folder}: {first_line(error)}; fix: name the folder that training wrote"
             ) from error
 
     def __call__(self, picture: Picture) -> Picture:
