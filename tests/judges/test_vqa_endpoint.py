@@ -169,10 +169,13 @@ def test_a_server_that_lets_nobody_in_or_is_not_there_is_the_users_to_mend(
 
 
 def test_an_interruption_ends_the_retries_and_the_stalled_and_keeps_what_was_answered(
-    server: ChatServer, tmp_path: Path
+    server: ChatServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     main = threading.main_thread().ident
     assert main is not None
+    # Ignored where a script started the tests in the background.
+    before_the_test = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before_the_test))
 
     def script(question: str, before: int) -> str | tuple[int, dict[str, str]] | None:
         if question == "Is it red?":
