@@ -9,25 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-import numpy as np
 from PIL import Image
 
-from benchmarks.tabletop.sight import judge, scene_graph
-from benchmarks.tabletop.sight.perception import see
-from benchmarks.tabletop.sources import source_digest
-from benchmarks.tabletop.world.facts import Fact, holds
+from benchmarks.tabletop.sight import scene_reading
+from benchmarks.tabletop.sight.scene_reading import read_scene
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item
 
 #: Side of the picture that boxes are given for: the official detector scales to it, and the rule for "next
 #: to" has its distance in these pixels.
 SIDE: Final = 480
-
-#: The files that a verdict depends on, beside those of the eye.
-_SOURCES: Final = (
-    *(f"tabletop/sight/{name}.py" for name in ("phrase_judge", "scene_graph")),
-    *(f"tabletop/world/{name}.py" for name in ("facts", "statements")),
-)
 
 
 def open_judge(options: Mapping[str, Any]) -> PhraseJudge:
@@ -44,12 +35,12 @@ class PhraseJudge:
     @property
     def digest(self) -> str:
         """Sha256 of the judge's source files."""
-        return source_digest(*judge.SOURCES, *_SOURCES)
+        return scene_reading.digest_with("tabletop/sight/phrase_judge.py")
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What counts as a thing, and the scale of the boxes."""
-        return {**judge.TabletopJudge().settings, "least": scene_graph.LEAST, "side": SIDE}
+        return {**scene_reading.settings(), "side": SIDE}
 
     def judge(self, images: Sequence[Image.Image], items: Sequence[Item]) -> list[dict[str, Any]]:
         """Return ``phrases``, ``tokens``, ``detections`` as the rules read them, and ``seen`` for people.
@@ -70,16 +61,16 @@ def _told(image: Image.Image, item: Item) -> dict[str, Any]:
             f"expected words with their parts of speech, found none for item {item.id!r}: this judge knows "
             "the embedded world only; fix: take protocol tabletop, or another judge"
         )
-    picture = np.asarray(image.convert("RGB"))
-    seen = scene_graph.counted(see(picture))
-    things = [scene_graph.thing_of(one, len(picture)) for one in seen]
-    scale = SIDE / len(picture)
+    scene = read_scene(image)
+    scale = SIDE / scene.side
     return {
         "phrases": [
-            {"text": phrase["text"], "yes_probability": float(holds(Fact.from_json(phrase["fact"]), things))}
+            {"text": phrase["text"], "yes_probability": float(scene.fulfils(phrase["fact"]))}
             for phrase in metadata["phrases"]
         ],
         "tokens": metadata["tokens"],
-        "detections": [[*(round(scale * value, 2) for value in one.box), 1.0, one.shape] for one in seen],
-        "seen": scene_graph.rows(seen, things),
+        "detections": [
+            [*(round(scale * value, 2) for value in one.box), 1.0, one.shape] for one in scene.seen
+        ],
+        "seen": scene.rows(),
     }
