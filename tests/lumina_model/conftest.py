@@ -1,6 +1,10 @@
-"""The tiny models of ``tests/tiny_lumina.py`` and ``tests/checkpoint_files.py`` as fixtures."""
+"""The tiny models, checkpoint files and training of ``tests/`` as fixtures."""
 
 from checkpoint_files import small
 from tiny_lumina import autoencoder, config, model, pipeline_folder, text_encoder
+from tiny_training import trained_parts, training_set
 
-__all__ = ["autoencoder", "config", "model", "pipeline_folder", "small", "text_encoder"]
+__all__ = [
+    "autoencoder", "config", "model", "pipeline_folder", "small", "text_encoder",
+    "trained_parts", "training_set",
+]  # fmt: skip

@@ -1,0 +1,104 @@
+"""Tokenizer, text encoder and autoencoder as they are trained, and the features that a stage reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_training import LOOP
+
+from lumina_model.checkpoint import read_autoencoder, read_text_encoder
+from lumina_model.digests import files_digest
+from lumina_model.errors import UserError
+from lumina_model.training.autoencoder import AutoencoderSettings, sample_latents, train_autoencoder, whiten
+from lumina_model.training.caption_features import CaptionFeatures
+from lumina_model.training.data import read_examples
+from lumina_model.training.tokenizer import build_tokenizer
+
+
+def test_every_text_survives_the_tokenizer() -> None:
+    tokenizer = build_tokenizer(["a red star", "ein roter Stern", "红色的星"], 300)
+    for text in ("a red star", "Ω→ nie gesehen 星", ""):
+        ids = tokenizer(text).input_ids
+        assert ids[0] == tokenizer.bos_token_id
+        assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
+
+
+def test_a_system_prompt_is_one_token() -> None:
+    from lumina_model.prompt_templates import compose
+
+    tokenizer = build_tokenizer(["a red star"], 300)
+    assert len(tokenizer(compose("real", "a")).input_ids) == 3
+
+
+def test_features_of_a_caption_are_the_encoder_s_and_do_not_depend_on_company(trained_parts: Path) -> None:
+    encoder = read_text_encoder(trained_parts / "text_encoder", trained_parts / "tokenizer")
+    read = CaptionFeatures(encoder, tokens=24, budget=2**20)
+    texts = ["a red table", "", "a white table", "a red table"]
+    features, mask = read(texts, 8)
+    expected, _ = encoder.encode(texts, features.shape[1])
+    assert features.shape[1] % 8 == 0
+    assert torch.equal(mask.sum(1), torch.tensor([len(encoder.tokenizer(text).input_ids) for text in texts]))
+    torch.testing.assert_close(features[mask], expected[mask], rtol=1e-4, atol=1e-5)
+    alone, kept = CaptionFeatures(encoder, tokens=24, budget=2**20)(["a white table"], 1)
+    assert torch.equal(alone[0][kept[0]], features[2][mask[2]])
+
+
+def test_features_beyond_the_budget_are_read_again(
+    trained_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = read_text_encoder(trained_parts / "text_encoder", trained_parts / "tokenizer")
+    calls = []
+    original = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda *words: calls.append(1) or original(*words))
+    unbounded, small = (
+        CaptionFeatures(encoder, tokens=24, budget=2**20),
+        CaptionFeatures(encoder, tokens=24, budget=1),
+    )
+    first = [unbounded(["a red table", "a blue table"], 8)[0] for _ in range(2)]
+    assert (len(calls), torch.equal(*first)) == (1, True)
+    second = [small(["a red table", "a blue table"], 8)[0] for _ in range(2)]
+    assert (len(calls), torch.equal(*second)) == (3, True)
+
+
+def test_whitened_latents_are_white_and_reach_the_decoder_as_before(
+    training_set: Path, trained_parts: Path
+) -> None:
+    settings = AutoencoderSettings(loop=LOOP, sizes=(64,))
+    examples = read_examples(training_set)
+    model = read_autoencoder(trained_parts / "vae").vae
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whiten(model, [examples[0]], settings)  # of one colour: the least and the worst of data
+    assert torch.isfinite(model.encode(pixels).latent_dist.mode()).all()
+
+    model = read_autoencoder(trained_parts / "vae").vae
+    before = model.decoder.conv_in(model.encode(pixels).latent_dist.mode())
+    whiten(model, examples, settings)
+    after = model.decoder.conv_in(model.encode(pixels).latent_dist.mode())
+    inside = (..., slice(1, -1), slice(1, -1))  # at the rim the decoder pads with zeros
+    torch.testing.assert_close(after[inside], before[inside], rtol=1e-2, atol=1e-2)
+    z = sample_latents(model, examples, settings, 64).permute(1, 0, 2, 3).flatten(1)
+    assert z.mean(1).abs().max() < 1e-2
+    spread = torch.linalg.eigvalsh(z.cov())
+    assert spread.max() < 1.05  # directions without any variance stay without
+
+
+def test_an_earlier_recipe_does_not_undo_a_later_one(training_set: Path, tmp_path: Path) -> None:
+    first = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4)
+    train_autoencoder(training_set, tmp_path, first)
+    begun = files_digest(tmp_path / "vae")
+    train_autoencoder(training_set, tmp_path, dataclasses.replace(first, start="whitened", latent_power=4))
+    whitened = files_digest(tmp_path / "vae")
+    assert whitened != begun
+    train_autoencoder(training_set, tmp_path, first)
+    assert files_digest(tmp_path / "vae") == whitened
+
+
+def test_going_on_with_another_autoencoder_than_the_recipe_names_is_refused(
+    trained_parts: Path, training_set: Path
+) -> None:
+    settings = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 16), norm_groups=4, start="decoder")
+    with pytest.raises(UserError, match=r"expected block_out_channels .*16.*, found .*8, 8, 8, 8"):
+        train_autoencoder(training_set, trained_parts, settings)
