@@ -43,6 +43,16 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the class of an error and the first line of what it says, for a list of failures.
+
+    >>> reason_of(ValueError("one\\ntwo")), reason_of(TimeoutError())
+    ('ValueError: one', 'TimeoutError')
+    """
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a tail for a message: the names in ``known`` near to ``word``, or all of them.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from lumina_eval.errors import UserError, is_user_error
+from lumina_eval.errors import UserError, first_line, is_user_error, reason_of
 from lumina_eval.plan import Plan, Planned, model_identity
 from lumina_eval.plugins import Model
 from lumina_eval.progress import Advance
@@ -79,7 +79,7 @@ def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[list[tup
         except Exception as error:
             if is_user_error(error):
                 raise
-            outcomes = [_reason(error)] * len(batch)
+            outcomes = [reason_of(error)] * len(batch)
         yield [pair for pair in zip(batch, outcomes, strict=True) if pair[0].ref.key in absent]
 
 
@@ -111,7 +111,7 @@ def _one_by_one(plan: Plan, each: Each, absent: set[str]) -> Iterator[list[tuple
     except Exception as error:
         if is_user_error(error):
             raise
-        why = _reason(error)
+        why = reason_of(error)
     if left:
         yield [(image, why) for image in left.values()]
 
@@ -120,18 +120,10 @@ def _outcome(found: Image.Image | Exception | None, source: str) -> Outcome:
     if found is None:
         return "the model gave no image"
     if isinstance(found, Exception):
-        return _first_line(str(found)) or type(found).__name__
+        return first_line(found)
     if not isinstance(found, Image.Image):
         raise UserError(
             f"expected PIL images from {source}, found {type(found).__name__}; "
             "fix: return PIL images, None where there is none"
         )
     return found.convert("RGB")
-
-
-def _reason(error: Exception) -> str:
-    return _first_line(f"{type(error).__name__}: {error}")
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.splitlines()), "")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lumina_eval.digests import canonical_json, digest_of
-from lumina_eval.errors import is_user_error
+from lumina_eval.errors import is_user_error, reason_of
 from lumina_eval.files import append_lines, valid_lines, write_lines
 from lumina_eval.plugins import Judge
 from lumina_eval.progress import Advance
@@ -122,7 +122,7 @@ def _judge_batch(
         if isinstance(output, Exception):
             if is_user_error(output):
                 raise output
-            failed[sight.place] = f"{type(output).__name__}: {output}".splitlines()[0]
+            failed[sight.place] = reason_of(output)
     return [
         Verdict(
             item_id=sight.item.id,

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lumina_eval.digests import digest_of
+from lumina_eval.errors import first_line
 from lumina_eval.mosaic import MAX_SAMPLES, Sample, mosaic
 from lumina_eval.projection import DIGEST_LENGTH, Projection, metric_key
 
@@ -117,7 +118,7 @@ def sync(out: Path, tracking_uri: str | None = None, samples: SampleSource | Non
 
 
 def _warning(what: str, uri: str, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].replace(uri, shown_uri(uri))
+    reason = first_line(error).replace(uri, shown_uri(uri))
     return f"{what} was not sent to MLflow at {shown_uri(uri)}: {reason}; send it later: lumina-eval sync"
 
 

@@ -56,7 +56,7 @@ def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector
     if kind == "transformers":
         from benchmarks.judges.detectors.object_detection import ObjectDetector
         from benchmarks.judges.loading import labels_of
-        from benchmarks.judges.vqa.weights import find_weights
+        from benchmarks.judges.weights import find_weights
 
         check_labels(labels_of(find_weights(weights, "an object detector"), "the detector"), weights)
         return ObjectDetector(weights, device, batch_size)

@@ -17,9 +17,9 @@ from benchmarks.judges.detectors.detection import Box, Detection
 from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.similarity import CONFIGURATION, PARTS, check_tag
-from benchmarks.judges.vqa.weights import device_of
+from benchmarks.judges.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Raised whenever the same weights and settings give other colours.
 VERSION: Final = 1
@@ -170,6 +170,6 @@ def _downloaded(model: str) -> Path:
 
 def _no_weights(model: str, error: Exception) -> UserError:
     return UserError(
-        f"cannot load CLIP {model} for colours: {str(error).splitlines()[0] if str(error) else error!r}; "
+        f"cannot load CLIP {model} for colours: {first_line(error)}; "
         "fix: lumina-eval data fetch clip-vit-l-14, then --set judge.colors=FILE, or run once with a network"
     )

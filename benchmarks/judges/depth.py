@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
+from benchmarks.judges.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
 
 #: Raised when the same image gets another map.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 
 def load_model(
@@ -56,9 +56,8 @@ def load_model(
 
 def does_not_load(what: str, place: Path, error: Exception) -> UserError:
     """Make the error for a file or folder ``place`` that should hold ``what``."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(
-        f"expected {what} in {place}, found what does not load: {reason}; "
+        f"expected {what} in {place}, found what does not load: {first_line(error)}; "
         "fix: fetch or convert the folder anew"
     )
 

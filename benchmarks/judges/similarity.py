@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.vqa.weights import device_of
+from benchmarks.judges.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Raised when the same image and text get another number.
 VERSION: Final = 1
@@ -112,7 +112,7 @@ class ClipSimilarity:
                 tokenizer = open_clip.get_tokenizer(name)
         except Exception as error:  # open_clip has many ways to say that a model does not load
             raise UserError(
-                f"cannot load CLIP {self._model}: {(str(error).splitlines() or [repr(error)])[0]}; "
+                f"cannot load CLIP {self._model}: {first_line(error)}; "
                 "fix: give the folder or the NAME/TAG of a whole model with --set judge.clip=…"
             ) from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer):
@@ -159,7 +159,7 @@ def _checkpoint(model: str) -> Path:
         return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag)))
     except Exception as error:  # the network has many ways to fail, all of them the user's to mend
         raise UserError(
-            f"cannot get the weights of CLIP {model}: {str(error).splitlines()[0]}; fix: run it once with a "
+            f"cannot get the weights of CLIP {model}: {first_line(error)}; fix: run it once with a "
             "network, or name a folder in open_clip's form with --set judge.clip=DIR"
         ) from error
 

@@ -32,16 +32,19 @@ def distribution_of(text: str) -> str | None:
     return plugin.distribution.split(" ")[0]
 
 
-def device_kind(wanted: str) -> str:
+def device_kind(wanted: str, option: str = "--device ") -> str:
     """Resolve ``auto`` to ``cuda`` where torch sees a device, else ``cpu``.
 
-    Raises :class:`UserError` if ``cuda`` is wanted where there is none.
+    ``option`` is what the user writes before the device, for the message. Raises :class:`UserError` for what
+    is no device, and if ``cuda`` is wanted where there is none.
     """
     import torch
 
     there = torch.cuda.is_available()
     if wanted == "auto":
         return "cuda" if there else "cpu"
-    if wanted.startswith("cuda") and not there:
-        raise UserError(f"expected a CUDA device for --device {wanted}, found none; fix: take --device cpu")
+    if wanted != "cpu" and not wanted.startswith("cuda"):
+        raise UserError(f"expected {option}auto, cpu or cuda, found {wanted!r}; fix: {option}auto")
+    if wanted != "cpu" and not there:
+        raise UserError(f"expected a CUDA device for {option}{wanted}, found none; fix: take {option}cpu")
     return wanted

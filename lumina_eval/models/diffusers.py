@@ -38,7 +38,7 @@ def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
     """Find the pipeline's folder, fetching a published one at the revision named, and return it."""
     if not spec:
         raise UserError("expected --model diffusers:DIR or diffusers:OWNER/NAME@REVISION, found no name")
-    folder = pinned_folder(spec, "diffusers", "model_index.json")
+    folder = pinned_folder(spec, "a diffusers pipeline", "model_index.json", "--model diffusers:")
     return [DiffusersModel(folder, spec, options)]
 
 

@@ -14,33 +14,43 @@ from lumina_eval.errors import UserError, first_line
 WEIGHTS: Final = (".safetensors", ".json", ".txt", ".model", ".bin")
 
 
-def pinned_folder(spec: str, scheme: str, marker: str) -> Path:
+def pinned_folder(spec: str, what: str, marker: str, option: str) -> Path:
     """Return the folder that ``DIR`` or ``OWNER/NAME@REVISION`` stands for, fetched if it is not here.
+
+    ``what`` is whose weights they are, and ``option`` what the user writes before ``spec``, such as
+    ``--set judge.weights=``; both for the message.
 
     Raises UserError if there is none, if the revision is not named, or if the file ``marker`` is not in it.
     """
     folder = Path(spec)
-    if not folder.is_dir():
-        folder = _fetched(spec, scheme, marker)
+    if not spec or not folder.is_dir():
+        folder = _fetched(spec, what, marker, option)
     if not (folder / marker).is_file():
-        raise UserError(f"expected {marker} for {scheme}:{spec}, found none, in {folder}")
+        raise UserError(
+            f"expected {marker} of {what}, found none, in {folder}; "
+            "fix: give the folder that save_pretrained has written"
+        )
     return folder
 
 
 def folder_digest(folder: Path, suffixes: Sequence[str] = WEIGHTS) -> str:
-    """Return one sha256 over names and contents of all weights, configurations and vocabularies."""
+    """Return one sha256 over names and contents of all weights, configurations and vocabularies.
+
+    ``suffixes`` are the ends of the names of the files that count.
+    """
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in suffixes)
     return digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
 
 
-def _fetched(spec: str, scheme: str, marker: str) -> Path:
+def _fetched(spec: str, what: str, marker: str, option: str) -> Path:
     name, at, revision = spec.partition("@")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"expected a folder with {marker}, found no folder {spec!r}")
-    if not at:
         raise UserError(
-            f"expected a pinned revision, found none, in {scheme}:{spec}; fix: add @ and a commit"
+            f"expected the weights of {what} (a folder with {marker}), found no folder {spec!r}; "
+            f"fix: {option}DIR, or {option}OWNER/NAME@COMMIT"
         )
+    if not at or not revision:
+        raise UserError(f"expected a pinned revision of {name}, found none; fix: {option}{name}@COMMIT")
     import huggingface_hub
 
     try:

@@ -38,7 +38,7 @@ class LanguageModelRewriter:
         if not length.isdecimal() or int(length) < 1:
             raise UserError(f"expected a number of 1 or more for max_new_tokens, found {length!r}")
         self._length = int(length)
-        self._folder = pinned_folder(spec, "transformers", "config.json")
+        self._folder = pinned_folder(spec, "a language model", "config.json", "--rewrite transformers:")
         self._device = device_kind(device)
         self.name = spec
         self.template: str | None = self._template.digest

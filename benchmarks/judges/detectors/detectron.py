@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.judges.detectors.coco import coco_name
 from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.vqa.weights import device_of
+from benchmarks.judges.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError, first_line
 

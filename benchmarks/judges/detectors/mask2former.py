@@ -20,7 +20,7 @@ from benchmarks.judges.detectors.mmdet.names import UNUSED
 from benchmarks.judges.detectors.mmdet.pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
 from benchmarks.judges.loading import labels_of, load_model
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
+from benchmarks.judges.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
 
 #: Raised whenever the same weights and settings give other detections.

@@ -14,9 +14,9 @@ from typing import Any, Final
 from PIL import Image
 
 from benchmarks.judges.vqa.answering import Answer, check_aligned
-from benchmarks.judges.vqa.weights import device_of, weights_digest
+from benchmarks.judges.weights import device_of, weights_digest
 from lumina_eval.digests import digest_of
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, first_line
 
 #: Raised whenever the same weights and settings give other answers.
 VERSION: Final = 1
@@ -75,7 +75,7 @@ class MplugAnswerer:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise UserError(
                 f"expected mPLUG of modelscope, found {self._model!r}, which does not load: "
-                f"{(str(error).splitlines() or [''])[0]}; fix: modelscope download --model {MODEL} "
+                f"{first_line(error)}; fix: modelscope download --model {MODEL} "
                 "--local_dir DIR, and --set judge.weights=DIR"
             ) from error
 

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.judges.loading import does_not_load, load_model
 from benchmarks.judges.vqa.answering import Answer, check_aligned
 from benchmarks.judges.vqa.prompt import PROMPT, prompt_of
-from benchmarks.judges.vqa.weights import device_of, find_weights, weights_digest
+from benchmarks.judges.weights import device_of, find_weights, weights_digest
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 
