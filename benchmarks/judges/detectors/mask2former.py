@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,39 +16,34 @@ from PIL import Image
 from benchmarks.judges.detectors.coco import coco_name
 from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.detectors.mmdet.names import UNUSED
-from benchmarks.judges.detectors.mmdet.pixels import DIVISOR, LONG, PADDING, SHORT, Prepared, prepare
+from benchmarks.judges.detectors.mmdet.pixels import (
+    DIVISOR,
+    LONG,
+    PADDING,
+    SHORT,
+    Prepared,
+    padded_size,
+    prepare,
+)
+from benchmarks.judges.detectors.network import NetworkDetector
 from benchmarks.judges.loading import labels_of, load_model
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.weights import device_of, find_weights, weights_digest
-from lumina_eval.digests import digest_of
 
-#: Raised whenever the same weights and settings give other detections.
-VERSION: Final = 1
 #: Pairs of query and class that an image keeps (``test_cfg.max_per_image``).
 MOST: Final = 100
 
 
-class Mask2FormerDetector:
+class Mask2FormerDetector(NetworkDetector):
     """Instances with masks, by ``Mask2FormerForUniversalSegmentation`` in float32.
 
-    Images of one padded size share a batch, and what is found in one does not depend on the others.
+    The best 100 pairs of query and class of each image, by query and then by class; mmdet takes them in
+    whatever order ``topk`` leaves them. No threshold, no suppression: a query may stand there under several
+    classes. A box is tight around its mask (right and bottom exclusive), all zeros for an empty mask.
     """
 
     name = "mask2former"
-
-    def __init__(self, weights: str | Path, device: str = "auto", batch_size: int = 4) -> None:
-        """Find the weights, a folder or ``OWNER/NAME@REVISION``; they are loaded when the first image comes.
-
-        Raises UserError if they are not there.
-        """
-        self._folder = find_weights(str(weights), "Mask2Former")
-        self._device = device_of(device)
-        self._batch_size = batch_size
-
-    @cached_property
-    def digest(self) -> str:
-        """Sha256 of weights and configuration, and of the version of this file's procedure."""
-        return digest_of({"detector": self.name, "version": VERSION, "weights": weights_digest(self._folder)})
+    what = "Mask2Former"
+    version = 1
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -66,42 +60,30 @@ class Mask2FormerDetector:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The classes in the order of the network's scores, by COCO's names where they are COCO's."""
-        return tuple(coco_name(label) or label for label in labels_of(self._folder, "Mask2Former"))
+        return tuple(coco_name(label) or label for label in labels_of(self._folder, self.what))
 
-    def detect(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
-        """Return the best 100 pairs of query and class of each image, by query and then by class.
+    def _size_seen(self, image: Image.Image) -> tuple[int, int]:
+        return padded_size(image.height, image.width)
 
-        mmdet takes them in whatever order ``topk`` leaves them. No threshold, no suppression: a query may
-        stand there under several classes. A box is tight around its mask (right and bottom exclusive), all
-        zeros for an empty mask.
-        """
+    def _detect_batch(self, images: Sequence[Image.Image]) -> list[list[Detection]]:
         import torch
 
         prepared = [prepare(image) for image in images]
-        found: list[list[Detection]] = [[] for _ in images]
-        by_size: dict[tuple[int, int], list[int]] = {}
-        for place, one in enumerate(prepared):
-            by_size.setdefault(one.padded, []).append(place)
-        for places in by_size.values():
-            for start in range(0, len(places), self._batch_size):
-                batch = places[start : start + self._batch_size]
-                pixels = torch.from_numpy(np.stack([prepared[place].pixels for place in batch]))
-                with full_float32():
-                    seen = self._model(pixel_values=pixels.to(self._device))
-                    for row, place in enumerate(batch):
-                        found[place] = instances(
-                            seen.class_queries_logits[row],
-                            seen.masks_queries_logits[row],
-                            prepared[place],
-                            self.labels,
-                        )
-        return found
+        pixels = torch.from_numpy(np.stack([one.pixels for one in prepared]))
+        with full_float32():
+            seen = self._model(pixel_values=pixels.to(self._device))
+            return [
+                instances(classes, masks, one, self.labels)
+                for classes, masks, one in zip(
+                    seen.class_queries_logits, seen.masks_queries_logits, prepared, strict=True
+                )
+            ]
 
     @cached_property
     def _model(self) -> Any:
         from transformers import Mask2FormerForUniversalSegmentation
 
-        model = load_model(Mask2FormerForUniversalSegmentation, self._folder, "Mask2Former", UNUSED)
+        model = load_model(Mask2FormerForUniversalSegmentation, self._folder, self.what, UNUSED)
         return model.to(self._device)
 
 

@@ -49,14 +49,24 @@ def prepare(image: Image.Image) -> Prepared:
     picture = np.asarray(image.convert("RGB"))
     height, width = resized_size(image.height, image.width)
     resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    below, right = -height % DIVISOR, -width % DIVISOR
+    rows, columns = padded_size(image.height, image.width)
     padded = cv2.copyMakeBorder(
-        resized, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(PADDING, PADDING, PADDING)
+        resized, 0, rows - height, 0, columns - width, cv2.BORDER_CONSTANT, value=(PADDING,) * 3
     )
     values = cv2.subtract(padded.astype(np.float32), np.array([MEAN], dtype=np.float64))
     values = cv2.multiply(values, 1 / np.array([STD], dtype=np.float64))
     pixels = np.ascontiguousarray(np.asarray(values, dtype=np.float32).transpose(2, 0, 1))
     return Prepared(pixels, (height, width), (image.height, image.width))
+
+
+def padded_size(height: int, width: int) -> tuple[int, int]:
+    """Return height and width of what the network sees of an image of this size.
+
+    >>> padded_size(512, 512), padded_size(480, 1280)
+    ((800, 800), (512, 1344))
+    """
+    high, wide = resized_size(height, width)
+    return high + -high % DIVISOR, wide + -wide % DIVISOR
 
 
 def resized_size(height: int, width: int) -> tuple[int, int]:
