@@ -36,7 +36,7 @@ class GenEval:
     #: Dotted keys that a protocol may hold beside the core's own.
     protocol_keys = (
         *_RULES, "prompts.vocabulary", "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
-        "judge.name", *(f"judge.{key}" for key in opening.KEYS),
+        "judge.name", *(f"judge.{key}" for key in opening.DetectionOptions.model_fields),
     )  # fmt: skip
 
     def protocols(self) -> Mapping[str, Path]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+from pydantic import Field
 
 from benchmarks.geneval.judging import DetectionJudge
 from benchmarks.geneval.vocabulary import COLORS
@@ -12,33 +14,38 @@ from benchmarks.judges.colors import ColorClassifier
 from benchmarks.judges.detectors.coco import check_labels
 from benchmarks.judges.detectors.detection import Detector
 from benchmarks.judges.detectors.mmdet.conversion import converted_folder
-from lumina_eval.errors import UserError, unknown
+from benchmarks.judges.table import JudgeTable, read_table
+from lumina_eval.errors import UserError
 
 #: Entry point of this judge, and the name in its verdicts.
 NAME: Final = "mask2former-clip"
-#: Keys of the table ``[judge]``, beside the name.
-KEYS: Final = ("detector", "weights", "colors", "device", "batch_size", "colored_above")
-DETECTORS: Final = ("mask2former", "transformers", "detectron2")
+
+
+class DetectionOptions(JudgeTable):
+    """What must stand in the table."""
+
+    detector: Literal["mask2former", "transformers", "detectron2"]
+    weights: str
+    """Of the detector: a folder, ``OWNER/NAME@REVISION``, or empty for the official one, converted."""
+    colors: str
+    """CLIP: ``NAME/TAG`` of open_clip, a folder in its form, or a file of OpenAI's."""
+    device: str
+    """``auto``, ``cpu`` or ``cuda``."""
+    batch_size: int = Field(ge=1)
+    """Images that the detector sees at once."""
+    colored_above: float = Field(ge=0, le=1)
+    """Objects of a lower score get no colour."""
 
 
 def open_judge(options: Mapping[str, Any]) -> DetectionJudge:
     """Return detector and colour classifier as one judge.
 
-    Raises UserError, with the command that mends it, if a key of the table or weights are absent.
+    Raises UserError, with the command that mends it, if the table is wrong or weights are absent.
     """
-    if lacking := [key for key in KEYS if key not in options]:
-        raise UserError(
-            f"expected {', '.join(KEYS)} in the protocol's table [judge], found no {', '.join(lacking)}; "
-            'fix: extends = "official", or add it'
-        )
-    device, size = str(options["device"]), int(options["batch_size"])
-    if size < 1:
-        raise UserError(
-            f"expected at least 1 for judge.batch_size, found {size}; fix: --set judge.batch_size=4"
-        )
-    detector = _detector(str(options["detector"]), str(options["weights"]), device, size)
-    colors = ColorClassifier(str(options["colors"]), COLORS, device=device)
-    return DetectionJudge(NAME, detector, colors, float(options["colored_above"]))
+    table = read_table(DetectionOptions, options)
+    detector = _detector(table.detector, table.weights, table.device, table.batch_size)
+    colors = ColorClassifier(table.colors, COLORS, device=table.device)
+    return DetectionJudge(NAME, detector, colors, table.colored_above)
 
 
 def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector:
@@ -60,13 +67,11 @@ def _detector(kind: str, weights: str, device: str, batch_size: int) -> Detector
 
         check_labels(labels_of(find_weights(weights, "an object detector"), "the detector"), weights)
         return ObjectDetector(weights, device, batch_size)
-    if kind == "detectron2":
-        from benchmarks.judges.detectors.detectron import Detectron2Detector
+    from benchmarks.judges.detectors.detectron import Detectron2Detector
 
-        zoo = Detectron2Detector(weights, device)
-        check_labels(zoo.labels, weights)
-        return zoo
-    raise unknown("detector for judge.detector:", kind, DETECTORS)
+    zoo = Detectron2Detector(weights, device)
+    check_labels(zoo.labels, weights)
+    return zoo
 
 
 def _official_folder() -> str:

@@ -10,9 +10,11 @@ from typing import Final
 from PIL import Image
 
 from benchmarks.t2i_compbench import images as layout
-from benchmarks.t2i_compbench import judging, reading, tabletop
 from benchmarks.t2i_compbench import options as constants
+from benchmarks.t2i_compbench import reading, tabletop
 from benchmarks.t2i_compbench.errors import MissingValueError
+from benchmarks.t2i_compbench.looks import PARSED
+from benchmarks.t2i_compbench.models import CompBenchOptions
 from benchmarks.t2i_compbench.nouns import NOUNS, Nouns
 from benchmarks.t2i_compbench.options import Options, options_of
 from benchmarks.t2i_compbench.parses import Parses, read_parses
@@ -43,7 +45,7 @@ class T2ICompBench:
         *constants.KEYS,
         *(f"prompts.{name}" for name in ("categories", "repository", "commit", "path")),
         *(f"prompts.sha256.{category}" for category in CATEGORIES),
-        *(f"judge.{key}" for key in ("name", *judging.KEYS)),
+        *(f"judge.{key}" for key in ("name", *CompBenchOptions.model_fields)),
     )
 
     def __init__(self, prompts: Path | None = None, parses: Parses | None = None) -> None:
@@ -79,7 +81,7 @@ class T2ICompBench:
             raise no_prompts(protocol)
         items = read_items(folder, protocol)
         if self._parses is not None:  # one that is lacking is told now, too
-            self._parses.check(item for item in items if item.task in judging.PARSED)
+            self._parses.check(item for item in items if item.task in PARSED)
         return items
 
     def _folder(self) -> Path | None:

@@ -6,55 +6,30 @@ in float16 on a GPU is float32 here. Line numbers are those of Karine-Huang/T2I-
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from PIL import Image
 
+from benchmarks.judges.table import read_table
 from benchmarks.t2i_compbench.attribute import pre_question, question
 from benchmarks.t2i_compbench.boxes import detections_of
+from benchmarks.t2i_compbench.looks import PARSED, looks_of
+from benchmarks.t2i_compbench.models import UNIDET, CompBenchOptions, Models
 from benchmarks.t2i_compbench.objects import without_adjectives
 from benchmarks.t2i_compbench.options import DEPTH_AXES
 from benchmarks.t2i_compbench.parses import COMMAND, Parse, Parses
 from benchmarks.t2i_compbench.position import mean_depth
-from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, kind_of
-from benchmarks.t2i_compbench.three_in_one import PARTS
+from benchmarks.t2i_compbench.prompt_set import CATEGORIES
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item
-
-if TYPE_CHECKING:
-    from benchmarks.judges.depth import DptDepth
-    from benchmarks.judges.detectors.detection import Detector
-    from benchmarks.judges.similarity import ClipSimilarity
-    from benchmarks.judges.vqa.answering import Answerer
 
 #: Raised when the same images get other verdicts from the same models.
 VERSION: Final = 1
 #: Sides of the detector's picture at most, the shorter and the longer (experts/model_bank.py, 91).
 SHORTER: Final = 479
 LONGER: Final = 480
-#: The value of ``judge.detector`` that stands for the official one.
-UNIDET: Final = "unidet"
-
-#: Which models look at the images of a category.
-LOOKS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(BINDING, ("vqa",)),
-    "spatial": ("detector",),
-    "3d_spatial": ("detector", "depth"),
-    "numeracy": ("detector",),
-    "non_spatial": ("clip",),
-    "complex": ("vqa", "detector", "clip"),
-}
-#: Categories whose prompts must be parsed.
-PARSED: Final = tuple(category for category in CATEGORIES if category != "non_spatial")
-#: What a part of ``complex`` is looked at for, by the name of its score.
-_PART_LOOKS: Final = {"attribute": "vqa", "spatial": "detector", "action": "clip"}
-
-#: Keys of the table ``[judge]`` beside ``name``.
-KEYS: Final = ("vqa", "detector", "threshold", "clip", "depth", "device", "batch_size")
 
 
 class CompBenchJudge:
@@ -64,19 +39,20 @@ class CompBenchJudge:
 
     def __init__(
         self,
-        table: Mapping[str, Any],
+        options: CompBenchOptions,
         categories: Sequence[str] = CATEGORIES,
         parses: Parses | None = None,
     ) -> None:
-        self._table, self._categories, self._parses = table, tuple(categories), parses
+        self._options, self._categories, self._parses = options, tuple(categories), parses
+        self._models = Models(options)
 
     def for_prompts(self, categories: Sequence[str], parses: Parses | None) -> CompBenchJudge:
         """Return the judge of these categories, which needs no other models; they are found, not yet loaded.
 
         Raises UserError for weights that are not there, and for parses that are wanted and not given.
         """
-        judge = CompBenchJudge(self._table, categories, parses)
-        judge._models  # noqa: B018  # finds them
+        judge = CompBenchJudge(self._options, categories, parses)
+        _ = judge._needed  # finds them
         if parses is None and any(category in PARSED for category in categories):
             raise UserError(
                 "expected --parses FILE with the noun chunks and parts of speech of the prompts, found none; "
@@ -87,7 +63,7 @@ class CompBenchJudge:
     @property
     def name(self) -> str:
         """Name of the entry point: the official detector or another one."""
-        return "blip-unidet-clip" if self._table["detector"] == UNIDET else "blip-detector-clip"
+        return "blip-unidet-clip" if self._options.detector == UNIDET else "blip-detector-clip"
 
     @property
     def digest(self) -> str:
@@ -95,7 +71,7 @@ class CompBenchJudge:
         return digest_of(
             {
                 "version": VERSION,
-                "models": {name: model.digest for name, model in self._models.items()},
+                "models": {name: model.digest for name, model in self._needed.items()},
                 "parses": self._parses and self._parses.digest,
             }
         )
@@ -104,8 +80,11 @@ class CompBenchJudge:
     def settings(self) -> Mapping[str, Any]:
         """The settings of each model, the threshold of the detector, and what the parses were made with."""
         return {
-            **{name: {"name": model.name, **model.settings} for name, model in self._models.items()},
-            "threshold": self._table["threshold"],
+            **{
+                name: {"name": model.name, **model.settings}
+                for name, model in self._models.of(self._categories).items()
+            },
+            "threshold": self._options.threshold,
             "parses": None if self._parses is None else self._parses.settings,
         }
 
@@ -115,7 +94,7 @@ class CompBenchJudge:
         Raises UserError for a prompt without a parse, or one that CLIP cannot read whole.
         """
         verdicts: list[dict[str, Any]] = [{"category": item.task} for item in items]
-        looks = [_looks_of(item) for item in items]
+        looks = [looks_of(item) for item in items]
         for name, look in (
             ("vqa", self._ask), ("detector", self._detect), ("clip", self._compare),
         ):  # fmt: skip
@@ -133,7 +112,7 @@ class CompBenchJudge:
         chunks = [self._parse(item).chunks for item in items]
         flat = [(image, chunk) for image, some in zip(images, chunks, strict=True) for chunk in some]
         texts = [pre_question(question(chunk)) for _, chunk in flat]
-        answers = iter(self._answerer.answer([image for image, _ in flat], texts) if flat else [])
+        answers = iter(self._models.vqa.answer([image for image, _ in flat], texts) if flat else [])
         for some in chunks:
             yield {
                 "phrases": [
@@ -143,9 +122,13 @@ class CompBenchJudge:
 
     def _detect(self, images: Sequence[Image.Image], items: Sequence[Item]) -> Iterator[dict[str, Any]]:
         """Find objects in pictures of the official size; those surer than the threshold, surest first."""
-        seen = self._detector.detect([resized(image.convert("RGB")) for image in images]) if images else []
+        seen = (
+            self._models.detector.detect([resized(image.convert("RGB")) for image in images])
+            if images
+            else []
+        )
         for item, detections in zip(items, seen, strict=True):
-            sure = [one for one in detections if one.score > self._table["threshold"]]
+            sure = [one for one in detections if one.score > self._options.threshold]
             rows = [[*one.box, one.score, one.label] for one in sorted(sure, key=lambda one: -one.score)]
             yield {"tokens": self._parse(item).tokens, "detections": rows}
 
@@ -155,7 +138,7 @@ class CompBenchJudge:
             without_adjectives(self._parse(item).tokens) if item.task == "complex" else item.prompt
             for item in items
         ]
-        found = self._clip.similarities(images, texts) if images else []
+        found = self._models.clip.similarities(images, texts) if images else []
         return ({"similarity": value} for value in found)
 
     def _near(
@@ -164,69 +147,20 @@ class CompBenchJudge:
         """Say how near each box is, in both readings of the axes; the map itself is not kept."""
         from benchmarks.judges.depth import nearness_of
 
-        pictures = self._depth.depth_pictures([images[place] for place in places]) if places else []
+        pictures = self._models.depth.depth_pictures([images[place] for place in places]) if places else []
         for place, picture in zip(places, pictures, strict=True):
             depth = nearness_of(resized(picture))
             boxes = [one.box for one in detections_of(verdicts[place]["detections"])]
             yield [[mean_depth(depth, box, axes) for axes in DEPTH_AXES] for box in boxes]
 
+    @property
+    def _needed(self) -> dict[str, Any]:
+        return self._models.of(self._categories)
+
     def _parse(self, item: Item) -> Parse:
         if self._parses is None:
             raise UserError(f"expected a parse of the prompt of {item.id}, found none; fix: --parses FILE")
         return self._parses.of(item)
-
-    @cached_property
-    def _models(self) -> dict[str, Any]:
-        """The models that the categories need, by name, in a fixed order."""
-        makers: dict[str, Callable[[], Any]] = {
-            "vqa": lambda: self._answerer, "detector": lambda: self._detector,
-            "clip": lambda: self._clip, "depth": lambda: self._depth,
-        }  # fmt: skip
-        needed = {name for category in self._categories for name in LOOKS[category]}
-        return {name: make() for name, make in makers.items() if name in needed}
-
-    @cached_property
-    def _answerer(self) -> Answerer:
-        from benchmarks.judges.vqa.blip import BlipAnswerer
-
-        with _told_as("vqa"):
-            return BlipAnswerer(self._table["vqa"], "probability", **self._where)
-
-    @cached_property
-    def _detector(self) -> Detector:
-        if self._table["detector"] == UNIDET:
-            raise UserError(
-                "expected UniDet as the official scripts have it, found none: it needs detectron2 built from "
-                "source with UniDet's own heads, and is not part of this package; fix: take --protocol hf "
-                "with --set judge.detector=DIR (another model, other scores), score verdicts made elsewhere "
-                "with --verdicts FILE, or leave its categories out with --set 'prompts.categories=[…]'"
-            )
-        kind, _, config = self._table["detector"].partition(":")
-        with _told_as("detector"):
-            if kind == "detectron2" and config:
-                from benchmarks.judges.detectors.detectron import Detectron2Detector
-
-                return Detectron2Detector(config, self._table["device"])
-            from benchmarks.judges.detectors.object_detection import ObjectDetector
-
-            return ObjectDetector(self._table["detector"], **self._where)
-
-    @cached_property
-    def _clip(self) -> ClipSimilarity:
-        from benchmarks.judges.similarity import ClipSimilarity
-
-        return ClipSimilarity(self._table["clip"], **self._where)
-
-    @cached_property
-    def _depth(self) -> DptDepth:
-        from benchmarks.judges.depth import DptDepth
-
-        with _told_as("depth"):
-            return DptDepth(self._table["depth"], **self._where)
-
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"device": self._table["device"], "batch_size": self._table["batch_size"]}
 
 
 def open_judge(table: Mapping[str, Any]) -> CompBenchJudge:
@@ -234,19 +168,7 @@ def open_judge(table: Mapping[str, Any]) -> CompBenchJudge:
 
     Raises UserError for a value that it cannot work with, or a key that is not there.
     """
-    absent = [key for key in KEYS if key not in table]
-    if absent:
-        raise UserError(
-            f"expected {', '.join(KEYS)} in [judge], found no {absent[0]}; fix: extend 'official'"
-        )
-    threshold, batch_size = table["threshold"], table["batch_size"]
-    if not 0 <= threshold < 1:
-        raise UserError(
-            f"expected judge.threshold from 0 to below 1, found {threshold}; fix: 0.5 is official"
-        )
-    if batch_size < 1:
-        raise UserError(f"expected judge.batch_size of at least 1, found {batch_size}; fix: 16")
-    return CompBenchJudge(table)
+    return CompBenchJudge(read_table(CompBenchOptions, table))
 
 
 def resized(image: Image.Image) -> Image.Image:
@@ -258,19 +180,3 @@ def resized(image: Image.Image) -> Image.Image:
 
     small: Image.Image = resize(image, [SHORTER], max_size=LONGER)
     return small
-
-
-def _looks_of(item: Item) -> Iterable[str]:
-    """Return the models that look at an image of the item; in ``complex`` it goes by the kind of prompt."""
-    if item.task == "complex":
-        return [_PART_LOOKS[part] for part in PARTS[kind_of(item.prompt)]]
-    return LOOKS[item.task]
-
-
-@contextlib.contextmanager
-def _told_as(key: str) -> Iterator[None]:
-    """Name the key of this table in messages: judges of one model only call it ``judge.weights``."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(str(error).replace("judge.weights", f"judge.{key}")) from error

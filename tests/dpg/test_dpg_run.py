@@ -106,7 +106,7 @@ def test_judges_that_cannot_be_opened_are_told(call: Cli, words: list[Any], tmp_
         "judge.answerer=blib": "unknown judge.answerer 'blib'; did you mean blip?",
         "judge.answerer=blip": "expected the weights of BLIP",
         "judge.answerer=endpoint": "--set judge.url=http://127.0.0.1:8000/v1 --set judge.model=NAME",
-        "judge.batch_size=0": "found 0 for judge.batch_size",
+        "judge.batch_size=0": "expected a whole number of at least 1 for judge.batch_size, found 0",
     }
     for change, told in cases.items():
         done = call("judge", "dpg", "--images", folder, *words, "--set", change)

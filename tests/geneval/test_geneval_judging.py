@@ -135,8 +135,11 @@ def test_another_detector_of_transformers(
     [
         ([], "lumina-eval data fetch mask2former, then lumina-eval assets convert mask2former"),
         (["judge.detector=transformers"], "fix: --set judge.weights=DIR"),
-        (["judge.detector=yolo", "judge.weights=x"], "unknown detector for judge.detector: 'yolo'"),
-        (["judge.batch_size=0"], "expected at least 1 for judge.batch_size"),
+        (
+            ["judge.detector=yolo", "judge.weights=x"],
+            "unknown judge.detector 'yolo'; known: detectron2, mask2former, transformers",
+        ),
+        (["judge.batch_size=0"], "expected a whole number of at least 1 for judge.batch_size, found 0"),
     ],
 )
 def test_what_is_missing_comes_with_the_command(

@@ -76,9 +76,15 @@ def test_without_modelscope_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatc
     ("table", "told"),
     [
         ({"answerer": "blib"}, r"unknown judge.answerer 'blib'; did you mean blip\?"),
-        ({"answerer": "blip", "batch_size": 0}, "found 0 for judge.batch_size"),
-        ({"answerer": "blip", "wieghts": "x"}, "found 'x' for judge.wieghts"),
-        ({}, "for judge.answerer: Field required"),
+        (
+            {"answerer": "blip", "batch_size": 0},
+            "expected a whole number of at least 1 for judge.batch_size, found 0",
+        ),
+        (
+            {"answerer": "blip", "wieghts": "x"},
+            "unknown key in the table .judge.: 'wieghts'; did you mean weights",
+        ),
+        ({}, r"found no answerer; fix: extends"),
         ({"answerer": "blip"}, "expected the weights of BLIP"),
         ({"answerer": "vision-language", "weights": "x/y@z"}, "cannot get x/y at z .*fix: hf download"),
     ],

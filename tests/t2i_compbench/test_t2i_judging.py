@@ -242,8 +242,8 @@ def test_models_and_parses_are_part_of_the_digest(bench: Bench, tmp_path: Path) 
         (["judge.vqa="], r"the weights of BLIP .*, found no folder ''; fix: --set judge.vqa=DIR"),
         (["judge.clip=ViT-B-32/openai"], r"with QuickGELU"),
         (["judge.detector=detectron2:COCO-Detection/x.yaml"], r"expected detectron2 for .*fix: pip install"),
-        (["judge.threshold=1.5"], r"expected judge.threshold from 0 to below 1, found 1.5"),
-        (["judge.batch_size=0"], r"expected judge.batch_size of at least 1, found 0"),
+        (["judge.threshold=1.5"], r"expected a number .* below 1 for judge.threshold, found 1.5"),
+        (["judge.batch_size=0"], r"expected a whole number of at least 1 for judge.batch_size, found 0"),
         (["judge.device=tpu"], r"judge.device"),
     ],
 )  # fmt: skip

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from benchmarks.judges.table import JudgeTable, read_table
 from benchmarks.judges.vqa.answering import Answerer
 from benchmarks.judges.vqa.blip import BlipAnswerer
-from benchmarks.judges.vqa.endpoint import EndpointAnswerer
+from benchmarks.judges.vqa.endpoint import Choice, EndpointAnswerer
 from benchmarks.judges.vqa.mplug import MplugAnswerer
 from benchmarks.judges.vqa.vision_language import VisionLanguageAnswerer
-from lumina_eval.errors import UserError, unknown
+
+Name = Literal["mplug", "blip", "vision-language", "endpoint"]
 
 
-class AnswererOptions(BaseModel):
+class AnswererOptions(JudgeTable):
     """What may stand in the table; an empty text means the answerer's own default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    answerer: str
+    answerer: Name
     weights: str = ""
     """Folder of the weights, or ``OWNER/NAME@REVISION``."""
     device: str = "auto"
@@ -34,7 +34,7 @@ class AnswererOptions(BaseModel):
     """Its model."""
     revision: str = ""
     """What that model is declared to be: the name may stay where the weights change."""
-    choice: str = "structured_outputs"
+    choice: Choice = "structured_outputs"
     """How it is made to say yes or no: ``structured_outputs``, ``guided_choice`` or ``none``."""
     concurrency: int = Field(default=8, ge=1)
     """Requests on their way at once."""
@@ -62,7 +62,7 @@ def _endpoint(options: AnswererOptions) -> Answerer:
     return EndpointAnswerer(options.url, options.model, options.choice, how, cache, options.revision)
 
 
-ANSWERERS: Final[Mapping[str, Callable[[AnswererOptions], Answerer]]] = {
+_ANSWERERS: Final[Mapping[Name, Callable[[AnswererOptions], Answerer]]] = {
     "mplug": _mplug,
     "blip": _blip,
     "vision-language": _vision_language,
@@ -75,15 +75,5 @@ def open_answerer(table: Mapping[str, Any]) -> Answerer:
 
     Raises UserError for a name or an option that there is not.
     """
-    try:
-        options = AnswererOptions.model_validate(dict(table))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in ("judge", *first["loc"]))
-        raise UserError(
-            f"expected the options of an answerer, found {first.get('input')!r} for {key}: {first['msg']}; "
-            f"fix: give {', '.join(AnswererOptions.model_fields)}"
-        ) from error
-    if options.answerer not in ANSWERERS:
-        raise unknown("judge.answerer", options.answerer, ANSWERERS)
-    return ANSWERERS[options.answerer](options)
+    options = read_table(AnswererOptions, table)
+    return _ANSWERERS[options.answerer](options)
