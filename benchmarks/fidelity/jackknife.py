@@ -1,0 +1,139 @@
+"""How sure a distance between two sets is, and what it would be without the bias of a finite sample.
+
+FID is biased upwards by about c / N, so the percentiles of a bootstrap lie above the estimate itself and
+cover nothing. The delete-group jackknife takes the first order of that bias out and gives a standard error.
+A group is a share of the *prompts* with all their images: seeds of one prompt are no independent sample.
+
+Groups may differ in size (Busing, Meijer and van der Leeden 1999). With N images in all, m[j] of them in
+group j, h[j] = N / m[j], T the value of all images and T[-j] the one without group j:
+
+    pseudo-value[j] = h[j] T - (h[j] - 1) T[-j]
+    corrected       = sum of m[j] / N * pseudo-value[j]
+    variance        = mean of (pseudo-value[j] - corrected)² / (h[j] - 1)
+
+The reference is fixed: its own finite size stays in the value, and is no part of the interval.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmarks.fidelity.frechet import FrechetReference
+from benchmarks.fidelity.moments import Floats, Moments
+from lumina_eval.digests import digest_of
+from lumina_eval.errors import UserError
+from lumina_eval.records import Interval
+
+#: Groups: a compromise of cost (that many distances) and degrees of freedom of the interval.
+GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which group each image is in, all images of a prompt in one."""
+
+    index: NDArray[np.intp]
+    """(N,) group of each image, 0 .. count - 1, none of them empty."""
+    digest: str
+    """Of prompts and groups: of equal digest are those whose values may be paired."""
+
+    @classmethod
+    def by_prompt(cls, prompts: Sequence[str], count: int = GROUPS) -> Groups | None:
+        """Deal the prompts of N images to ``count`` groups, or to as many as there are prompts.
+
+        Neither order nor number of the images matters, only which prompts there are: they are dealt in the
+        order of their sha256. Returns None for a single prompt, from which no interval can be had.
+        """
+        names = sorted(set(prompts), key=lambda prompt: hashlib.sha256(prompt.encode()).digest())
+        if len(names) < 2:
+            return None
+        group = {name: place % min(count, len(names)) for place, name in enumerate(names)}
+        return cls(np.array([group[prompt] for prompt in prompts], dtype=np.intp), digest_of(group))
+
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """Images in each group, (K,)."""
+        return np.bincount(self.index)
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """A statistic of all images and of all but each group."""
+
+    value: float
+    """Of all images: what other tools report."""
+    pseudo_values: Floats
+    """(K,), one for each group; their mean, weighted by ``shares``, is ``corrected``."""
+    shares: Floats
+    """(K,), part of the images that is in each group; adds up to 1."""
+    digest: str
+    """Of the groups."""
+
+    @classmethod
+    def of(cls, value: float, without: Sequence[float], groups: Groups) -> Jackknife:
+        """From the value of all images and the K values without group 0, 1, … Raises ValueError if not K."""
+        shares = groups.sizes / len(groups.index)
+        if len(without) != len(shares):
+            raise ValueError(f"expected {len(shares)} values, one without each group, found {len(without)}")
+        pseudo = value / shares - (1 / shares - 1) * np.asarray(without, dtype=np.float64)
+        return cls(value, pseudo, shares, groups.digest)
+
+    @property
+    def corrected(self) -> float:
+        """The value without the first order, c / N, of its bias; may be below zero where there is none."""
+        return float(self.shares @ self.pseudo_values)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the corrected value, over prompts."""
+        squares = (self.pseudo_values - self.corrected) ** 2
+        return float(np.sqrt((squares / (1 / self.shares - 1)).mean()))
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return Student's interval about the corrected value, K - 1 degrees of freedom."""
+        half = float(stats.t.ppf((1 + level) / 2, len(self.shares) - 1)) * self.standard_error
+        return self.corrected - half, self.corrected + half
+
+    def minus(self, other: Jackknife) -> Jackknife:
+        """Return the difference of two checkpoints on the same prompts, paired group by group.
+
+        What the prompts do to both cancels. Raises UserError if the groups are not of the same prompts.
+        """
+        if self.digest != other.digest:
+            raise UserError(
+                "expected two sets of images of the same prompts, found others; "
+                "fix: compare on the prompts that both have"
+            )
+        centre = self.corrected - other.corrected
+        # Where failed images leave unequal shares, each side keeps its own mean.
+        apart = (self.pseudo_values - self.corrected) - (other.pseudo_values - other.corrected)
+        shares = (self.shares + other.shares) / 2
+        return Jackknife(self.value - other.value, centre + apart - shares @ apart, shares, self.digest)
+
+
+def jackknife(statistic: Callable[[Any], float], features: NDArray[Any], groups: Groups) -> Jackknife:
+    """Jackknife any statistic of the rows (N, d); it is computed K + 1 times."""
+    count = len(groups.sizes)
+    without = [statistic(features[groups.index != group]) for group in range(count)]
+    return Jackknife.of(statistic(features), without, groups)
+
+
+def frechet_jackknife(features: NDArray[Any], groups: Groups, reference: FrechetReference) -> Jackknife:
+    """Jackknife the Fréchet distance of the rows (N, d) from a fixed reference.
+
+    Rows are read in blocks and by groups, and the reference's factor is shared: beside the rows of one group
+    there are a few (d, d) matrices in memory, and it takes K + 1 symmetric eigenvalue problems.
+    """
+    moments = Moments.of(features)
+    without = [
+        reference.distance(moments.without(features[groups.index == group]))
+        for group in range(len(groups.sizes))
+    ]
+    return Jackknife.of(reference.distance(moments), without, groups)
