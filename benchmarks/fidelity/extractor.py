@@ -1,8 +1,8 @@
 """What turns images, or texts, into the rows of numbers that every measure of this room begins with.
 
-Who offers one: :func:`benchmarks.fidelity.inception.open_inception` (one for each chain of
-:mod:`benchmarks.fidelity.resizing`), :class:`benchmarks.fidelity.embedders.ClipEmbedder` and
-:class:`benchmarks.fidelity.embedders.Dinov2Embedder`. :mod:`benchmarks.fidelity.extraction` runs one over files.
+Who offers one: :func:`benchmarks.fidelity.inception.open_inception`, for each chain of
+:mod:`benchmarks.fidelity.resizing`, and ``ClipEmbedder`` and ``Dinov2Embedder`` of
+:mod:`benchmarks.fidelity.embedders`. :mod:`benchmarks.fidelity.extraction` runs one over files.
 """
 
 from __future__ import annotations
