@@ -1,0 +1,75 @@
+"""From image files to rows in a store: each file is hashed, read and seen at most once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.fidelity.extractor import Extractor
+from benchmarks.fidelity.feature_store import FeatureStore
+from benchmarks.fidelity.pictures import Broken, BrokenPictureError, read_picture
+from lumina_eval.digests import sha256_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Extracted:
+    """What came of some files."""
+
+    keys: tuple[str, ...]
+    """Sha256 of each file that could be read, in the order of the files; equal files have equal keys."""
+    broken: tuple[Broken, ...]
+    """The files that could not; nothing stands in their place."""
+
+
+def extract(
+    paths: Sequence[Path],
+    extractor: Extractor,
+    store: FeatureStore,
+    batch_size: int = 64,
+    readers: int = 4,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Extracted:
+    """Bring the features of all files into ``store``, ``batch_size`` files at a time.
+
+    ``readers`` threads hash and decode. ``advance`` is called with the number of files done. A broken file
+    stops nothing. After a kill the same call goes on: what was added is not seen again.
+    """
+    keys: list[str] = []
+    broken: list[Broken] = []
+    done = 0
+    with ThreadPoolExecutor(readers) as threads:
+        for part in _parts(paths, batch_size):
+            new: dict[str, Image.Image] = {}
+            for found in threads.map(lambda path: _look(path, store), part):
+                if isinstance(found, Broken):
+                    broken.append(found)
+                    continue
+                key, image = found
+                keys.append(key)
+                if image is not None:
+                    new.setdefault(key, image)
+            if new:
+                store.add(list(new), extractor.images(list(new.values())))
+            done += len(part)
+            advance(done)
+    return Extracted(tuple(keys), tuple(broken))
+
+
+def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]
+
+
+def _look(path: Path, store: FeatureStore) -> tuple[str, Image.Image | None] | Broken:
+    """Return the key of a file, and its image unless the store knows it."""
+    try:
+        key = sha256_file(path)
+        return key, None if key in store else read_picture(path)
+    except BrokenPictureError as error:
+        return error.broken
+    except OSError as error:
+        return Broken(path, error.strerror or type(error).__name__)
