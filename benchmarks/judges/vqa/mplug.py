@@ -22,6 +22,9 @@ from lumina_eval.errors import UserError, first_line
 VERSION: Final = 1
 #: The model that the official script names (50).
 MODEL: Final = "damo/mplug_visual-question-answering_coco_large_en"
+#: What stands in the settings for the revision of a name without one: its weights may change there, and then
+#: so does the digest.
+UNPINNED: Final = "unpinned"
 #: Endings of modelscope's files, beside those of transformers.
 WEIGHTS: Final = (".pt", ".pth", ".yaml", ".yml")
 
@@ -32,29 +35,33 @@ class MplugAnswerer:
     name = "mplug"
 
     def __init__(self, weights: str = "", device: str = "auto") -> None:
-        """Take a folder of modelscope's form, or a name of its hub; nothing is loaded yet.
+        """Take a folder of modelscope's form, or ``NAME[@REVISION]`` of its hub; nothing is loaded yet.
 
         Raises UserError if modelscope is not installed.
         """
         _modelscope()
-        self._model = weights or MODEL
+        named = weights or MODEL
+        self._model, _, self._revision = (named, "", "") if Path(named).is_dir() else named.partition("@")
         self._device = device_of(device)
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 of the weights and of the version of modelscope, whose code prepares the inputs."""
+        """Sha256 of the weights and of the version of modelscope, whose code prepares the inputs.
+
+        Raises UserError for a name whose files modelscope cannot get.
+        """
         import modelscope
 
-        folder = Path(self._model)
-        weights = weights_digest(folder, WEIGHTS) if folder.is_dir() else self._model
+        weights = weights_digest(self._folder, WEIGHTS)
         return digest_of(
             {"answerer": self.name, "version": VERSION, "weights": weights, "code": modelscope.__version__}
         )
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The device; all else is in the weights' own configuration."""
-        return {"device": self._device.partition(":")[0]}
+        """The device, and the revision of a name; all else is in the weights' own configuration."""
+        named = {} if Path(self._model).is_dir() else {"revision": self._revision or UNPINNED}
+        return {"device": self._device.partition(":")[0], **named}
 
     def answer(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[Answer]:
         """Ask one question at a time, as the official script does."""
@@ -65,19 +72,35 @@ class MplugAnswerer:
         ]
 
     @cached_property
+    def _folder(self) -> Path:
+        """Where the weights lie; modelscope fetches those of a name, and keeps them."""
+        from modelscope.hub.snapshot_download import snapshot_download
+
+        if Path(self._model).is_dir():
+            return Path(self._model)
+        pinned = {"revision": self._revision} if self._revision else {}
+        try:
+            return Path(snapshot_download(self._model, **pinned))
+        except Exception as error:  # the hub has many ways to fail, all of them the user's to mend
+            raise self._not_there(error) from error
+
+    @cached_property
     def _pipeline(self) -> Any:
         from modelscope.pipelines import pipeline
         from modelscope.utils.constant import Tasks
 
         device = "gpu" if self._device == "cuda" else self._device.replace("cuda:", "gpu:")
         try:
-            return pipeline(Tasks.visual_question_answering, model=self._model, device=device)
+            return pipeline(Tasks.visual_question_answering, model=str(self._folder), device=device)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise UserError(
-                f"expected mPLUG of modelscope, found {self._model!r}, which does not load: "
-                f"{first_line(error)}; fix: modelscope download --model {MODEL} "
-                "--local_dir DIR, and --set judge.weights=DIR"
-            ) from error
+            raise self._not_there(error) from error
+
+    def _not_there(self, error: Exception) -> UserError:
+        return UserError(
+            f"expected mPLUG of modelscope, found {self._model!r}, which does not load: "
+            f"{first_line(error)}; fix: modelscope download --model {MODEL} "
+            "--local_dir DIR, and --set judge.weights=DIR"
+        )
 
 
 def _text(value: Any) -> str:
