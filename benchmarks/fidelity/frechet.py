@@ -1,6 +1,6 @@
 """The Fréchet distance between two Gaussians: the formula of FID, CLIP-FID and FD-DINOv2 on any features.
 
-    |m1 - m2|² + Tr S1 + Tr S2 - 2 Tr (S1 S2)^½        (Heusel et al. 2017, equation 6)
+    |m1 - m2|² + Tr S1 + Tr S2 - 2 Tr (S1 S2)^½        (Heusel et al. 2017)
 
 With a factor S2 = F Fᵀ, the matrix S1 S2 has the eigenvalues of the symmetric Fᵀ S1 F. Their roots add up to
 the last trace without any matrix square root: real and non-negative, with no complex part to discard and no
