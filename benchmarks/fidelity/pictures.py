@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lumina_eval.errors import UserError
 
@@ -75,7 +75,7 @@ def read_picture(path: Path) -> Image.Image:
             return _from_array(path)
         with Image.open(path) as image:
             return image.convert("RGB")
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise BrokenPictureError(path, "a file of no known format") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         # Pillow's decoders say that a file is damaged by any of these.

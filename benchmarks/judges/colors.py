@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from PIL import Image
 
+from benchmarks.judges.clip_model import CONFIGURATION, PARTS, check_tag
 from benchmarks.judges.detectors.detection import Box, Detection
 from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
-from benchmarks.judges.similarity import CONFIGURATION, PARTS, check_tag
 from benchmarks.judges.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError, first_line

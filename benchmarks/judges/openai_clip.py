@@ -13,6 +13,7 @@ from lumina_eval.assets import locate
 #: ``NAME/TAG`` of open_clip, and the asset with the file that OpenAI published.
 ASSETS: Final = {
     "ViT-L-14-quickgelu/openai": "clip-vit-l-14",
+    "ViT-L-14-336-quickgelu/openai": "clip-vit-l-14-336",
     "ViT-B-32-quickgelu/openai": "clip-vit-b-32",
 }
 
