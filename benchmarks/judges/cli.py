@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,12 +11,9 @@ import typer
 from lumina_eval.assets import locate
 from lumina_eval.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="Fetched files made ready for the judges: convert.")
-
-
-@app.callback()
-def top() -> None:
-    """Keep ``convert`` a sub-command though it is the only one."""
+app = typer.Typer(
+    no_args_is_help=True, help="Fetched files made ready for the judges, and tried: convert, speed."
+)
 
 
 @app.command()
@@ -43,3 +41,18 @@ def convert(
     print(f"{done.parameters} parameters of {done.source} are in {target}")
     if not done.official:
         print(f"This is not the file that GenEval names: sha256 {done.source_sha256}, not {OFFICIAL_SHA256}")
+
+
+@app.command()
+def speed(
+    weights: Annotated[str, typer.Argument(help="Folder of Mask2Former, or OWNER/NAME@REVISION.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of PNG images, searched through.")],
+    batch_size: Annotated[int, typer.Option(min=2)] = 8,
+    count: Annotated[int, typer.Option(min=1, help="Images at most.")] = 32,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure what batches bring Mask2Former, and what they change; one JSON object."""
+    from benchmarks.judges.detectors.speed import compare
+
+    print(json.dumps(compare(weights, folder, batch_size, count, rounds, device)))

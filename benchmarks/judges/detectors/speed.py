@@ -1,19 +1,15 @@
-"""What batching brings a detector, and what it costs.
-
-``python -m benchmarks.judges.detectors.speed WEIGHTS IMAGES`` prints it.
+"""What batching brings a detector, and what it costs: ``lumina-eval assets speed WEIGHTS IMAGES``.
 
 Both ways run in turn, in one process on one device, so the ratio says something where the seconds do not.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from PIL import Image
 
 from benchmarks.judges.detectors.detection import Detection, Detector
@@ -61,15 +57,13 @@ def measure(
     }
 
 
-def main(
-    weights: Annotated[str, typer.Argument(help="Folder of Mask2Former, or OWNER/NAME@REVISION.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of PNG images, searched through.")],
-    batch_size: Annotated[int, typer.Option(min=2)] = 8,
-    count: Annotated[int, typer.Option(min=1, help="Images at most.")] = 32,
-    rounds: Annotated[int, typer.Option(min=1)] = 3,
-    device: str = "auto",
-) -> None:
-    """Print one JSON object."""
+def compare(
+    weights: str, folder: Path, batch_size: int, count: int, rounds: int, device: str
+) -> dict[str, Any]:
+    """Measure Mask2Former on the first ``count`` PNG images below ``folder``.
+
+    Raises UserError if there are no images, or no weights.
+    """
     files = sorted(folder.rglob("*.png"))[:count]
     if not files:
         raise UserError(f"expected PNG images in {folder}, found none; fix: name another folder")
@@ -77,8 +71,4 @@ def main(
     single = Mask2FormerDetector(weights, device, batch_size=1)
     batched = Mask2FormerDetector(weights, device, batch_size=batch_size)
     told = {"batch_size": batch_size, "settings": dict(batched.settings)}
-    print(json.dumps({**told, **measure(single, batched, images, rounds)}))
-
-
-if __name__ == "__main__":
-    typer.run(main)
+    return {**told, **measure(single, batched, images, rounds)}
