@@ -3,8 +3,8 @@
 Verdicts may also be those of a run folder of ours, so that a rule can change without judging again.
 
 What is expected is what the file or folder names: its prompts times the images per prompt. Without a number
-of images per prompt a folder is taken to hold as many of each prompt as of the fullest one, and a verdict
-file to be whole as it is, unless the benchmark judges a prompt by all of its images together.
+of images per prompt a folder is taken to hold, of each prompt, all images up to the highest index in it, and
+a verdict file to be whole as it is, unless the benchmark judges a prompt by all of its images together.
 ``complete`` asks for every prompt of the protocol.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,9 @@ def judge_folder(
     found: Sequence[tuple[Item, int, Path] | tuple[Item, int, Path, Box | None]] = read(folder, resolved)
     judge = bench.judge(resolved)
     sights = [_sight(*image) for image in found]
-    counts = Counter(sight.item.id for sight in sights)
-    per_prompt = images_per_prompt or max(counts.values(), default=0)
-    items, expected = _expected(bench, resolved, [s.item for s in sights], counts, per_prompt, complete)
+    places = {sight.place for sight in sights}
+    per_prompt = images_per_prompt or _highest(places)
+    items, expected = _expected(bench, resolved, [s.item for s in sights], places, per_prompt, complete)
     content = digest_of([[sight.item.id, sight.index, sight.sha256] for sight in sights])
     manifest = _manifest(
         bench, resolved, "images", folder, content, per_prompt, items, expected, complete, site,
@@ -73,7 +73,7 @@ def judge_folder(
             {"item_id": item_id, "index": index, "key": None, "step": "judge", "reason": reason}
             for (item_id, index), reason in judged.failed.items()
         ]
-        failures += _without({sight.place for sight in sights}, items, per_prompt, "no image in the folder")
+        failures += _without(places, items, per_prompt, "no image in the folder")
         question = Question(bench, resolved, _selection(items, per_prompt))
         there = sum(sight.sha256 is not None for sight in sights)
         conclude(question, manifest, run, judged, failures, expected, generated=there)
@@ -111,10 +111,10 @@ def judge_verdicts(
         images_per_prompt = images_per_prompt or before.images_per_prompt
     else:
         given, verdicts = _offered(bench, "read_verdicts", "--verdicts")(file, resolved)
-    counts = Counter(verdict.item_id for verdict in verdicts)
-    per_prompt = images_per_prompt or max(counts.values(), default=0)
+    places = {(verdict.item_id, verdict.index) for verdict in verdicts}
+    per_prompt = images_per_prompt or _highest(places)
     whole = per_prompt if getattr(bench, "whole_prompts", False) else images_per_prompt or 0
-    items, expected = _expected(bench, resolved, given, counts, whole, complete)
+    items, expected = _expected(bench, resolved, given, places, whole, complete)
     # A line may point to another file (a depth map), which its verdict's own digest knows of.
     content = digest_of([sha256_file(file), *(verdict.image_sha256 for verdict in verdicts)])
     manifest = _manifest(
@@ -127,7 +127,6 @@ def judge_verdicts(
         manifest = run.begin(manifest, items, [])
         write_lines(run.verdicts_path, [verdict_line(verdict) for verdict in verdicts])
         question = Question(bench, resolved, _selection(items, per_prompt))
-        places = {(verdict.item_id, verdict.index) for verdict in verdicts}
         failures = _without(places, items, whole, "no verdict in the file")
         conclude(
             question, manifest, run, Judged(list(verdicts), {}), failures, expected, generated=len(verdicts)
@@ -161,19 +160,19 @@ def _expected(
     bench: Benchmark,
     protocol: ResolvedProtocol,
     given: Sequence[Item],
-    counts: Mapping[str, int],
+    places: Collection[tuple[str, int]],
     per_prompt: int,
     complete: bool,
 ) -> tuple[list[Item], int]:
-    """Return the prompts that were asked, and how many images are expected of them."""
+    """Return the prompts that were asked, and how many images are expected of them: those there, and more."""
     items = list({item.id: item for item in given}.values())
     if complete:
         per_prompt = per_prompt or protocol.suite("standard").images_per_prompt
         whole = bench.items(protocol)
         lacking = Counter(item.prompt for item in whole) - Counter(item.prompt for item in items)
-        expected = sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
+        expected = len(places) + len(_absent(places, items, per_prompt))
         return items, expected + per_prompt * lacking.total()
-    return items, sum(max(per_prompt, counts.get(item.id, 0)) for item in items)
+    return items, len(places) + len(_absent(places, items, per_prompt))
 
 
 def _subset(
@@ -191,15 +190,26 @@ def _subset(
     return f"{len(items)} of {len(whole)} prompts, those that were given"
 
 
+def _highest(places: Collection[tuple[str, int]]) -> int:
+    """Return how many images a prompt has up to the highest index of any."""
+    return max((index for _, index in places), default=-1) + 1
+
+
+def _absent(
+    there: Collection[tuple[str, int]], items: Sequence[Item], per_prompt: int
+) -> list[tuple[str, int]]:
+    """Return the first ``per_prompt`` images of each prompt that are not ``there``."""
+    wanted = ((item.id, index) for item in items for index in range(per_prompt))
+    return [place for place in wanted if place not in there]
+
+
 def _without(
     there: Collection[tuple[str, int]], items: Sequence[Item], per_prompt: int, reason: str
 ) -> list[dict[str, Any]]:
     """Name the images of the prompts at hand that are not ``there``."""
     return [
-        {"item_id": item.id, "index": index, "key": None, "step": "judge", "reason": reason}
-        for item in items
-        for index in range(per_prompt)
-        if (item.id, index) not in there
+        {"item_id": item_id, "index": index, "key": None, "step": "judge", "reason": reason}
+        for item_id, index in _absent(there, items, per_prompt)
     ]
 
 

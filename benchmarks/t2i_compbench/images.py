@@ -156,30 +156,34 @@ def _read_category(
     order = [item.id for item in known or ()]
     order = [name for name in order if name in items] or sorted(items, key=lambda name: min(numbered[name]))
     indexed = _indexed(numbered, order, list(by_id), images_per_prompt)
-    return [(items[name], index, path) for name in order for index, path in sorted(indexed[name].items())]
+    return [
+        (items[name], index, path or samples / _file_name(items[name], number))
+        for name in order
+        for index, (number, path) in sorted(indexed[name].items())
+    ]
 
 
 def _indexed(
     numbered: Mapping[str, Mapping[int, Path]], order: Sequence[str], known: Sequence[str], per_prompt: int
-) -> dict[str, dict[int, Path]]:
-    """Turn the numbers of a category into indices within each prompt.
+) -> dict[str, dict[int, tuple[int, Path | None]]]:
+    """Turn the numbers of a category into indices within each prompt: index to number and file.
 
     If the numbers stand in blocks, one for each prompt of the set or of the folder, they tell the index even
-    where an image is missing; otherwise the images of a prompt are counted in the order of their numbers.
+    where an image is missing, and a number that is not there, below the highest, has no file. Otherwise the
+    images of a prompt are counted in the order of their numbers.
     """
     fullest = max((len(images) for images in numbered.values()), default=1)
+    highest = max((max(images) for images in numbered.values()), default=0)
     for names in (known, order):
         place = {name: number for number, name in enumerate(names)}
         for block in (fullest, per_prompt):
             if all(number // block == place.get(name) for name in numbered for number in numbered[name]):
+                whole = {name: range(place[name] * block, (place[name] + 1) * block) for name in numbered}
                 return {
-                    name: {number % block: path for number, path in images.items()}
-                    for name, images in numbered.items()
+                    name: {n % block: (n, numbered[name].get(n)) for n in numbers if n <= highest}
+                    for name, numbers in whole.items()
                 }
-    return {
-        name: dict(enumerate(images[number] for number in sorted(images)))
-        for name, images in numbered.items()
-    }
+    return {name: dict(enumerate(sorted(images.items()))) for name, images in numbered.items()}
 
 
 def _read_names(file: Path, prompts_known: bool) -> dict[str, str]:

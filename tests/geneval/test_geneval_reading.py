@@ -171,6 +171,33 @@ def test_the_official_layout(tmp_path: Path, protocol: Make) -> None:
     assert found[0][0].metadata == RED_DOG
 
 
+def layout(folder: Path, names: dict[str, list[str]], metadata: dict[str, Any] = RED_DOG) -> Path:
+    for prompt, files in names.items():
+        samples = folder / prompt / "samples"
+        samples.mkdir(parents=True)
+        (folder / prompt / "metadata.jsonl").write_text(json.dumps(metadata) + "\n")
+        for name in files:
+            (samples / name).touch()
+    return folder
+
+
+def test_an_image_s_index_is_the_number_in_its_name(tmp_path: Path, protocol: Make) -> None:
+    layout(tmp_path, {"00000": ["00000.png", "00002.png", "00010.png"]})
+    layout(tmp_path, {"00001": ["9.png", "10.png"], "00002": []}, CAT)
+    found = GenEval().read_images(tmp_path, protocol("official"))
+    assert [(path.parts[-3], index, path.name) for _, index, path in found] == [
+        ("00000", 0, "00000.png"), ("00000", 2, "00002.png"), ("00000", 10, "00010.png"),
+        ("00001", 9, "9.png"), ("00001", 10, "10.png"), ("00002", 11, "0000.png"),
+    ]  # fmt: skip
+    assert not found[-1][2].exists(), "one that is absent, after those of its twin"
+
+
+def test_numbers_that_count_no_images_are_refused(tmp_path: Path, protocol: Make) -> None:
+    layout(tmp_path, {"00000": ["0000.png", "1234567.png"]})
+    with pytest.raises(UserError, match=r"from 0, .*found .*1234567.png, where a prompt has 2 at most"):
+        GenEval().read_images(tmp_path, protocol("official"))
+
+
 def test_a_broken_layout_is_named(tmp_path: Path, protocol: Make) -> None:
     official = protocol("official")
     with pytest.raises(UserError, match=r"expected images like .*00000/samples/0000.png"):

@@ -56,6 +56,23 @@ def test_a_prompt_with_fewer_images_than_the_others_is_incomplete(
     assert done.records[0]["coverage"]["failed"] == 1
 
 
+def test_a_gap_is_an_image_that_is_missing_though_no_prompt_has_more(
+    call: Cli, folder: Path, tmp_path: Path
+) -> None:
+    for item in range(3):
+        (folder / f"{item:05d}_0.png").unlink()
+    done = call(*words(folder, tmp_path))
+    assert done.code == 4
+    assert done.records[0]["coverage"] == {
+        "expected": 6, "generated": 3, "judged": 3, "failed": 3, "excluded": 0,
+    }  # fmt: skip
+    assert "image 0 of item 00000: no image in the folder" in done.stderr
+    failures = Path(done.records[0]["run_dir"], "failures.jsonl").read_text().splitlines()
+    assert [(json.loads(line)["item_id"], json.loads(line)["index"]) for line in failures] == [
+        ("00000", 0), ("00001", 0), ("00002", 0),
+    ]  # fmt: skip
+
+
 def test_an_unreadable_image_is_a_failure(call: Cli, folder: Path, tmp_path: Path) -> None:
     (folder / "00001_1.png").write_bytes(b"no image")
     done = call(*words(folder, tmp_path))

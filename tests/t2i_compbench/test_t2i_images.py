@@ -87,14 +87,29 @@ def test_numbers_in_blocks_tell_the_index_where_an_image_is_missing(tmp_path: Pa
     (samples / f"{PROMPTS[1]}_000003.png").unlink()
     for known in (ITEMS, None):
         found = read_images(tmp_path / "out", ["color"], known, 10)
-        assert [(item.prompt, index) for item, index, _ in found if item.prompt == PROMPTS[1]] == [
-            (PROMPTS[1], 1),
-            (PROMPTS[1], 2),
+        assert [
+            (index, path.name, path.exists()) for item, index, path in found if item.prompt == PROMPTS[1]
+        ] == [
+            (0, f"{PROMPTS[1]}_000003.png", False),
+            (1, f"{PROMPTS[1]}_000004.png", True),
+            (2, f"{PROMPTS[1]}_000005.png", True),
         ]
     for path in samples.glob(f"{PROMPTS[0]}*"):
         path.unlink()
     found = read_images(tmp_path / "out", ["color"], ITEMS, 3)
-    assert [index for _, index, _ in found] == [1, 2, 0, 1, 2], "by its place in the prompt set"
+    there = [index for _, index, path in found if path.exists()]
+    assert there == [1, 2, 0, 1, 2], "by its place in the prompt set"
+
+
+def test_a_gap_in_the_numbers_is_an_absent_image_though_no_prompt_has_more(tmp_path: Path) -> None:
+    write_images(tmp_path / "out", pictures(tmp_path / "made", ITEMS, 4))
+    samples = tmp_path / "out" / "color" / "samples"
+    for number, prompt in enumerate(PROMPTS):
+        (samples / f"{prompt}_{4 * number + 3:06d}.png").unlink()
+    found = read_images(tmp_path / "out", ["color"], ITEMS, 4)
+    assert [(item.prompt, index) for item, index, path in found if not path.exists()] == [
+        (PROMPTS[0], 3), (PROMPTS[1], 3),
+    ]  # fmt: skip
 
 
 def test_other_numbers_are_counted_off(tmp_path: Path) -> None:
