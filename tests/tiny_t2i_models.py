@@ -18,18 +18,19 @@ CLIP = {
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-def clip_folder(folder: Path) -> Path:
-    """Write a CLIP in the form that open_clip reads from a folder."""
+def clip_folder(folder: Path, **vision: int) -> Path:
+    """Write a CLIP in the form that open_clip reads from a folder; ``vision`` changes its image tower."""
     import open_clip
 
     folder.mkdir(parents=True)
     torch.manual_seed(0)
+    architecture = {**CLIP, "vision_cfg": {**CLIP["vision_cfg"], **vision}}  # type: ignore[dict-item]
     model = open_clip.CLIP(
-        **{**CLIP, "vision_cfg": dict(CLIP["vision_cfg"]), "text_cfg": dict(CLIP["text_cfg"])}
+        **{**architecture, "vision_cfg": dict(architecture["vision_cfg"]), "text_cfg": dict(CLIP["text_cfg"])}
     )
     torch.save(model.state_dict(), folder / "open_clip_pytorch_model.bin")
     preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
-    config = {"model_cfg": CLIP, "preprocess_cfg": preprocess}
+    config = {"model_cfg": architecture, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
 

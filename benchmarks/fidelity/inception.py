@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -97,12 +98,12 @@ class InceptionExtractor:
     def _batches(self, images: Sequence[Image.Image]) -> Iterator[list[Tensor]]:
         """Yield prepared neighbours of one size; a chain that resizes itself leaves them as they come."""
         batch: list[Tensor] = []
-        for image in images:
-            prepared = self._chain.prepare(image)
-            if batch and (len(batch) == self._batch_size or batch[0].shape != prepared.shape):
-                yield batch
-                batch = []
-            batch.append(prepared)
+        with ThreadPoolExecutor() as threads:  # Pillow and torch let other threads run while they resize
+            for prepared in threads.map(self._chain.prepare, images):
+                if batch and (len(batch) == self._batch_size or batch[0].shape != prepared.shape):
+                    yield batch
+                    batch = []
+                batch.append(prepared)
         if batch:
             yield batch
 
