@@ -99,7 +99,8 @@ def declared_weights(folder: Path) -> Path:
     }
     for file in files.values():
         file.parent.mkdir(parents=True)
-    torch.save(random_inception(), files["fid-inception"])
+    # The published file is of a time before torch wrote zip files.
+    torch.save(random_inception(), files["fid-inception"], _use_new_zipfile_serialization=False)
     torch.manual_seed(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; the file is of it

@@ -14,6 +14,7 @@ All in float32, where some of the tools take float16 on a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -112,17 +113,13 @@ class ClipEmbedder:
     def _rows(
         self, things: Sequence[Any], look: Callable[[Any], Tensor], tower: Callable[[Tensor], Tensor]
     ) -> NDArray[np.float32]:
-        import torch
+        from torch.nn.functional import normalize
 
-        rows = np.empty((len(things), self.width), dtype=np.float32)
-        with full_float32():
-            for start in range(0, len(things), self._batch_size):
-                batch = torch.stack([look(thing) for thing in things[start : start + self._batch_size]])
-                found = tower(batch.to(self._clip.device)).float()
-                if self._procedure == "cmmd":
-                    found = torch.nn.functional.normalize(found, dim=-1)
-                rows[start : start + len(batch)] = found.cpu().numpy()
-        return rows
+        def embed(batch: Tensor) -> Tensor:
+            found = tower(batch.to(self._clip.device))
+            return normalize(found, dim=-1) if self._procedure == "cmmd" else found
+
+        return _embedded(things, look, embed, self.width, self._batch_size)
 
 
 class Dinov2Embedder:
@@ -154,15 +151,12 @@ class Dinov2Embedder:
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return a row for each RGB image, (N, width)."""
-        import torch
 
-        rows = np.empty((len(images), self.width), dtype=np.float32)
-        with full_float32():
-            for start in range(0, len(images), self._batch_size):
-                batch = torch.stack([_squeezed(image) for image in images[start : start + self._batch_size]])
-                found = self._model(pixel_values=batch.to(self._device)).last_hidden_state[:, 0]
-                rows[start : start + len(batch)] = found.cpu().numpy()
-        return rows
+        def embed(batch: Tensor) -> Tensor:
+            found: Tensor = self._model(pixel_values=batch.to(self._device)).last_hidden_state[:, 0]
+            return found
+
+        return _embedded(images, _squeezed, embed, self.width, self._batch_size)
 
     @cached_property
     def _model(self) -> Any:
@@ -177,6 +171,24 @@ class Dinov2Embedder:
             positions = _positions_for(embeddings.position_embeddings, side)
             embeddings.position_embeddings = torch.nn.Parameter(positions, requires_grad=False)
         return model.to(self._device)
+
+
+def _embedded(
+    things: Sequence[Any],
+    look: Callable[[Any], Tensor],
+    embed: Callable[[Tensor], Tensor],
+    width: int,
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """Return what ``embed`` makes of stacks of what ``look`` makes of each thing, (N, width)."""
+    import torch
+
+    rows = np.empty((len(things), width), dtype=np.float32)
+    with ThreadPoolExecutor() as threads, full_float32():
+        for start in range(0, len(things), batch_size):
+            batch = torch.stack(list(threads.map(look, things[start : start + batch_size])))
+            rows[start : start + len(batch)] = embed(batch).float().cpu().numpy()
+    return rows
 
 
 def _cmmd_transform(visual: Any) -> Callable[[Image.Image], Tensor]:

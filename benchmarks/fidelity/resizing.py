@@ -3,7 +3,8 @@
 A chain is how an image gets to 299 x 299 pixels, how its numbers are scaled, and which conversion of the
 Inception weights it is fed to. Sources: clean-fid 0.1.35 (``resize.py``, ``inception_torchscript.py``,
 ``features.py``), pytorch-fid 0.3.0 (``fid_score.py``, ``inception.py``), torch-fidelity 0.4.0
-(``feature_extractor_inceptionv3.py``), torchmetrics 1.9.0 (``image/fid.py``, NoTrainInceptionV3).
+(``feature_extractor_inceptionv3.py``), torchmetrics 1.9.0 (``image/fid.py``, NoTrainInceptionV3),
+boomb0om/text2image-benchmark at 532229f6 (``utils/resizers.py``), which publishes statistics for COCO-30k.
 """
 
 from __future__ import annotations
@@ -82,6 +83,14 @@ def torchmetrics(image: Image.Image) -> Tensor:
     return (_bilinear(_pixels(image), antialias=True) - 128) / 128
 
 
+def text2image_benchmark(image: Image.Image) -> Tensor:
+    """The middle square by Pillow's bicubic filter, in bytes; its code calls this clean, which it is not."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return 2 * (_pixels(square.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255) - 1
+
+
 #: Every chain, by the name that stands in protocols. Up to 1.7.4 torchmetrics did what torch-fidelity does.
 CHAINS: Final = {
     chain.name: chain
@@ -93,6 +102,7 @@ CHAINS: Final = {
         Chain("torch_fidelity", torch_fidelity, "state_dict"),
         Chain("torchmetrics", torchmetrics, "state_dict"),
         Chain("torchmetrics_no_antialias", torch_fidelity, "state_dict"),
+        Chain("text2image_benchmark", text2image_benchmark, "state_dict"),
     )
 }
 

@@ -192,6 +192,18 @@ def test_clean_fids_legacy_pytorch(
     np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=1e-6)
 
 
+def test_text2image_benchmark_crops_and_rounds(files: dict[str, Path]) -> None:
+    for name, path in files.items():
+        pixels = np.asarray(read_picture(path))
+        height, width, _ = pixels.shape
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = Image.fromarray(pixels[top : top + side, left : left + side])
+        rounded = np.asarray(square.resize((299, 299), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+        found = find_chain("text2image_benchmark").prepare(read_picture(path))
+        np.testing.assert_allclose(found, rounded / np.float32(255) * 2 - 1, atol=1e-6, err_msg=name)
+
+
 def test_chains_differ_where_their_tools_do(files: dict[str, Path]) -> None:
     image = read_picture(files["large.jpg"])
     seen = {name: chain.prepare(image) for name, chain in CHAINS.items() if not chain.resizes_inside}
