@@ -49,7 +49,7 @@ class Detectron2Detector:
 
         Raises UserError if detectron2 or a file is absent.
         """
-        self._zoo = _detectron2()
+        self._zoo = require_detectron2("detectron2")
         self._config_name, _, self._weights = weights.partition(":")
         self._device = device_of(device)
 
@@ -179,13 +179,13 @@ class Detectron2Detector:
         return model, resize
 
 
-def _detectron2() -> Any:
-    """Return detectron2's model zoo."""
+def require_detectron2(detector: str) -> Any:
+    """Return detectron2's model zoo; UserError with the way to it where it is absent."""
     try:
         from detectron2 import model_zoo
     except ImportError as error:
         raise UserError(
-            f"expected detectron2 for judge.detector=detectron2, found {error}; fix: {INSTALL}; "
+            f"expected detectron2 for judge.detector={detector}, found {error}; fix: {INSTALL}; "
             "nox -s detectron2 does so"
         ) from error
     return model_zoo
