@@ -33,9 +33,14 @@ SUITES: Final = ("quick", "standard", "paper")
 SUITE_KEYS: Final = ("prompts_per_task", "images_per_prompt")
 #: Keys that tell people something and change no score.
 SILENT_KEYS: Final = ("schema", "title", "description", "extends", "suites")
-#: Keys that say where and how a judge runs. What it is, its own digest says, which is part of every verdict.
+#: Keys that say where and how a judge runs, and how a folder of images is cut. What the judge is, its own
+#: digest says, and how an image was cut, that image's: both are part of every verdict. The place of weights
+#: is not among them, also where the pinned ones lie there: nobody knows that before they are read.
 RUNNING_KEYS: Final = frozenset(
-    f"judge.{key}" for key in ("device", "batch_size", "concurrency", "timeout", "cache", "url")
+    (
+        *(f"judge.{key}" for key in ("device", "batch_size", "concurrency", "timeout", "cache", "url")),
+        "images.side",
+    )
 )
 DEFAULT_IMAGES_PER_PROMPT: Final = 4
 #: What ``quick`` means to a protocol that does not say.
@@ -260,12 +265,15 @@ def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without(keys: Collection[str], table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return ``table`` without the values at dotted ``keys``."""
-    return {
-        key: _without(keys, value, f"{prefix}{key}.") if isinstance(value, dict) else value
-        for key, value in table.items()
-        if f"{prefix}{key}" not in keys
-    }
+    """Return ``table`` without the values at dotted ``keys``, and without tables that hold nothing else."""
+    left = {}
+    for key, value in table.items():
+        if f"{prefix}{key}" in keys:
+            continue
+        rest = _without(keys, value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        if rest or not isinstance(value, dict) or not value:
+            left[key] = rest
+    return left
 
 
 def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

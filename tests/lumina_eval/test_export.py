@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -141,3 +142,39 @@ def test_geneval_there_and_back(call: Cli, run_words: list[Any], tmp_path: Path)
     other = call(*words, "--out", tmp_path / "other")
     assert other.code == 2
     assert "found those of protocol tabletop, with which it shares no prompt" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "images", "files", "more"),
+    [
+        ("dpg", 4, r"(one|two|three|number)-[0-9a-f]{12}\.png", ["--set", "images.side=128"]),
+        ("dpg", 1, r"(one|two|three|number)-[0-9a-f]{12}\.png", ["--set", "images_per_prompt=1"]),
+        (
+            "t2i_compbench",
+            2,
+            r"(color|shape|texture|spatial|numeracy)/samples/a photo of .*_00000[01]\.png",
+            [],
+        ),
+    ],
+)
+def test_there_and_back(
+    call: Cli, run_words: list[Any], tmp_path: Path, benchmark: str, images: int, files: str, more: list[str]
+) -> None:
+    """Pictures of the truth with every third detail wrong, so that no score is that of nothing or of all."""
+    words = [word if word not in ("fake", "plain") else {"fake": benchmark, "plain": "tabletop"}[word]
+             for word in with_model(run_words, "tabletop-scripted:0.3@128")]  # fmt: skip
+    run = call(*words, "--limit", 1, "--images-per-prompt", images, "--json").records[0]
+    target = tmp_path / "official"
+    done = call("export", benchmark, "--run", run["run_dir"], "--out", target, "--json")
+    assert (done.code, done.records[0]["images"]) == (0, run["coverage"]["judged"]), done.stderr
+    written = content(target)
+    assert len(written) == run["coverage"]["judged"] // (images if benchmark == "dpg" else 1)
+    assert all(re.fullmatch(files, name) for name in written)
+    judge = ["judge", benchmark, "--protocol", "tabletop", "--images", target, "--out", tmp_path / "back"]
+    back = call(*judge, *more, "--json").records[0]
+    assert back["metrics"] == run["metrics"]
+    assert 0 < len(
+        {metric["value"] for metric in back["metrics"] if metric["value"] is not None} - {0, 1, 100}
+    )
+    results = [Path(one["run_dir"]) / "results.jsonl" for one in (run, back)]
+    assert results[0].read_bytes() == results[1].read_bytes()

@@ -73,6 +73,19 @@ def test_how_a_judge_runs_is_no_change_of_the_protocol(files: dict[str, Path]) -
     assert other.digest != plain.digest
 
 
+def test_how_a_folder_is_cut_is_no_change(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.toml"
+    plain.write_text("threshold = 0.3\n[prompts]\n")
+    file = tmp_path / "cut.toml"
+    file.write_text("threshold = 0.3\n[prompts]\n[images]\nside = 0\n")
+    cut = resolve(str(file), {}, ["images.side=512"])
+    assert cut.value("images.side") == 512
+    assert cut.changed == ()
+    assert cut.digest == resolve(str(file), {}).digest == resolve(str(plain), {}).digest
+    plain.write_text("threshold = 0.3\n")
+    assert cut.digest != resolve(str(plain), {}).digest, "an empty table of its own counts"
+
+
 def test_a_title_changes_no_digest(files: dict[str, Path]) -> None:
     before = resolve("official", files).digest
     files["official"].write_text(OFFICIAL.replace('"Official"', '"Other"').replace("= 3", "= 5"))
