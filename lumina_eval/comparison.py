@@ -70,12 +70,14 @@ class Comparison(Record):
     """Of the baseline and of the candidate, on average."""
     resamples: int
     seed: int
+    lower_is_better: bool = False
+    """The scores are distances: a difference below zero is the better one."""
 
     @property
     def verdict(self) -> str:
         """The comparison in a word: what was shown, not what was seen."""
         if self.significant:
-            return "better" if self.primary.difference > 0 else "worse"
+            return "better" if (self.primary.difference > 0) != self.lower_is_better else "worse"
         if self.equivalent:
             return "equivalent"
         return "not worse" if self.non_inferior else "undecided"
@@ -92,6 +94,7 @@ def compare(
     weights: Weights = "equal",
     resamples: int = 9999,
     seed: int = 0,
+    lower_is_better: bool = False,
 ) -> Comparison:
     """Compare `candidate` with `baseline`, paired by prompt; positive differences are the candidate's.
 
@@ -108,6 +111,7 @@ def compare(
         weights=weights,
         resamples=resamples,
         seed=seed,
+        lower_is_better=lower_is_better,
     )[0]
 
 
@@ -122,6 +126,7 @@ def compare_many(
     weights: Weights = "equal",
     resamples: int = 9999,
     seed: int = 0,
+    lower_is_better: bool = False,
 ) -> list[Comparison]:
     """Compare many candidates with one baseline; `primary.p_adjusted` is corrected by max-T over all of them.
 
@@ -149,7 +154,8 @@ def compare_many(
             float(joint.p_max[place]),
             joint.exact,
         )
-        below, above = _one_sided(primary.difference, error, df, margin)
+        gain, ci = _gain(primary, lower_is_better)
+        below, above = _one_sided(gain, error, df, margin)
         both = None if below is None or above is None else max(below, above)
         compared.append(
             Comparison(
@@ -162,14 +168,22 @@ def compare_many(
                 margin=margin,
                 p_non_inferior=below,
                 p_equivalent=both,
-                non_inferior=_shown(below, primary.ci, margin, np.inf, level),
-                equivalent=_shown(both, primary.ci, margin, margin, level),
+                non_inferior=_shown(below, ci, margin, np.inf, level),
+                equivalent=_shown(both, ci, margin, margin, level),
                 images_per_prompt=pair.images,
                 resamples=resamples,
                 seed=seed,
+                lower_is_better=lower_is_better,
             )
         )
     return compared
+
+
+def _gain(primary: Difference, lower_is_better: bool) -> tuple[float, Interval | None]:
+    """The difference and its interval, turned so that more is better."""
+    if not lower_is_better:
+        return primary.difference, primary.ci
+    return -primary.difference, None if primary.ci is None else (-primary.ci[1], -primary.ci[0])
 
 
 def _tasks(pair: Paired, bounds: Bounds | None, level: float, resamples: int, seed: int) -> list[Difference]:
@@ -297,7 +311,8 @@ def comparison_gate(comparison: Comparison) -> Gate:
     if comparison.margin is None:
         if not comparison.significant:
             return "undecided"
-        return "passed" if primary.difference > 0 else "failed"
+        return "passed" if comparison.verdict == "better" else "failed"
     if comparison.non_inferior:
         return "passed"
-    return "failed" if primary.ci is not None and primary.ci[1] < -comparison.margin else "undecided"
+    _, ci = _gain(primary, comparison.lower_is_better)
+    return "failed" if ci is not None and ci[1] < -comparison.margin else "undecided"

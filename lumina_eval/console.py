@@ -129,10 +129,11 @@ def _stage_table(results: Sequence[RunResult], names: Sequence[str], metrics: Se
     table.add_column("", no_wrap=True)
     for name in names[: len(results)]:
         table.add_column(name, justify="right", overflow="fold", vertical="bottom")
+    decisive = "overall" if "overall" in metrics else next(iter(metrics), None)
     for metric in metrics:
         found = [result.metric(metric) for result in results]
         table.add_row(metric, *(_number(one) for one in found))
-        if metric == "overall":
+        if metric == decisive:
             seeds = [_interval(one.ci_seeds if one else None) for one in found]
             prompts = [_interval(one.ci_prompts if one else None) for one in found]
             table.add_row("  95 % seeds", *seeds)
@@ -166,7 +167,9 @@ def heading(results: Sequence[RunResult]) -> str:
 
 
 def _number(metric: Metric | None) -> str:
-    return "-" if metric is None or metric.value is None else f"{metric.value:.3f}"
+    if metric is None or metric.value is None:
+        return "-"
+    return f"{metric.value:.{5 if metric.unit == 'squared_mmd' else 3}f}"
 
 
 def _interval(interval: Interval | None) -> str:

@@ -29,6 +29,8 @@ from lumina_eval.store import ImageStore
 
 #: Kinds of failure that are spelled out in the warnings; all of them are in ``failures.jsonl``.
 SHOWN_FAILURES = 3
+#: The protocol where none is named.
+OFFICIAL = "official"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +56,14 @@ class Site:
 
 
 def find_protocol(benchmark: Benchmark, name: str, changes: Sequence[str] = ()) -> ResolvedProtocol:
-    """Return a protocol of ``benchmark`` by name or TOML path, with ``KEY=VALUE`` changes."""
-    known = getattr(benchmark, "protocol_keys", None)
-    return resolve(name, benchmark.protocols(), changes, known, f"protocol of {benchmark.name}")
+    """Return a protocol of ``benchmark`` by name or TOML path, with ``KEY=VALUE`` changes.
+
+    Where there is no ``official`` one, that name stands for the benchmark's ``default_protocol``.
+    """
+    known, files = getattr(benchmark, "protocol_keys", None), benchmark.protocols()
+    if name == OFFICIAL and name not in files:
+        name = getattr(benchmark, "default_protocol", name)
+    return resolve(name, files, changes, known, f"protocol of {benchmark.name}")
 
 
 def ask(
@@ -68,9 +75,11 @@ def ask(
     images_per_prompt: int | None = None,
     questions: Path | None = None,
     parses: Path | None = None,
+    reference: str | None = None,
+    features: Path | None = None,
 ) -> Question:
     """Work out what is asked; any name that nothing answers to is a :class:`UserError`."""
-    found = plugins.benchmark(benchmark, questions, parses)
+    found = plugins.benchmark(benchmark, questions, parses, reference, features)
     resolved = find_protocol(found, protocol, changes)
     selection = select(found.items(resolved), resolved.suite(suite), limit, images_per_prompt)
     return Question(found, resolved, selection)
@@ -206,6 +215,7 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         "identity": model_identity(model),
         "keys": digest_of([image.ref.key for image in plan.images]),
         "judge": judge_label(judge),
+        **getattr(question.benchmark, "given", {}),
     }
     rewriting = model.rewriting if isinstance(model, RewrittenModel) else None
     stage = model.stage

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,12 @@ def judge_folder(
     complete: bool = False,
     questions: Path | None = None,
     parses: Path | None = None,
+    reference: str | None = None,
+    features: Path | None = None,
 ) -> Path:
     """Judge the images of a folder in the benchmark's official layout; return the run folder."""
-    bench, resolved = _bench(benchmark, protocol, changes, questions, parses)
+    bench = plugins.benchmark(benchmark, questions, parses, reference, features)
+    resolved = find_protocol(bench, protocol, changes)
     if not folder.is_dir():
         raise UserError(f"expected a folder of images, found none at {folder}")
     read = _offered(bench, "read_images", "--images")
@@ -89,9 +92,12 @@ def judge_verdicts(
     images_per_prompt: int | None = None,
     complete: bool = False,
     questions: Path | None = None,
+    reference: str | None = None,
+    features: Path | None = None,
 ) -> Path:
     """Apply the rules to saved verdicts, in the benchmark's own form or ours; return the run folder."""
-    bench, resolved = _bench(benchmark, protocol, changes, questions)
+    bench = plugins.benchmark(benchmark, questions, None, reference, features)
+    resolved = find_protocol(bench, protocol, changes)
     if not file.is_file():
         raise UserError(f"expected a verdict file, found none at {file}")
     given: Sequence[Item]
@@ -122,23 +128,51 @@ def judge_verdicts(
         judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
         rewriting=before.rewriting if before else None,
     )  # fmt: skip
+    failures = _without(places, items, whole, "no verdict in the file")
+    question = Question(bench, resolved, _selection(items, per_prompt))
+    return _add_up(question, manifest, verdicts, failures, expected, site)
+
+
+def judge_features(
+    benchmark: str,
+    protocol: str,
+    changes: Sequence[str],
+    address: str,
+    site: Site,
+    reference: str | None = None,
+    features: Path | None = None,
+) -> Path:
+    """Apply the rules to features made elsewhere, ``FILE.npz`` or ``FILE.npz:KEY``; return the run folder."""
+    bench = plugins.benchmark(benchmark, None, None, reference, features)
+    resolved = find_protocol(bench, protocol, changes)
+    given: list[Item]
+    verdicts: list[Verdict]
+    given, verdicts = _offered(bench, "read_features", "--features")(address, resolved)
+    content = digest_of([verdict.image_sha256 for verdict in verdicts])
+    manifest = _manifest(
+        bench, resolved, "features", Path(address), content, 1, given, len(given), False, site,
+        judge=verdicts[0].judge if verdicts else "saved", judge_kind="saved", judge_digest="saved",
+    )  # fmt: skip
+    return _add_up(Question(bench, resolved, _selection(given, 1)), manifest, verdicts, [], len(given), site)
+
+
+def _add_up(
+    question: Question,
+    manifest: Manifest,
+    verdicts: Sequence[Verdict],
+    failures: Sequence[Mapping[str, Any]],
+    expected: int,
+    site: Site,
+) -> Path:
+    """Write a run folder of verdicts that are there already."""
     run = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
     with sole_writer(run.path):
-        manifest = run.begin(manifest, items, [])
+        manifest = run.begin(manifest, question.selection.items, [])
         write_lines(run.verdicts_path, [verdict_line(verdict) for verdict in verdicts])
-        question = Question(bench, resolved, _selection(items, per_prompt))
-        failures = _without(places, items, whole, "no verdict in the file")
         conclude(
             question, manifest, run, Judged(list(verdicts), {}), failures, expected, generated=len(verdicts)
         )
     return run.path
-
-
-def _bench(
-    benchmark: str, protocol: str, changes: Sequence[str], questions: Path | None, parses: Path | None = None
-) -> tuple[Benchmark, ResolvedProtocol]:
-    bench = plugins.benchmark(benchmark, questions, parses)
-    return bench, find_protocol(bench, protocol, changes)
 
 
 def _strangers(bench: Benchmark, protocol: ResolvedProtocol, given: Sequence[Item]) -> bool:
@@ -241,6 +275,7 @@ def _manifest(
         "kind": kind,
         "content": content,
         "judge": judge["judge"],
+        **getattr(bench, "given", {}),
     }
     title = source.resolve().stem
     return Manifest(

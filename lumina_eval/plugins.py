@@ -135,6 +135,15 @@ class Benchmark(Protocol):
       has (``--questions``), where they are not shipped;
     - ``with_parses(file) -> Benchmark``: the same benchmark with a file of parsed prompts (``--parses``), for
       a judge that needs what only a program in an environment of its own can tell;
+    - ``with_reference(address: str) -> Benchmark``: the same benchmark holding images against what the user
+      names (``--reference``): a folder of images, or a file of features or statistics;
+    - ``given: Mapping[str, str]``: digests of what the user named and that changes a result, such as the
+      reference; a part of the run's id;
+    - ``with_features(folder) -> Benchmark``: the same benchmark keeping what its judge makes of each image in
+      a folder, so that no image is looked at twice. Verdicts stay whole without it;
+    - ``read_features(address, protocol) -> tuple[list[Item], list[Verdict]]``: features of images that were
+      made elsewhere (``--features``), as verdicts;
+    - ``default_protocol: str``: the protocol where none is named, if there is none called ``official``;
     - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
       file too each prompt is expected to have as many as the fullest one;
     - ``verification(evidence) -> Iterable[Check]``: its own code against what others published, a row for
@@ -230,24 +239,38 @@ def load(group: Group, name: str) -> Any:
         ) from error
 
 
-def benchmark(name: str, questions: Path | None = None, parses: Path | None = None) -> Benchmark:
+def benchmark(
+    name: str,
+    questions: Path | None = None,
+    parses: Path | None = None,
+    reference: str | None = None,
+    features: Path | None = None,
+) -> Benchmark:
     """Return the benchmark called ``name``; an entry point may be an instance, a class or a factory.
 
+    ``features`` is where a benchmark that keeps features keeps them; others pay it no heed.
+
     Raises UserError if a file of ``questions`` is given to a benchmark that brings its own, or one of
-    ``parses`` to a benchmark that reads none.
+    ``parses`` or a ``reference`` to a benchmark that reads none.
     """
     found = load("benchmarks", name)
     made: Benchmark = found() if isinstance(found, type) or not hasattr(found, "items") else found
-    given = [("questions", "which brings its own", questions), ("parses", "which reads none", parses)]
+    given: list[tuple[str, str, Any]] = [
+        ("questions", "which brings its own", questions),
+        ("parses", "which reads none", parses),
+        ("reference", "which has none", reference),
+    ]
     for option, why, file in given:
         if file is None:
             continue
-        take: Callable[[Path], Benchmark] | None = getattr(made, f"with_{option}", None)
+        take: Callable[[Any], Benchmark] | None = getattr(made, f"with_{option}", None)
         if take is None:
             raise UserError(
                 f"expected no --{option} for benchmark {name}, {why}, found {file}; fix: leave the option out"
             )
         made = take(file)
+    if features is not None and hasattr(made, "with_features"):
+        made = made.with_features(features)
     return made
 
 

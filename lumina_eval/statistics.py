@@ -36,6 +36,9 @@ Floats = NDArray[np.float64]
 BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0), "signed_fraction": (-1.0, 1.0)}
 """The range of a score by the unit of its metric; a unit that is not here is unbounded."""
 
+LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
+"""Units of which less is better."""
+
 
 @dataclass(frozen=True)
 class Estimate:

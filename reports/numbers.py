@@ -7,8 +7,8 @@ from typing import Final
 
 from reports.table import EM_DASH, Interval
 
-#: Digits after the point by unit: fractions (0 to 1) need three, percentages and distances two.
-DIGITS: Final = {"fraction": 3, "percent": 2}
+#: Digits after the point by unit: fractions (0 to 1) need three, percentages two, KID five.
+DIGITS: Final = {"fraction": 3, "percent": 2, "squared_mmd": 5}
 
 
 def digits(unit: str) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from lumina_eval.comparison import Comparison, Difference, compare
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric
-from lumina_eval.statistics import BOUNDS, Weights
+from lumina_eval.statistics import BOUNDS, LOWER_IS_BETTER, Weights
 from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, interval, p_value, signed
@@ -62,7 +62,14 @@ def _compare(group: Group, before: RunView, after: RunView, names: tuple[str, st
     bounds = BOUNDS.get(wanted[1].unit)
     choices: tuple[Weights, ...] = ("equal", "images")
     for weights in choices:
-        found = compare(before.scores, after.scores, names=names, bounds=bounds, weights=weights)
+        found = compare(
+            before.scores,
+            after.scores,
+            names=names,
+            bounds=bounds,
+            weights=weights,
+            lower_is_better=wanted[1].unit in LOWER_IS_BETTER,
+        )
         values = (found.primary.baseline, found.primary.candidate)
         if all(
             math.isclose(value, metric.value or 0.0, rel_tol=1e-6, abs_tol=1e-9)
@@ -102,7 +109,8 @@ def _primary(group: Group, compared: list[Comparison], places: int) -> Table:
             Cell(count(one.n_prompts), one.n_prompts),
         )
         rows.append(Row(cells))
-    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}"
+    lower = " (less is better)" if group.unit in LOWER_IS_BETTER else ""
+    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}{lower}"
     return Table(caption, header, tuple(rows), (NOTE_TEST, NOTE_MDE), mark=group.mark)
 
 

@@ -10,8 +10,8 @@ import typer
 from lumina_eval.commands import options as o
 from lumina_eval.commands.run import exit_code, finish, make_site
 from lumina_eval.console import output
-from lumina_eval.errors import UserError
-from lumina_eval.external import judge_folder, judge_verdicts
+from lumina_eval.errors import ExitCode, UserError
+from lumina_eval.external import judge_features, judge_folder, judge_verdicts
 from lumina_eval.files import make_folder
 
 
@@ -20,6 +20,15 @@ def judge(
     protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
     images: Annotated[Path | None, typer.Option(help="Folder in the benchmark's official layout.")] = None,
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts saved before, JSON lines.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Features of the images, FILE.npz or FILE.npz:KEY (fidelity).", show_default=False),
+    ] = None,
+    reference: o.Reference = None,
+    reference_features: Annotated[
+        str | None,
+        typer.Option(help="Features of the reference, FILE.npz or FILE.npz:KEY.", show_default=False),
+    ] = None,
     questions: o.Questions = None,
     parses: o.Parses = None,
     set_: o.Changes = o.NONE,
@@ -32,12 +41,25 @@ def judge(
     store: o.Store = None,
     min_overall: o.MinOverall = None,
     strict_gate: o.StrictGate = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Images that are broken or absent are no error.")
+    ] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Judge a folder of images, or add saved verdicts up; expected is what the folder or file names."""
     with output(as_json) as streams:
-        if images is None and verdicts is None:
+        if reference is not None and reference_features is not None:
+            raise UserError(
+                "expected one of --reference and --reference-features, found both; fix: leave one out"
+            )
+        held_against = reference if reference is not None else reference_features
+        if images is None and verdicts is None and features is None:
             raise UserError("expected --images DIR or --verdicts FILE, found neither; fix: say what to judge")
+        if features is not None and (images is not None or verdicts is not None):
+            raise UserError(
+                "expected one of --features, --images and --verdicts, found several; fix: leave the "
+                "others out"
+            )
         if images is not None and verdicts is not None:
             raise UserError(
                 "expected one of --images and --verdicts, found both; fix: leave --images out to add saved "
@@ -45,10 +67,14 @@ def judge(
             )
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
-        if images is not None:
+        kept = o.features_folder(out, store)
+        if features is not None:
+            run_dir = judge_features(benchmark, protocol, set_, features, site, held_against, kept)
+        elif images is not None:
             run_dir = judge_folder(
-                benchmark, protocol, set_, images, site, images_per_prompt, complete, questions, parses
-            )
+                benchmark, protocol, set_, images, site, images_per_prompt, complete, questions, parses,
+                held_against, kept,
+            )  # fmt: skip
         else:
             assert verdicts is not None
             if parses is not None:
@@ -57,8 +83,11 @@ def judge(
                     "fix: leave it out"
                 )
             run_dir = judge_verdicts(
-                benchmark, protocol, set_, verdicts, site, images_per_prompt, complete, questions
-            )
+                benchmark, protocol, set_, verdicts, site, images_per_prompt, complete, questions,
+                held_against, kept,
+            )  # fmt: skip
         results = finish([run_dir], site, streams, report=False, mlflow=False, uri=None)
         code = exit_code(results, min_overall, strict_gate, streams)
+        if allow_missing and code == ExitCode.INCOMPLETE:
+            code = ExitCode.OK
     raise typer.Exit(code)

@@ -21,7 +21,7 @@ from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples, write_reports
 from lumina_eval.runs import find_runs, read_manifest, read_result, read_scores, store_of
-from lumina_eval.statistics import BOUNDS
+from lumina_eval.statistics import BOUNDS, LOWER_IS_BETTER
 
 Kind = Literal["benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs"]
 KINDS: tuple[Kind, ...] = ("benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs")
@@ -132,13 +132,16 @@ def compare(
         if len(set(names)) < len(names):
             names = [folder.resolve().name for folder in folders]
         candidates = {n: read_scores(f) for n, f in zip(names[1:], folders[1:], strict=True)}
-        overall = read_result(folders[0]).metric("overall")
+        first = read_result(folders[0])
+        decisive = first.metric("overall") or next(iter(first.metrics), None)
+        unit = decisive.unit if decisive else "fraction"
         compared = compare_many(
             read_scores(folders[0]),
             candidates,
             baseline_name=names[0],
             margin=margin,
-            bounds=BOUNDS.get(overall.unit if overall else "fraction"),
+            bounds=BOUNDS.get(unit),
+            lower_is_better=unit in LOWER_IS_BETTER,
         )
         for one in compared:
             streams.emit(one)

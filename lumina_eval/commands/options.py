@@ -55,6 +55,14 @@ Parses = Annotated[
         show_default=False,
     ),
 ]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        help="What images are held against (fidelity): a folder, FILE.npz or FILE.npz:KEY.",
+        show_default=False,
+    ),
+]
 ImagesPerPrompt = Annotated[
     int | None, typer.Option("--images-per-prompt", min=1, help="Instead of the protocol's number.")
 ]
@@ -90,6 +98,11 @@ DEFAULT_MODELS = ["embedded"]
 DEFAULT_SUITE = "standard"
 DEFAULT_BATCH_SIZE = 16
 OUT = DEFAULT_OUT
+
+
+def features_folder(out: Path, store: Path | None) -> Path:
+    """Return where features of images are kept: beside the image store."""
+    return (store or out / "images").parent / "features"
 
 
 def model_options(pairs: list[str], device: str) -> dict[str, str]:

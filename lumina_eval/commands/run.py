@@ -40,6 +40,7 @@ def run(
     limit: o.Limit = None,
     questions: o.Questions = None,
     parses: o.Parses = None,
+    reference: o.Reference = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
@@ -56,7 +57,10 @@ def run(
 ) -> None:
     """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
     with output(as_json) as streams:
-        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
+        features = o.features_folder(out, store)
+        question = ask(
+            benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses, reference, features
+        )
         check_minimum(question, min_overall)
         models = open_all(model, o.model_options(option, device))
         site = make_site(out, store, batch_size, streams, benchmark, model)

@@ -1,0 +1,153 @@
+"""Fidelity as a benchmark of the harness: how far are generated images, all together, from real ones?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.fidelity import layout, prompt_sets, reference, scoring
+from benchmarks.fidelity.judging import FeatureJudge
+from benchmarks.fidelity.opening import open_extractor
+from benchmarks.fidelity.options import KEYS, Options, Role, options_of
+from benchmarks.fidelity.reference import Reference
+from benchmarks.fidelity.rows import output_of
+from benchmarks.fidelity.statistics_file import read_features
+from lumina_eval.digests import digest_of, sha256_bytes
+from lumina_eval.errors import UserError
+from lumina_eval.plugins import Judge
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Aggregate, Item, Verdict
+
+_PROTOCOLS: Final = Path(__file__).parent / "protocols"
+_ASSETS: Final = Path(__file__).parent / "assets.toml"
+#: Stands for the extractor of features that come from elsewhere: nobody says which it was.
+UNKNOWN: Final = digest_of({"extractor": "unknown"})
+
+
+class Fidelity:
+    """FID and its kin, CLIP-score; a metric is a matter of all images together, and says its N."""
+
+    name = "fidelity"
+    #: Dotted keys that a protocol may hold beside the core's own.
+    protocol_keys = KEYS
+    default_protocol = "folder"
+
+    def __init__(self, given: str | None = None, features: Path | None = None) -> None:
+        """``given`` is the user's reference, ``features`` a folder where rows are kept between runs."""
+        self._given, self._features = given, features
+
+    def with_reference(self, address: str) -> Fidelity:
+        """Return the benchmark with the user's reference: a folder, ``FILE.npz`` or ``FILE.npz:KEY``."""
+        reference.check_given(address)
+        return Fidelity(address, self._features)
+
+    def with_features(self, folder: Path) -> Fidelity:
+        """Return the benchmark keeping features in a folder, so that no image is looked at twice."""
+        return Fidelity(self._given, folder)
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """Digest of the user's reference: another one makes another run."""
+        return {} if self._given is None else {"reference": reference.listing_digest(self._given)}
+
+    def protocols(self) -> Mapping[str, Path]:
+        """Return the pinned variants."""
+        return {file.stem: file for file in sorted(_PROTOCOLS.glob("*.toml"))}
+
+    def assets(self) -> Path:
+        """Return the declaration of what comes from elsewhere."""
+        return _ASSETS
+
+    def items(self, protocol: ResolvedProtocol) -> list[Item]:
+        """Return the prompts of the protocol; UserError where it has none."""
+        options_of(protocol)
+        return prompt_sets.items_of(protocol)
+
+    def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
+        """Yield the prompts, one a line."""
+        for item in self.items(protocol):
+            yield item.prompt
+
+    def judge(self, protocol: ResolvedProtocol) -> Judge:
+        """Return the judge, after looking whether there is a reference to hold its rows against."""
+        options = options_of(protocol)
+        self._check_reference(options, protocol)
+        return FeatureJudge(options, self._features)
+
+    def read_images(self, folder: Path, protocol: ResolvedProtocol) -> list[layout.Found]:
+        """Find the images of a folder: all of them, or those of the protocol's prompts by name."""
+        if options_of(protocol).source == "none":
+            return layout.every_image(Path(folder))
+        return layout.by_prompt(Path(folder), {item.id: item for item in self.items(protocol)})
+
+    def write_images(
+        self, folder: Path, protocol: ResolvedProtocol, images: Iterable[tuple[Item, int, Path]]
+    ) -> None:
+        """Write a folder for each prompt with its images."""
+        layout.write(Path(folder), images)
+
+    def read_features(self, address: str, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
+        """Read rows made elsewhere (``FILE.npz`` or ``FILE.npz:KEY``); each is an image of its own."""
+        options = options_of(protocol)
+        rows = read_features(address)
+        digest = UNKNOWN
+        roles: dict[str, str] = {str(role): digest for role in options.extractors}
+        items = [Item(id=f"{place:06d}", prompt="", task="all") for place in range(len(rows))]
+        verdicts = [
+            Verdict(
+                item_id=item.id,
+                index=0,
+                image_sha256=sha256_bytes(row.tobytes()),
+                judge=f"features@{digest[:12]}",
+                output=output_of(roles, {digest: row}),
+            )
+            for item, row in zip(items, rows, strict=True)
+        ]
+        return items, verdicts
+
+    def aggregate(
+        self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
+    ) -> Aggregate:
+        """Hold the rows against the reference. Pure: the rows are in the verdicts."""
+        options = options_of(protocol)
+
+        def reference_of(role: Role, digest: str) -> Reference:
+            return self._reference(protocol, options, items, role, digest)
+
+        return scoring.aggregate(options, protocol, items, verdicts, reference_of)
+
+    def _check_reference(self, options: Options, protocol: ResolvedProtocol) -> None:
+        if options.reference == "given" and options.needs_reference and self._given is None:
+            raise UserError(
+                f"expected a reference for protocol {protocol.name}, found none; fix: --reference DIR, or "
+                "--reference FILE.npz with statistics or features"
+            )
+
+    def _reference(
+        self, protocol: ResolvedProtocol, options: Options, items: Sequence[Item], role: Role, digest: str
+    ) -> Reference:
+        """Return the reference in the features of an extractor; those of the verdicts have its ``digest``."""
+        self._check_reference(options, protocol)
+        if options.reference == "given":
+            assert self._given is not None
+            own = None
+            if Path(self._given).is_dir():
+                own = open_extractor(
+                    options.extractors[role], options.prefix, options.device, options.batch_size
+                )
+            found = reference.given(self._given, own, self._features)
+        else:
+            found = reference.drawn(
+                tuple(item.prompt for item in items),
+                int(protocol.value("reference.images_per_prompt")),
+                int(protocol.value("reference.base_seed")),
+                int(protocol.value("reference.side")),
+                open_extractor(options.extractors[role], options.prefix, options.device, options.batch_size),
+            )
+        if found.extractor is not None and digest not in (found.extractor, UNKNOWN):
+            raise UserError(
+                f"expected a reference by the extractor of the images, {digest[:12]}, found one by "
+                f"{found.extractor[:12]} ({found.name}); fix: compute both with the same weights and resizing"
+            )
+        return found

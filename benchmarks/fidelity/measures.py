@@ -1,0 +1,132 @@
+"""From rows and a reference to metrics with their intervals: which function is which metric.
+
+Intervals are of the delete-group jackknife over prompts (``jackknife.py``), the reference fixed. FID and its
+kin carry the bias of their N; their interval is about the value itself, what other prompts would show at that
+N. What endlessly many images would have is ``fid_infinity``'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fidelity.extrapolation import fid_infinity
+from benchmarks.fidelity.frechet import FrechetReference
+from benchmarks.fidelity.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
+from benchmarks.fidelity.kernel import KernelReference, cmmd_reference, kid_reference
+from benchmarks.fidelity.moments import Moments
+from benchmarks.fidelity.neighbours import density_coverage, precision_recall
+from benchmarks.fidelity.reference import Reference
+from lumina_eval.errors import UserError
+
+Rows = NDArray[np.floating[Any]]
+
+#: Neighbours of more images than these have no interval: it would be their cost twenty-one times over.
+MOST_NEIGHBOURS: Final = 5000
+#: Units: a squared distance of means and spreads, and one of distributions; of both, less is better.
+DISTANCE: Final = "distance"
+DISCREPANCY: Final = "squared_mmd"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of one set."""
+
+    value: float
+    groups: Jackknife | None = None
+    """Over the prompts; None where an interval is not known."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a metric comes about."""
+
+    unit: str
+    needs_rows: bool
+    """The reference's features are needed; its mean and covariance are not enough."""
+    of: Callable[[Rows, Reference, Groups | None], Measured]
+
+
+def measured(name: str, rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
+    """Return a metric of generated rows (N, d); ``groups`` are of these rows.
+
+    Raises UserError where there are too few images, or the reference's features are needed and not known.
+    """
+    measure = MEASURES[name]
+    if measure.needs_rows and reference.rows is None:
+        raise UserError(
+            f"expected features of the reference for {name}, found its mean and covariance alone "
+            f"({reference.name}); fix: name the folder of images, or a file of features"
+        )
+    return measure.of(rows, reference, groups)
+
+
+def bias_of_fid(found: Measured) -> float | None:
+    """Return by how much a Fréchet distance lies above what it tends to, to the first order in 1/N."""
+    return None if found.groups is None else found.value - found.groups.corrected
+
+
+def _frechet(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
+    real = FrechetReference(reference.moments)
+    if groups is None:
+        return Measured(real.distance(Moments.of(rows)))
+    found = frechet_jackknife(rows, groups, real)
+    return Measured(found.value, found)
+
+
+def _extrapolated(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
+    found = fid_infinity(rows, FrechetReference(reference.moments), groups)
+    return Measured(found.value, found.groups)
+
+
+def _kernel(make: Callable[[Rows], KernelReference], normalised: bool) -> Callable[..., Measured]:
+    def measure(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
+        assert reference.rows is not None
+        real = reference.rows
+        if normalised:
+            rows, real = _of_length_one(rows), _of_length_one(real)
+        found = make(real).discrepancy(rows, groups)
+        return Measured(found.value, found.groups)
+
+    return measure
+
+
+def _neighbours(statistic: Callable[[Rows, Rows], float]) -> Callable[..., Measured]:
+    def measure(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
+        real = reference.rows
+        assert real is not None
+        if groups is None or len(rows) > MOST_NEIGHBOURS:
+            return Measured(statistic(rows, real))
+        found = jackknife(lambda some: statistic(some, real), rows, groups)
+        return Measured(found.value, found)
+
+    return measure
+
+
+def _of_length_one(rows: Rows) -> Rows:
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not lengths.all():
+        raise UserError(
+            f"expected features with a length, found zeros in row {int(np.flatnonzero(lengths == 0)[0])}; "
+            "fix: look at that image"
+        )
+    return np.asarray(rows / lengths)
+
+
+_FRECHET: Final = Measure(DISTANCE, False, _frechet)
+MEASURES: Final[dict[str, Measure]] = {
+    "fid": _FRECHET,
+    "clip_fid": _FRECHET,
+    "fd_dinov2": _FRECHET,
+    "fid_infinity": Measure(DISTANCE, False, _extrapolated),
+    "kid": Measure(DISCREPANCY, True, _kernel(kid_reference, normalised=False)),
+    "cmmd": Measure(DISTANCE, True, _kernel(cmmd_reference, normalised=True)),
+    "precision": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).precision)),
+    "recall": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).recall)),
+    "density": Measure("ratio", True, _neighbours(lambda x, y: density_coverage(x, y).density)),
+    "coverage": Measure("fraction", True, _neighbours(lambda x, y: density_coverage(x, y).coverage)),
+}

@@ -1,0 +1,102 @@
+"""What a protocol of this room says, checked before an image is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast, get_args
+
+from benchmarks.fidelity.clip_score import Convention
+from lumina_eval.errors import UserError, unknown
+from lumina_eval.protocol import ResolvedProtocol
+
+Role = Literal["fid", "clip", "dinov2"]
+"""Which of a protocol's extractors a metric is computed on."""
+
+#: Metrics by name, and on which features. ``clip_score_gap`` is the score less that of a wrong caption.
+ROLE_OF: Final[dict[str, Role]] = {
+    **dict.fromkeys(("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"), "fid"),
+    **dict.fromkeys(("cmmd", "clip_fid", "clip_score", "clip_score_gap"), "clip"),
+    "fd_dinov2": "dinov2",
+}
+#: Where the reference comes from: pictures of the embedded world for the same prompts, or the user.
+REFERENCES: Final = ("tabletop", "given")
+#: Dotted keys that a protocol may hold beside the core's own.
+KEYS: Final = (
+    "metrics", "prompts.source", "prompts.asset", "prompts.file", "prompts.vocabulary", "prompts.seed",
+    "prompts.draws", "prompts.part", "prompts.per_task", "prompts.categories",
+    "reference.source", "reference.side", "reference.images_per_prompt", "reference.base_seed",
+    "judge.name", "judge.fid", "judge.clip", "judge.dinov2", "judge.prefix", "judge.convention",
+    "judge.device", "judge.batch_size",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """The checked values."""
+
+    metrics: tuple[str, ...]
+    extractors: dict[Role, str]
+    """Role to the words that name its extractor, for the roles that the metrics need."""
+    prefix: str
+    """What stands before each prompt when it is read; part of the CLIP-score's convention."""
+    convention: Convention
+    device: str
+    batch_size: int
+    source: str
+    """Whose prompts are asked, ``none`` for images without prompts."""
+    reference: str
+    """One of :data:`REFERENCES`."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """True unless CLIP-scores are all that is asked for."""
+        return any(not name.startswith("clip_score") for name in self.metrics)
+
+
+def options_of(protocol: ResolvedProtocol) -> Options:
+    """Return the options; UserError for a metric, convention or reference that there is not."""
+    metrics = protocol.value("metrics")
+    if not isinstance(metrics, list) or not metrics:
+        raise UserError(
+            f"expected a list of metrics, found {metrics!r}, in protocol {protocol.name}; "
+            "fix: metrics = ['fid']"
+        )
+    for name in metrics:
+        if name not in ROLE_OF:
+            raise unknown(f"metric in protocol {protocol.name}:", str(name), ROLE_OF)
+    roles = list(dict.fromkeys(ROLE_OF[name] for name in metrics))
+    extractors = {role: str(protocol.value(f"judge.{role}", "")) for role in roles}
+    for role, words in extractors.items():
+        if not words:
+            named = ", ".join(name for name in metrics if ROLE_OF[name] == role)
+            raise UserError(
+                f"expected an extractor for {named}, found none, in protocol {protocol.name}; "
+                f"fix: --set judge.{role}=…"
+            )
+    return Options(
+        metrics=tuple(metrics),
+        extractors=extractors,
+        prefix=str(protocol.value("judge.prefix", "")),
+        convention=cast(Convention, _one_of(protocol, "judge.convention", "cosine", get_args(Convention))),
+        device=str(protocol.value("judge.device", "auto")),
+        batch_size=_count(protocol, "judge.batch_size", 32),
+        source=str(protocol.value("prompts.source", "none")),
+        reference=_one_of(protocol, "reference.source", "given", REFERENCES),
+    )
+
+
+def _one_of(protocol: ResolvedProtocol, key: str, default: str, known: Any) -> str:
+    value = str(protocol.value(key, default))
+    if value not in known:
+        raise unknown(f"{key} in protocol {protocol.name}:", value, known)
+    return value
+
+
+def _count(protocol: ResolvedProtocol, key: str, default: int) -> int:
+    value = protocol.value(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(
+            f"expected a whole number of 1 or more for {key}, found {value!r}, in protocol {protocol.name}; "
+            "fix: set one"
+        )
+    return value

@@ -1,0 +1,161 @@
+"""What generated images are held against: pictures, or statistics, of what is real.
+
+Two sources. ``tabletop`` draws pictures that fulfil the very prompts that were asked, from seeds of its own,
+so that the distance of truth from truth is that of two draws. ``given`` is what the user names: a folder of
+images, an ``.npz`` of features (``FILE.npz:KEY``) or of statistics (``mu``, ``sigma``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.fidelity.extraction import extract
+from benchmarks.fidelity.extractor import Extractor
+from benchmarks.fidelity.feature_store import FeatureStore
+from benchmarks.fidelity.moments import Moments
+from benchmarks.fidelity.pictures import find_pictures, read_picture, told
+from benchmarks.fidelity.statistics_file import array_names, read_features, read_statistics
+from lumina_eval.digests import digest_of, sha256_file
+from lumina_eval.errors import UserError
+from lumina_eval.seeds import image_seed
+
+#: Truth is drawn this many pictures at a time.
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """One side of every distance."""
+
+    name: str
+    """For people: what it is and how many images it has."""
+    moments: Moments
+    rows: NDArray[np.floating] | None
+    """(M, d); None where only statistics are known."""
+    extractor: str | None
+    """Digest of what computed it; None in a file of another tool."""
+    stems: tuple[str, ...] = ()
+    """File name of each row without its ending, where it comes from a folder."""
+
+
+def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extractor: Extractor) -> Reference:
+    """Draw ``count`` pictures of ``side`` pixels that fulfil each prompt of the embedded world.
+
+    Raises UserError for a prompt of none of its protocols.
+    """
+    rows = _drawn_rows(tuple(sorted(set(prompts))), count, base_seed, side, extractor)
+    what = f"{len(rows)} pictures of the same prompts, drawn with other seeds at {side} pixels"
+    return Reference(what, Moments.of(rows), rows, extractor.digest)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn_rows(
+    prompts: tuple[str, ...], count: int, base_seed: int, side: int, extractor: Extractor
+) -> NDArray[np.float32]:
+    """Return the features, prompt by prompt; the same for every checkpoint of a run."""
+    from benchmarks.tabletop.trial.models import TruthModel
+
+    truth = TruthModel(side)
+    wanted = [(prompt, image_seed(base_seed, prompt, index)) for prompt in prompts for index in range(count)]
+    parts = []
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
+        pictures = truth.generate([prompt for prompt, _ in batch], [seed for _, seed in batch])
+        parts.append(extractor.images(pictures))
+    return np.concatenate(parts)
+
+
+def check_given(address: str) -> None:
+    """Raise UserError if there is nothing at an address that :func:`given` could read."""
+    path = Path(address)
+    if path.is_dir():
+        find_pictures(path)
+        return
+    if not _file_of(address).is_file():
+        raise UserError(
+            f"expected a folder of images or an .npz file as reference, found none at {address}; "
+            "fix: name one with --reference"
+        )
+    array_names(_file_of(address))
+
+
+def listing_digest(address: str) -> str:
+    """Return a digest of an address: of a file's content, of names and sizes of a folder's images."""
+    path = Path(address)
+    if path.is_dir():
+        return digest_of(
+            [[file.relative_to(path).as_posix(), file.stat().st_size] for file in find_pictures(path)]
+        )
+    return digest_of([sha256_file(_file_of(address)), address.rpartition(":")[2] if ":" in address else ""])
+
+
+def given(address: str, extractor: Extractor | None, features: Path | None) -> Reference:
+    """Read what the user named.
+
+    Args:
+        address: folder, ``FILE.npz`` or ``FILE.npz:KEY``.
+        extractor: for a folder; None if only files are allowed.
+        features: where the rows of a folder are kept between runs.
+
+    Raises:
+        UserError: nothing that can be read is there, a file of the folder is broken, or there are fewer than
+            two images.
+    """
+    check_given(address)
+    if Path(address).is_dir():
+        return _of_folder(Path(address), extractor, features)
+    file = _file_of(address)
+    if str(file) == address and {"mu", "sigma"} <= {*array_names(file)}:
+        found = read_statistics(file)
+        many = "an unknown number of" if found.moments.n is None else str(found.moments.n)
+        name = f"statistics of {many} images, {file.name} (sha256 {sha256_file(file)[:12]})"
+        return Reference(name, found.moments, None, found.extractor)
+    rows = read_features(address)
+    name = f"features of {len(rows)} images, {Path(address).name} (sha256 {sha256_file(file)[:12]})"
+    return Reference(name, Moments.of(rows), rows, None)
+
+
+def _of_folder(folder: Path, extractor: Extractor | None, features: Path | None) -> Reference:
+    paths = find_pictures(folder)
+    if extractor is None:
+        raise UserError(
+            f"expected features as reference, since features are given, found a folder, {folder}; "
+            "fix: --reference-features FILE.npz"
+        )
+    if features is None:
+        stems, parts = _read_directly(paths, extractor)
+        rows: NDArray[np.float32] = np.concatenate(parts)
+    else:
+        store = FeatureStore(features, extractor.digest, extractor.width)
+        console = Console(stderr=True)
+        with console.status(f"reference: {len(paths)} images of {folder}"):
+            found = extract(paths, extractor, store)
+        if found.broken:
+            raise UserError(
+                f"expected whole images in {folder}, found {told(found.broken)}; fix: remove them"
+            )
+        rows, stems = np.asarray(store.rows(found.keys)), [path.stem for path in paths]
+    name = f"{len(rows)} images of {folder}"
+    return Reference(name, Moments.of(rows), rows, extractor.digest, tuple(stems))
+
+
+def _read_directly(
+    paths: Sequence[Path], extractor: Extractor
+) -> tuple[list[str], list[NDArray[np.float32]]]:
+    starts = track(range(0, len(paths), _BATCH), "reference", console=Console(stderr=True), transient=True)
+    parts = [extractor.images([read_picture(path) for path in paths[i : i + _BATCH]]) for i in starts]
+    return [path.stem for path in paths], parts
+
+
+def _file_of(address: str) -> Path:
+    """Return the file of ``FILE.npz:KEY``."""
+    head, end, _ = address.rpartition(".npz:")
+    return Path(head + ".npz") if end else Path(address)

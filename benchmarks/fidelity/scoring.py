@@ -1,0 +1,191 @@
+"""What a run says of its rows: metrics with N and reference, scores for paired comparisons, warnings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from benchmarks.fidelity.clip_score import pair_scores
+from benchmarks.fidelity.jackknife import Groups
+from benchmarks.fidelity.measures import MEASURES, Measured, Rows, bias_of_fid, measured
+from benchmarks.fidelity.options import ROLE_OF, Options, Role
+from benchmarks.fidelity.reference import Reference
+from benchmarks.fidelity.rows import rows_of
+from lumina_eval.digests import digest_of
+from lumina_eval.errors import UserError
+from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.records import Aggregate, Interval, Item, Metric, Score, Verdict
+from lumina_eval.statistics import metric
+
+#: Part of a Fréchet distance that is bias from which on a reader is warned.
+_MUCH: Final = 0.05
+#: Units of the conventions of CLIP-score; ``signed_fraction`` is bounded by -1 and 1.
+_CLIP_UNITS: Final = {"hessel": "2.5 cosine", "torchmetrics": "100 cosine", "cosine": "signed_fraction"}
+
+ReferenceOf = Callable[[Role, str], Reference]
+"""Role and digest of the extractor to what its rows are held against."""
+
+
+def aggregate(
+    options: Options,
+    protocol: ResolvedProtocol,
+    items: Sequence[Item],
+    verdicts: Sequence[Verdict],
+    reference_of: ReferenceOf,
+) -> Aggregate:
+    """Return metrics in the order of the protocol; the first one gives the scores. Pure.
+
+    Raises UserError for a single image: no set is that small.
+    """
+    if len(verdicts) == 1 and any(name in MEASURES for name in options.metrics):
+        raise UserError("expected at least 2 images to compare as a set, found 1; fix: give more images")
+    count = len({verdict.item_id for verdict in verdicts})
+    metrics: list[Metric] = []
+    scores: list[Score] = []
+    told: list[str] = []
+    names: dict[str, str] = {}
+    rows: dict[Role, tuple[Rows, Reference]] = {}
+    groups = Groups.by_prompt([verdict.item_id for verdict in verdicts]) if verdicts else None
+    for name in options.metrics:
+        if name not in MEASURES:
+            own = pair_scores_of(name, options, items, verdicts)
+            metrics.append(metric(name, own, _CLIP_UNITS[options.convention], "images"))
+            scores = scores or own
+            continue
+        unit, role = MEASURES[name].unit, ROLE_OF[name]
+        found: Measured | None = None
+        if verdicts:
+            if role not in rows:
+                features, digest = rows_of(verdicts, role)
+                rows[role] = features, reference_of(role, digest)
+            names[role] = rows[role][1].name
+            try:
+                found = measured(name, *rows[role], groups)
+            except UserError as error:  # the other metrics can be had all the same
+                told.append(f"{name} is not measured: {error}")
+        metrics.append(
+            Metric(
+                name=name,
+                value=None if found is None else found.value,
+                ci_prompts=None if found is None else interval_about_value(found, unit),
+                n_prompts=count,
+                n_images=len(verdicts),
+                unit=unit,
+            )
+        )
+        if found is not None:
+            told += _told_of_bias(name, found, len(verdicts))
+            scores = scores or group_scores(name, found, rows[role][1])
+    told = [f"reference: {text}" for text in dict.fromkeys(names.values())] + told
+    return Aggregate(
+        metrics=metrics,
+        results=result_lines(options, verdicts),
+        scores=scores,
+        summary=summary_text(metrics, options, names),
+        warnings=told,
+    )
+
+
+def interval_about_value(found: Measured, unit: str) -> Interval | None:
+    """Return the jackknife's interval laid about the value itself, within the range of its unit."""
+    if found.groups is None:
+        return None
+    low, high = found.groups.interval()
+    shift = found.value - found.groups.corrected
+    low, high = low + shift, high + shift
+    return (max(low, 0.0), min(high, 1.0)) if unit == "fraction" else (low, high)
+
+
+def group_scores(name: str, found: Measured, reference: Reference) -> list[Score]:
+    """Return the jackknife's pseudo-values as scores, one for each group of prompts.
+
+    They are moved so that their mean is the metric's value. Two checkpoints on the same prompts, held against
+    the same reference, have groups of the same names, and to compare their scores pair by pair is the paired
+    jackknife; those of other prompts or another reference do not pair.
+    """
+    if found.groups is None:
+        return []
+    pseudo = found.groups.pseudo_values
+    moved = pseudo - pseudo.mean() + found.value
+    name_of = digest_of([found.groups.digest, reference.name])[:8]
+    return [
+        Score(item_id=f"group {place:02d} of {name_of}", task=name, index=0, value=float(one))
+        for place, one in enumerate(moved)
+    ]
+
+
+def pair_scores_of(
+    name: str, options: Options, items: Sequence[Item], verdicts: Sequence[Verdict]
+) -> list[Score]:
+    """Return the CLIP-score of each image, or by how much it is above that of a wrong caption."""
+    by_id = {item.id: item for item in items}
+    chosen = [v for v in verdicts if name == "clip_score" or "wrong_cosine" in v.output]
+    if not chosen:
+        return []
+    values = pair_scores(_cosines(chosen, "cosine"), options.convention)
+    if name == "clip_score_gap":
+        values = values - pair_scores(_cosines(chosen, "wrong_cosine"), options.convention)
+    return [
+        Score(
+            item_id=verdict.item_id,
+            task=by_id[verdict.item_id].task,
+            index=verdict.index,
+            value=float(np.clip(value, -1, 1)) if options.convention == "cosine" else float(value),
+            split=by_id[verdict.item_id].split,
+        )
+        for verdict, value in zip(chosen, values, strict=True)
+    ]
+
+
+def result_lines(options: Options, verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a JSON line for each image: which it is, and its cosines."""
+    return [
+        json.dumps(
+            {
+                "item_id": verdict.item_id,
+                "index": verdict.index,
+                "image_sha256": verdict.image_sha256,
+                **{key: verdict.output[key] for key in ("cosine", "wrong_cosine") if key in verdict.output},
+            },
+            ensure_ascii=False,
+        )
+        for verdict in verdicts
+    ]
+
+
+def summary_text(metrics: Sequence[Metric], options: Options, references: dict[str, str]) -> str:
+    """Return metrics with N, reference and extractor, one a line."""
+    if not metrics or not metrics[0].n_images:
+        return ""
+    lines = []
+    for one in metrics:
+        value = "not measured" if one.value is None else f"{one.value:.6g}"
+        role = ROLE_OF[one.name]
+        against = f", against {references[role]}" if one.name in MEASURES and role in references else ""
+        lines.append(
+            f"{one.name}: {value} ({one.unit}; {one.n_images} images of {one.n_prompts} prompts, "
+            f"{options.extractors[role]}{against})"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _told_of_bias(name: str, found: Measured, count: int) -> list[str]:
+    bias = bias_of_fid(found)
+    if name not in ("fid", "clip_fid", "fd_dinov2") or bias is None or bias <= _MUCH * found.value:
+        return []
+    return [
+        f"{name} of {count} images is about {bias:.3g} above what endlessly many would have, "
+        f"{bias / found.value:.0%} of it; compare it at the same N alone, or take fid_infinity or kid"
+    ]
+
+
+def _cosines(verdicts: Sequence[Verdict], key: str) -> list[float]:
+    try:
+        return [float(verdict.output[key]) for verdict in verdicts]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"expected a cosine with the prompt in each verdict, found {error!r}; fix: judge the images again"
+        ) from error
