@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.fidelity.resizing import middle_square
 from benchmarks.judges.clip_model import ClipModel
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.precision import full_float32
@@ -199,10 +200,7 @@ def _cmmd_transform(visual: Any) -> Callable[[Image.Image], Tensor]:
     height, width = (size, size) if isinstance(size, int) else size
 
     def transform(image: Image.Image) -> Tensor:
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        square = image.crop((left, top, left + side, top + side))
-        resized = square.resize((width, height), Image.Resampling.BICUBIC)
+        resized = middle_square(image).resize((width, height), Image.Resampling.BICUBIC)
         seen: Tensor = normalize(to_tensor(resized), visual.image_mean, visual.image_std)
         return seen
 

@@ -49,6 +49,13 @@ def find_chain(name: str) -> Chain:
     return CHAINS[name]
 
 
+def middle_square(image: Image.Image) -> Image.Image:
+    """Return the largest square in the middle; of an odd rest, the smaller half is left out before it."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
 def clean(image: Image.Image) -> Tensor:
     """Each channel for itself by Pillow's bicubic filter in floats: antialiased, never rounded to bytes."""
     import torch
@@ -85,10 +92,8 @@ def torchmetrics(image: Image.Image) -> Tensor:
 
 def text2image_benchmark(image: Image.Image) -> Tensor:
     """The middle square by Pillow's bicubic filter, in bytes; its code calls this clean, which it is not."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return 2 * (_pixels(square.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) / 255) - 1
+    resized = middle_square(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    return 2 * (_pixels(resized) / 255) - 1
 
 
 #: Every chain, by the name that stands in protocols. Up to 1.7.4 torchmetrics did what torch-fidelity does.
