@@ -9,7 +9,7 @@ import typer
 
 from lumina_eval.commands import options as o
 from lumina_eval.commands.look import finish_report
-from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site
+from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site, rewritten
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError, is_user_error
 from lumina_eval.evaluation import ask, evaluate
@@ -27,6 +27,8 @@ def watch(
         str, typer.Option("--scheme", help="Model plug-in that opens a checkpoint.")
     ] = "lumina",
     option: o.Options = o.NONE,
+    rewrite: o.Rewrite = None,
+    rewrite_option: o.RewriteOptions = o.NONE,
     suite: o.SuiteName = "quick",
     limit: o.Limit = None,
     set_: o.Changes = o.NONE,
@@ -56,6 +58,8 @@ def watch(
         judge = question.benchmark.judge(question.protocol)
         site = make_site(out, store, batch_size, streams, benchmark, [f"{scheme}:"])
         make_folder(out)
+        # All texts are made and kept before the first checkpoint is there, so that what is wrong is told now.
+        rewritten([], question, site, rewrite, rewrite_option, device, dry_run=False)
         run_dirs: list[Path] = []
         broken: list[str] = []
 
@@ -68,7 +72,8 @@ def watch(
         for checkpoint in new_checkpoints(folder, once, poll, idle_timeout, pass_over):
             streams.say(f"checkpoint {checkpoint.folder}")
             try:
-                models = open_models(f"{scheme}:{checkpoint.folder}", o.model_options(option, device))
+                models = list(open_models(f"{scheme}:{checkpoint.folder}", o.model_options(option, device)))
+                models = rewritten(models, question, site, rewrite, rewrite_option, device, dry_run=False)
                 new = [evaluate(question, model, judge, site) for model in models]
             except Exception as error:
                 if not is_user_error(error):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fake_world import Cli
 
+from lumina_eval.errors import UserError
+from lumina_eval.models import open_models
 from lumina_eval.models.function import FunctionModel
 from lumina_eval.plugins import injected
 from lumina_eval.watch import new_checkpoints
@@ -38,13 +40,10 @@ def test_a_checkpoint_comes_once_when_it_is_whole_and_again_when_written_anew(tm
     assert time[0] == 7  # nothing new after 2
 
 
-def test_watch_scores_checkpoints_and_passes_broken_ones_over(
-    call: Cli, tmp_path: Path, model_file: Path
-) -> None:
-    def open_checkpoint(spec: str, options: Mapping[str, str]) -> list[Any]:
-        from lumina_eval.errors import UserError
-        from lumina_eval.models import open_models
+def opener(model_file: Path) -> Callable[[str, Mapping[str, str]], list[Any]]:
+    """Return what opens a checkpoint of :func:`write_checkpoint`; that of step 2 is broken."""
 
+    def open_checkpoint(spec: str, options: Mapping[str, str]) -> list[Any]:
         record = json.loads((Path(spec) / "checkpoint.json").read_text())
         if record["step"] == 2:
             raise UserError("shard 1 is truncated")
@@ -53,16 +52,49 @@ def test_watch_scores_checkpoints_and_passes_broken_ones_over(
         model.name, model.stage, model.step = "mine", record["stage"], record["step"]
         return [model]
 
+    return open_checkpoint
+
+
+def watch_words(tmp_path: Path) -> list[Any]:
+    return [
+        "watch", tmp_path / "training", "--benchmark", "fake", "--protocol", "plain", "--scheme", "mine",
+        "--once", "--out", tmp_path / "out", "--no-mlflow", "--no-report", "--json",
+    ]  # fmt: skip
+
+
+def test_watch_scores_checkpoints_and_passes_broken_ones_over(
+    call: Cli, tmp_path: Path, model_file: Path
+) -> None:
     for step in (1, 2, 3):
         write_checkpoint(tmp_path / "training" / f"{step}", step)
-    with injected("models", mine=open_checkpoint):
-        done = call(
-            "watch", tmp_path / "training", "--benchmark", "fake", "--protocol", "plain", "--scheme", "mine",
-            "--once", "--out", tmp_path / "out", "--no-mlflow", "--no-report", "--json",
-        )  # fmt: skip
+    with injected("models", mine=opener(model_file)):
+        done = call(*watch_words(tmp_path))
     assert [record["step"] for record in done.records] == [1, 3]
     assert "shard 1 is truncated" in done.stderr
     assert done.code == 2
+
+
+def test_watch_gives_each_checkpoint_the_rewritten_texts(call: Cli, tmp_path: Path, model_file: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    prompts = [f"prompt {number}" for number in range(10)]
+    lines = [json.dumps({"prompt": prompt, "rewritten": f"{prompt}, in oil"}) for prompt in prompts]
+    texts.write_text("\n".join(lines) + "\n")
+    words = [*watch_words(tmp_path), "--rewrite", texts]
+    (tmp_path / "training").mkdir()
+    early = call(*words[:-1], tmp_path / "nowhere.jsonl")
+    assert early.code == 2
+    assert "nowhere.jsonl" in early.stderr, "told before there is a checkpoint"
+    for step in (1, 3):
+        write_checkpoint(tmp_path / "training" / f"{step}", step)
+    with injected("models", mine=opener(model_file)):
+        done = call(*words)
+    assert done.code == 0, done.stderr
+    assert [record["step"] for record in done.records] == [1, 3]
+    for record in done.records:
+        assert record["rewriting"]["source"] == "file"
+        kept = Path(record["run_dir"], "rewritten.jsonl").read_text().splitlines()
+        assert kept
+        assert set(kept) <= set(lines)
 
 
 def test_a_record_that_stays_broken_is_told_once(tmp_path: Path) -> None:
