@@ -25,7 +25,10 @@ PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 SOLE = {
     "mlflow": {"lumina_eval/tracking.py"},
     "modelscope": {"benchmarks/judges/vqa/mplug.py"},
-    "detectron2": {"benchmarks/judges/detectors/detectron.py"},
+    "detectron2": {
+        f"benchmarks/judges/detectors/{name}.py"
+        for name in ("detectron", "detectron_weights", "unidet/network")
+    },
 }
 #: The world itself stands on nothing of ours; only what the harness and people call may.
 DOORS = {"world/dataset.py", "sight/judge.py", "sight/question_judge.py", "sight/phrase_judge.py"}

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 from PIL import Image
 
+from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.table import read_table
 from benchmarks.t2i_compbench.attribute import pre_question, question
 from benchmarks.t2i_compbench.boxes import detections_of
 from benchmarks.t2i_compbench.looks import PARSED, looks_of
-from benchmarks.t2i_compbench.models import UNIDET, CompBenchOptions, Models
+from benchmarks.t2i_compbench.models import CompBenchOptions, Models
 from benchmarks.t2i_compbench.objects import without_adjectives
 from benchmarks.t2i_compbench.options import DEPTH_AXES
 from benchmarks.t2i_compbench.parses import COMMAND, Parse, Parses
@@ -63,7 +64,7 @@ class CompBenchJudge:
     @property
     def name(self) -> str:
         """Name of the entry point: the official detector or another one."""
-        return "blip-unidet-clip" if self._options.detector == UNIDET else "blip-detector-clip"
+        return "blip-unidet-clip" if self._options.official_detector else "blip-detector-clip"
 
     @property
     def digest(self) -> str:
@@ -122,11 +123,13 @@ class CompBenchJudge:
 
     def _detect(self, images: Sequence[Image.Image], items: Sequence[Item]) -> Iterator[dict[str, Any]]:
         """Find objects in pictures of the official size; those surer than the threshold, surest first."""
-        seen = (
-            self._models.detector.detect([resized(image.convert("RGB")) for image in images])
-            if images
-            else []
-        )
+        seen: list[list[Detection]] = [[] for _ in items]
+        for category in sorted({item.task for item in items}):
+            places = [place for place, item in enumerate(items) if item.task == category]
+            pictures = [resized(images[place].convert("RGB")) for place in places]
+            found = self._models.detector_for(category).detect(pictures)
+            for place, detections in zip(places, found, strict=True):
+                seen[place] = detections
         for item, detections in zip(items, seen, strict=True):
             sure = [one for one in detections if one.score > self._options.threshold]
             rows = [[*one.box, one.score, one.label] for one in sorted(sure, key=lambda one: -one.score)]

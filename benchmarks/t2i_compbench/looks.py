@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, kind_of
@@ -27,7 +27,7 @@ PARSED: Final = tuple(category for category in CATEGORIES if category != "non_sp
 _PART_LOOKS: Final[Mapping[str, Look]] = {"attribute": "vqa", "spatial": "detector", "action": "clip"}
 
 
-def looks_of(item: Item) -> Iterable[Look]:
+def looks_of(item: Item) -> Sequence[Look]:
     """Return the models that look at an image of the item; in ``complex`` it goes by the kind of prompt."""
     if item.task == "complex":
         return [_PART_LOOKS[part] for part in PARTS[kind_of(item.prompt)]]

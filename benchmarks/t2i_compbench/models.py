@@ -16,11 +16,14 @@ from lumina_eval.errors import UserError
 if TYPE_CHECKING:
     from benchmarks.judges.depth import DptDepth
     from benchmarks.judges.detectors.detection import Detector
+    from benchmarks.judges.detectors.unidet.network import Kind
     from benchmarks.judges.similarity import ClipSimilarity
     from benchmarks.judges.vqa.answering import Answerer
 
-#: The value of ``judge.detector`` that stands for the official one.
+#: What stands for the official detector at the head of ``judge.detector``.
 UNIDET: Final = "unidet"
+#: Categories for the smaller of UniDet's networks (experts/model_bank_3d.py, 80; numeracy_eval.py, 83).
+SMALLER: Final = ("3d_spatial", "numeracy")
 
 
 class CompBenchOptions(JudgeTable):
@@ -29,7 +32,13 @@ class CompBenchOptions(JudgeTable):
     vqa: str
     """Weights of BLIP-VQA."""
     detector: str
-    """``unidet``, weights of a detector, or ``detectron2:CONFIG[:WEIGHTS]``."""
+    """``unidet[:DIR]``, weights of a detector, or ``detectron2:CONFIG[:WEIGHTS]``."""
+
+    @property
+    def official_detector(self) -> bool:
+        """True for UniDet, wherever its files lie."""
+        return self.detector.partition(":")[0] == UNIDET
+
     threshold: float = Field(ge=0, lt=1)
     """What the detector is less sure of is not there."""
     clip: str
@@ -43,7 +52,7 @@ class CompBenchOptions(JudgeTable):
 
 
 class Models:
-    """The four models; each is found when it is first named, and its weights are loaded when it first looks.
+    """The models; each is found when it is first named, and its weights are loaded when it first looks.
 
     Raises UserError, at the first naming, for weights that are not there.
     """
@@ -53,12 +62,25 @@ class Models:
 
     def of(self, categories: Iterable[str]) -> dict[str, Any]:
         """Return the models that the categories need, by name, in a fixed order."""
+        categories = list(categories)
         makers: Mapping[Look, Callable[[], Any]] = {
-            "vqa": lambda: self.vqa, "detector": lambda: self.detector,
-            "clip": lambda: self.clip, "depth": lambda: self.depth,
+            "vqa": lambda: self.vqa, "clip": lambda: self.clip, "depth": lambda: self.depth,
         }  # fmt: skip
         needed = {name for category in categories for name in LOOKS[category]}
-        return {name: make() for name, make in makers.items() if name in needed}
+        detectors = [self.detector_for(category) for category in categories if "detector" in LOOKS[category]]
+        return {
+            **{name: make() for name, make in makers.items() if name in needed},
+            **{self._key_of(one): one for one in sorted(detectors, key=lambda one: one.name)},
+        }
+
+    def detector_for(self, category: str) -> Detector:
+        """Return what finds objects for a category: one detector for all, or one of UniDet's two networks."""
+        if not self._options.official_detector:
+            return self._other_detector
+        return self._smaller_unidet if category in SMALLER else self._larger_unidet
+
+    def _key_of(self, detector: Detector) -> str:
+        return detector.name if self._options.official_detector else "detector"
 
     @cached_property
     def vqa(self) -> Answerer:
@@ -69,16 +91,30 @@ class Models:
             return BlipAnswerer(self._options.vqa, "probability", **self._where)
 
     @cached_property
-    def detector(self) -> Detector:
-        """A detector in the place of UniDet, which is not part of this package."""
-        named = self._options.detector
-        if named == UNIDET:
+    def _larger_unidet(self) -> Detector:
+        return self._unidet("RS200")
+
+    @cached_property
+    def _smaller_unidet(self) -> Detector:
+        return self._unidet("R50")
+
+    def _unidet(self, kind: Kind) -> Detector:
+        from benchmarks.judges.detectors.unidet.files import open_unidet
+
+        try:
+            with _told_as("detector"):
+                return open_unidet(kind, self._options.detector.partition(":")[2], self._options.device)
+        except UserError as error:
             raise UserError(
-                "expected UniDet as the official scripts have it, found none: it needs detectron2 built from "
-                "source with UniDet's own heads, and is not part of this package; fix: take --protocol hf "
-                "with --set judge.detector=DIR (another model, other scores), score verdicts made elsewhere "
-                "with --verdicts FILE, or leave its categories out with --set 'prompts.categories=[…]'"
-            )
+                f"{error}; or take --protocol hf with --set judge.detector=DIR (another model, other scores)"
+                ", score verdicts made elsewhere with --verdicts FILE, or leave its categories out with "
+                "--set 'prompts.categories=[…]'"
+            ) from error
+
+    @cached_property
+    def _other_detector(self) -> Detector:
+        """A detector in the place of UniDet."""
+        named = self._options.detector
         kind, _, config = named.partition(":")
         with _told_as("detector"):
             if kind == "detectron2" and config:

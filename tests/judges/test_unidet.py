@@ -109,7 +109,7 @@ def test_names_that_are_not_those_of_the_labels(tmp_path: Path) -> None:
 @pytest.mark.skipif(THERE, reason="detectron2 is installed")
 def test_without_detectron2_the_way_to_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected detectron2 for judge\.detector=unidet,.*fix: pip"):
-        UniDetDetector("R50", tmp_path / "none.pth", labels_file(tmp_path / "labels.pt"))
+        open_unidet("R50", str(tmp_path))
 
 
 @needs_detectron2

@@ -17,7 +17,9 @@ from PIL import Image
 from tiny_t2i_models import clip_folder, detr_folder, dpt_folder
 
 from benchmarks.judges.depth import DptDepth
+from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.detectors.object_detection import ObjectDetector
+from benchmarks.judges.detectors.unidet import files
 from benchmarks.judges.similarity import ClipSimilarity
 from benchmarks.judges.vqa.blip import BlipAnswerer
 from benchmarks.t2i_compbench import prompt_set
@@ -235,10 +237,43 @@ def test_models_and_parses_are_part_of_the_digest(bench: Bench, tmp_path: Path) 
     assert bench.judge(f"judge.clip={clip}").digest != judge.digest
 
 
+def test_unidet_is_two_networks(
+    bench: Bench, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official scripts take the smaller one in three dimensions and to count."""
+
+    class Told:
+        digest = "0" * 64
+        settings: Mapping[str, Any] = {}
+
+        def __init__(self, kind: str, folder: str, device: str) -> None:
+            self.name = f"unidet-{kind.lower()}"
+            assert (folder, device) == ("somewhere", "cpu")
+
+        def detect(self, images: list[Image.Image]) -> list[list[Detection]]:
+            return [[Detection((0.0, 0.0, 9.0, 9.0), 0.9, self.name)] for _ in images]
+
+    monkeypatch.setattr(files, "open_unidet", Told)
+    judge = bench.judge("judge.detector=unidet:somewhere")
+    assert judge.name == "blip-unidet-clip"
+    assert {"unidet-r50", "unidet-rs200"} < set(judge.settings)
+    seen = {
+        verdict["category"]: verdict["detections"][0][5]
+        for verdict in judge.judge(images, bench.items())
+        if "detections" in verdict
+    }
+    assert seen == {
+        "spatial": "unidet-rs200", "3d_spatial": "unidet-r50", "numeracy": "unidet-r50",
+        "complex": "unidet-rs200",
+    }  # fmt: skip
+    one = bench.judge("judge.detector=unidet:somewhere", 'prompts.categories=["numeracy"]')
+    assert set(one.settings) == {"unidet-r50", "threshold", "parses"}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["judge.detector=unidet"], r"UniDet .* is not part of this package; fix: take --protocol hf"),
+        (["judge.detector=unidet:/none"], r"judge\.detector=unidet.*; or take --protocol hf with"),
         (["judge.vqa="], r"the weights of BLIP .*, found no folder ''; fix: --set judge.vqa=DIR"),
         (["judge.clip=ViT-B-32/openai"], r"with QuickGELU"),
         (["judge.detector=detectron2:COCO-Detection/x.yaml"], r"expected detectron2 for .*fix: pip install"),

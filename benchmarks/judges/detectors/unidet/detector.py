@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.judges.detectors.detection import Detection
-from benchmarks.judges.detectors.detectron import require_detectron2
 from benchmarks.judges.detectors.unidet.network import LABELS, MOST, THRESHOLD, Kind
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.weights import device_of
@@ -35,13 +34,12 @@ class UniDetDetector:
         ``weights`` is ``Unified_learned_OCIM_{kind}_6x+2x.pth``, ``labels`` a torch file whose ``labels``
         are the names in the order of the scores (``detection_features.pt``).
 
-        Raises UserError if detectron2 or a file is absent, or if the names cannot be read.
+        Raises UserError if a file is absent, or if the names cannot be read.
         """
-        require_detectron2("unidet")
         if not weights.is_file():
             raise UserError(
                 f"expected UniDet's weights, found no file {weights}; fix: put the published file there "
-                "(docs/official-judges.md says where it is), or name a folder: --set judge.weights=unidet:DIR"
+                "(see benchmarks/t2i_compbench/CARD.md), or name a folder: --set judge.weights=unidet:DIR"
             )
         self._kind, self._file = kind, weights
         self.labels = read_labels(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from benchmarks.judges.detectors.detectron import require_detectron2
 from benchmarks.judges.detectors.unidet.detector import UniDetDetector
 from benchmarks.judges.detectors.unidet.network import Kind
 from lumina_eval.assets import data_folder, locate
@@ -15,15 +16,18 @@ LABELS_ASSET: Final = "unidet-labels"
 
 
 def weights_name(kind: Kind) -> str:
-    """Return the name under which a checkpoint was published (experts/model_bank.py, 69 to 73)."""
+    """Return the name under which a checkpoint was published (experts/model_bank.py, 79 to 84)."""
     return f"Unified_learned_OCIM_{kind}_6x+2x.pth"
 
 
 def open_unidet(kind: Kind, folder: str = "", device: str = "auto") -> UniDetDetector:
     """Return the detector of the files in ``folder``; empty: ``unidet`` in the folder of fetched files.
 
-    The names of the labels are those in the folder, else those fetched. Raises UserError for what is absent.
+    The names of the labels are those in the folder, else those fetched.
+
+    Raises UserError for what is absent: detectron2, then the names, then the weights.
     """
+    require_detectron2("unidet")
     place = Path(folder) if folder else data_folder() / "unidet"
     labels = place / LABELS_FILE
     return UniDetDetector(

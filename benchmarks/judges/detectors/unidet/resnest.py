@@ -52,10 +52,16 @@ class SplitAttention(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return [n, channels, h, w]."""
-        parts = functional.relu(self.bn0(self.conv(pixels))).unflatten(1, (RADIX, -1))
+        parts = _apart(functional.relu(self.bn0(self.conv(pixels))))
         whole = parts.sum(1).mean((2, 3), keepdim=True)
-        weights = self.fc2(functional.relu(self.bn1(self.fc1(whole)))).unflatten(1, (RADIX, -1))
+        weights = _apart(self.fc2(functional.relu(self.bn1(self.fc1(whole)))))
         return (weights.softmax(1) * parts).sum(1)
+
+
+def _apart(joined: torch.Tensor) -> torch.Tensor:
+    """Return [n, radix, channels, h, w] of [n, radix * channels, h, w]."""
+    number, _, height, width = joined.shape
+    return joined.reshape(number, RADIX, -1, height, width)
 
 
 class Block(nn.Module):
