@@ -114,14 +114,15 @@ def parses(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True, default=False)
 def detectron2(session: nox.Session) -> None:
-    """Build detectron2 from its pinned source and test the detector that needs it; arguments go to pytest.
+    """Build detectron2 from its pinned source and test the detectors that need it; arguments go to pytest.
 
     It has an environment of its own: detectron2 has no release, and is compiled against the torch beside it.
     """
     groups = nox.project.dependency_groups(PYPROJECT, "test")
     session.install("-c", CONSTRAINTS, "-e", ".", *groups, "setuptools", "wheel", env=PINNED_BUILD)
     session.install("--no-build-isolation", DETECTRON2)
-    session.run("python", "-m", "pytest", "tests/judges/test_detectron.py", *session.posargs)
+    files = [f"tests/judges/test_{name}.py" for name in ("detectron", "unidet")]
+    session.run("python", "-m", "pytest", *files, *session.posargs)
 
 
 @nox.session(reuse_venv=True, default=False)
