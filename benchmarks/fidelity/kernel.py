@@ -23,8 +23,8 @@ from lumina_eval.errors import UserError
 Kernel = Callable[[Floats, Floats], Floats]
 """(N, d) and (M, d) to (N, M)."""
 
-#: Rows of a block: 32 MiB of kernel values.
-BLOCK: Final = 2048
+#: Rows of a block: 8 MiB of kernel values.
+BLOCK: Final = 1024
 #: Bandwidth and factor of CMMD (google-research ``cmmd/distance.py``, ``_SIGMA`` and ``_SCALE``).
 CMMD_SIGMA: Final = 10.0
 CMMD_SCALE: Final = 1000.0

@@ -37,7 +37,7 @@ def kid_torch_fidelity(
     for subset in range(subsets):
         x = generated[rng.choice(len(generated), size, replace=False)]
         y = reference[rng.choice(len(reference), size, replace=False)]
-        own, other, both = _kernel(x, x), _kernel(y, y), _kernel(x, y)
+        own, other, both = (_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
         inside = (own.sum(axis=1) - np.diagonal(own)).sum() + (other.sum(axis=1) - np.diagonal(other)).sum()
         values[subset] = inside / (size * (size - 1)) - 2 * both.sum(axis=0).sum() / (size * size)
     return SubsetKid(float(values.mean()), float(values.std()))
@@ -54,19 +54,20 @@ def kid_clean_fid(
     """
     size = min(len(generated), len(reference), most)
     _checked(generated, reference, size)
-    rng = np.random.RandomState(seed)
+    width, rng = generated.shape[1], np.random.RandomState(seed)
     total = 0.0
     for _ in range(subsets):
         x = generated[rng.choice(len(generated), size, replace=False)]
         y = reference[rng.choice(len(reference), size, replace=False)]
-        inside, across = _kernel(x, x) + _kernel(y, y), _kernel(x, y)
+        # Its order of operations: a division here, where torch-fidelity multiplies by the inverse.
+        inside = (x @ x.T / width + 1) ** 3 + (y @ y.T / width + 1) ** 3
+        across = (x @ y.T / width + 1) ** 3
         total += float((inside.sum() - np.diag(inside).sum()) / (size - 1) - across.sum() * 2 / size)
     return total / subsets / size
 
 
 def _kernel(x: Rows, y: Rows) -> Rows:
-    """Return the cubic kernel in the order of operations of both tools."""
-    product: Rows = (x @ y.T / x.shape[1] + 1) ** 3
+    product: Rows = (x @ y.T * (1.0 / x.shape[1]) + 1) ** 3
     return product
 
 

@@ -17,8 +17,8 @@ from lumina_eval.errors import UserError
 
 Floats = NDArray[np.float64]
 
-#: Rows that are widened to float64 at once: 64 MiB at d = 2048.
-BLOCK = 4096
+#: Rows that are widened to float64 at once: 16 MiB at d = 2048.
+BLOCK = 1024
 
 
 @dataclass(frozen=True)

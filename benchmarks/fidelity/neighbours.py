@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.fidelity.moments import Floats, as_rows
 from lumina_eval.errors import UserError
 
-#: Rows of a block: 32 MiB of distances.
-BLOCK: Final = 2048
+#: Rows of a block: 8 MiB of distances.
+BLOCK: Final = 1024
 #: Squared distances below this part of the squared lengths are rounding: copies of one image are at 0.
 COPY: Final = 1e-12
 
