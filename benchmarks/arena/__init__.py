@@ -1,0 +1,1 @@
+"""Human arenas: votes read, models rated; match-ups exported, votes collected."""

@@ -1,0 +1,14 @@
+"""``lumina-eval arena``: the commands put together. Each is a module that imports what is heavy when called."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, help="Human arenas: votes rated, match-ups exported, votes collected."
+)
+
+
+@app.callback()
+def arena() -> None:
+    """Human arenas: votes rated, match-ups exported, votes collected."""
