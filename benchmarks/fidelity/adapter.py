@@ -13,6 +13,7 @@ from benchmarks.fidelity.options import KEYS, Options, Role, options_of
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import output_of
 from benchmarks.fidelity.statistics_file import read_features
+from lumina_eval.assets import fetched
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge
@@ -118,11 +119,19 @@ class Fidelity:
         return scoring.aggregate(options, protocol, items, verdicts, reference_of)
 
     def _check_reference(self, options: Options, protocol: ResolvedProtocol) -> None:
-        if options.reference == "given" and options.needs_reference and self._given is None:
+        if options.reference == "given" and options.needs_reference and self._address(protocol) is None:
+            asset = protocol.value("reference.asset")
             raise UserError(
                 f"expected a reference for protocol {protocol.name}, found none; fix: --reference DIR, or "
                 "--reference FILE.npz with statistics or features"
+                + (f", or lumina-eval data fetch {asset}" if asset else "")
             )
+
+    def _address(self, protocol: ResolvedProtocol) -> str | None:
+        """Return the user's reference, else the one that the protocol names, if it was fetched."""
+        name = protocol.value("reference.asset")
+        found = fetched(_ASSETS, str(name)) if name and self._given is None else None
+        return str(found) if found is not None else self._given
 
     def _reference(
         self, protocol: ResolvedProtocol, options: Options, items: Sequence[Item], role: Role, digest: str
@@ -130,13 +139,14 @@ class Fidelity:
         """Return the reference in the features of an extractor; those of the verdicts have its ``digest``."""
         self._check_reference(options, protocol)
         if options.reference == "given":
-            assert self._given is not None
+            address = self._address(protocol)
+            assert address is not None
             own = None
-            if Path(self._given).is_dir():
+            if Path(address).is_dir():
                 own = open_extractor(
                     options.extractors[role], options.prefix, options.device, options.batch_size
                 )
-            found = reference.given(self._given, own, self._features)
+            found = reference.given(address, own, self._features)
         else:
             found = reference.drawn(
                 tuple(item.prompt for item in items),

@@ -2,8 +2,7 @@
 
 ``tabletop`` (the embedded world's own CLIP; ``tabletop:FOLDER`` for another of its form),
 ``inception:CHAIN``, ``clip:MODEL`` (a folder in open_clip's form or an official name), ``cmmd:MODEL`` (the
-same, looking at an
-image as CMMD does), ``dinov2:FOLDER`` (``dinov2`` alone: the pinned weights).
+same, looking at an image as CMMD does), ``dinov2:FOLDER`` (``dinov2`` alone: the pinned weights).
 """
 
 from __future__ import annotations

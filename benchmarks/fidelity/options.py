@@ -22,9 +22,10 @@ ROLE_OF: Final[dict[str, Role]] = {
 REFERENCES: Final = ("tabletop", "given")
 #: Dotted keys that a protocol may hold beside the core's own.
 KEYS: Final = (
-    "metrics", "prompts.source", "prompts.asset", "prompts.file", "prompts.vocabulary", "prompts.seed",
-    "prompts.draws", "prompts.part", "prompts.per_task", "prompts.categories",
-    "reference.source", "reference.side", "reference.images_per_prompt", "reference.base_seed",
+    "metrics", "by_task", "prompts.source", "prompts.asset", "prompts.file", "prompts.vocabulary",
+    "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
+    "reference.source", "reference.asset", "reference.side", "reference.images_per_prompt",
+    "reference.base_seed",
     "judge.name", "judge.fid", "judge.clip", "judge.dinov2", "judge.prefix", "judge.convention",
     "judge.device", "judge.batch_size",
 )  # fmt: skip
@@ -35,6 +36,8 @@ class Options:
     """The checked values."""
 
     metrics: tuple[str, ...]
+    by_task: tuple[str, ...]
+    """Those of the metrics that are measured for each task too, as ``TASK/METRIC``."""
     extractors: dict[Role, str]
     """Role to the words that name its extractor, for the roles that the metrics need."""
     prefix: str
@@ -61,6 +64,12 @@ def options_of(protocol: ResolvedProtocol) -> Options:
             f"expected a list of metrics, found {metrics!r}, in protocol {protocol.name}; "
             "fix: metrics = ['fid']"
         )
+    by_task = protocol.value("by_task", [])
+    if not isinstance(by_task, list) or not {*by_task} <= {*metrics}:
+        raise UserError(
+            f"expected by_task to be some of {metrics}, found {by_task!r}, in protocol {protocol.name}; "
+            "fix: by_task = ['fid']"
+        )
     for name in metrics:
         if name not in ROLE_OF:
             raise unknown(f"metric in protocol {protocol.name}:", str(name), ROLE_OF)
@@ -75,6 +84,7 @@ def options_of(protocol: ResolvedProtocol) -> Options:
             )
     return Options(
         metrics=tuple(metrics),
+        by_task=tuple(by_task),
         extractors=extractors,
         prefix=str(protocol.value("judge.prefix", "")),
         convention=cast(Convention, _one_of(protocol, "judge.convention", "cosine", get_args(Convention))),

@@ -72,7 +72,7 @@ def _of_mjhq(protocol: ResolvedProtocol) -> list[Item]:
 
 
 def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
-    """A CSV with a column of captions; the id is the place in the file."""
+    """A CSV with a column of captions; the id is ``image_id``, else the place in the file."""
     file = _file(protocol)
     try:
         with file.open(encoding="utf-8", newline="") as stream:
@@ -87,7 +87,10 @@ def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
             f"expected a column caption, text or prompt, found {list(rows[0]) if rows else 'no rows'}, in "
             f"{file}; fix: name another file"
         )
-    return [Item(id=f"{place:05d}", prompt=row[column].strip(), task="all") for place, row in enumerate(rows)]
+    return [
+        Item(id=row.get("image_id") or f"{place:05d}", prompt=row[column].strip(), task="all")
+        for place, row in enumerate(rows)
+    ]
 
 
 def _none(protocol: ResolvedProtocol) -> list[Item]:

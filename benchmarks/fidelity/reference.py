@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,17 @@ class Reference:
     """Digest of what computed it; None in a file of another tool."""
     stems: tuple[str, ...] = ()
     """File name of each row without its ending, where it comes from a folder."""
+
+    def only(self, stems: Collection[str]) -> Reference:
+        """Return the rows of some file names; UserError where none are known, or under 2 are left."""
+        chosen = [place for place, stem in enumerate(self.stems) if stem in stems]
+        if self.rows is None or not self.stems:
+            raise UserError(
+                f"expected a folder of images named by the prompts' ids as reference, found {self.name}; "
+                "fix: --reference DIR"
+            )
+        rows = self.rows[chosen]
+        return Reference(f"{len(rows)} of {self.name}", Moments.of(rows), rows, self.extractor)
 
 
 def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extractor: Extractor) -> Reference:

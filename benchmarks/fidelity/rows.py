@@ -35,7 +35,8 @@ def output_of(extractors: Mapping[str, str], rows: Mapping[str, Rows]) -> dict[s
 def rows_of(verdicts: Sequence[Verdict], role: str) -> tuple[Rows, str]:
     """Return the rows of a role in the order of the verdicts, (N, width), and the extractor's digest.
 
-    Raises UserError if they are of several extractors or widths, or not what :func:`output_of` wrote.
+    Raises UserError if they are of several extractors or widths, not what :func:`output_of` wrote, or not
+    finite.
     """
     digests = {str(verdict.output.get("extractors", {}).get(role)) for verdict in verdicts}
     if len(digests) != 1 or digests == {"None"}:
@@ -50,7 +51,14 @@ def rows_of(verdicts: Sequence[Verdict], role: str) -> tuple[Rows, str]:
             f"expected rows of one width for {role}, found {sorted({len(row) for row in rows})}; "
             "fix: judge the images again"
         )
-    return np.stack(rows), digest
+    found = np.stack(rows)
+    if not np.isfinite(found).all():
+        first = verdicts[int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])]
+        raise UserError(
+            f"expected finite features for {role}, found NaN or infinity, for image {first.index} of item "
+            f"{first.item_id}; fix: look at that image, or for a fault in the extractor's precision"
+        )
+    return found, digest
 
 
 def _decode(verdict: Verdict, digest: str) -> Rows:

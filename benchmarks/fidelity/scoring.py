@@ -64,8 +64,10 @@ def aggregate(
             names[role] = rows[role][1].name
             try:
                 found = measured(name, *rows[role], groups)
-            except UserError as error:  # the other metrics can be had all the same
-                told.append(f"{name} is not measured: {error}")
+            except UserError as error:
+                if all(other not in MEASURES for other in options.metrics if other != name):
+                    raise
+                told.append(f"{name} is not measured: {error}")  # the others can be had all the same
         metrics.append(
             Metric(
                 name=name,
@@ -79,6 +81,10 @@ def aggregate(
         if found is not None:
             told += _told_of_bias(name, found, len(verdicts))
             scores = scores or group_scores(name, found, rows[role][1])
+    if verdicts and all(one.value is None for one in metrics):
+        raise UserError("\n".join(told))
+    for name in options.by_task if verdicts else ():
+        metrics += _by_task(name, *rows[ROLE_OF[name]], items, verdicts, told)
     told = [f"reference: {text}" for text in dict.fromkeys(names.values())] + told
     return Aggregate(
         metrics=metrics,
@@ -87,6 +93,37 @@ def aggregate(
         summary=summary_text(metrics, options, names),
         warnings=told,
     )
+
+
+def _by_task(
+    name: str,
+    rows: Rows,
+    reference: Reference,
+    items: Sequence[Item],
+    verdicts: Sequence[Verdict],
+    told: list[str],
+) -> list[Metric]:
+    """Measure each task alone against the reference's images of its prompts; what cannot be is ``told``."""
+    task_of = {item.id: item.task for item in items}
+    found = []
+    for task in dict.fromkeys(task_of.values()):
+        inside = [place for place, verdict in enumerate(verdicts) if task_of[verdict.item_id] == task]
+        try:
+            real = reference.only({key for key, its_task in task_of.items() if its_task == task})
+            value = measured(name, rows[inside], real, None).value
+        except UserError as error:
+            told.append(f"{task}/{name} is not measured: {error}")
+            continue
+        found.append(
+            Metric(
+                name=f"{task}/{name}",
+                value=value,
+                n_prompts=len({verdicts[place].item_id for place in inside}),
+                n_images=len(inside),
+                unit=MEASURES[name].unit,
+            )
+        )
+    return found
 
 
 def interval_about_value(found: Measured, unit: str) -> Interval | None:
@@ -163,8 +200,9 @@ def summary_text(metrics: Sequence[Metric], options: Options, references: dict[s
     lines = []
     for one in metrics:
         value = "not measured" if one.value is None else f"{one.value:.6g}"
-        role = ROLE_OF[one.name]
-        against = f", against {references[role]}" if one.name in MEASURES and role in references else ""
+        measure = one.name.rpartition("/")[2]
+        role = ROLE_OF[measure]
+        against = f", against {references[role]}" if measure in MEASURES and role in references else ""
         lines.append(
             f"{one.name}: {value} ({one.unit}; {one.n_images} images of {one.n_prompts} prompts, "
             f"{options.extractors[role]}{against})"

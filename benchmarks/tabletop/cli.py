@@ -1,4 +1,4 @@
-"""``lumina-eval tabletop``: training sets of the embedded world, pictures of it, and the judge's card."""
+"""``lumina-eval tabletop``: training sets of the embedded world, pictures of it, its judge and its CLIP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
 from benchmarks.tabletop.world.dataset import write_dataset
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
+from lumina_eval.progress import progress
 
 app = typer.Typer(no_args_is_help=True, help="The embedded world: data, pictures, and how good its judge is.")
 
@@ -116,6 +117,56 @@ def sampling(
         print(cards.markdown([table]), end="")
     else:
         _print(Console(), table)
+
+
+@app.command()
+def extractor(
+    out: Annotated[
+        Path, typer.Argument(help="Folder of the training; resumed. The weights go to OUT/weights.")
+    ],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 256 pictures.")] = 1000,
+    pool: Annotated[int, typer.Option(min=1, help="Thousands of pictures to draw beforehand.")] = 70,
+    seed: Seed = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads, and processes that draw.")] = 2,
+) -> None:
+    """Train the small CLIP of the world that fidelity looks through, and measure it."""
+    import torch
+
+    from benchmarks.tabletop.extractor.bundle import write_bundle
+    from benchmarks.tabletop.extractor.pool import CHUNK, draw_into
+    from benchmarks.tabletop.extractor.training import Recipe, train
+
+    torch.set_num_threads(threads)
+    console = Console(stderr=True)
+    with progress(console, "draw", pool * CHUNK) as advance:
+        drawn = draw_into(make_folder(out) / "pool", seed, pool, threads, advance)
+    with progress(console, "train", steps) as advance:
+        model = train(drawn, out, Recipe(steps=steps, seed=seed), advance)
+    write_bundle(model, out / "weights")
+    retrieval(out / "weights")
+
+
+@app.command()
+def retrieval(
+    weights: Annotated[
+        Path | None, typer.Argument(help="Folder of an extractor; else the embedded one.", show_default=False)
+    ] = None,
+    scenes: Annotated[int, typer.Option(min=10, help="Pictures that no training saw.")] = 1000,
+) -> None:
+    """Measure the small CLIP: does it find a picture's caption, and tell it from a wrong one?"""
+    from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
+    from benchmarks.tabletop.extractor.retrieval import measure
+
+    found = measure(TabletopEmbedder(weights), scenes)
+    rows = [
+        (f"own caption is the first of {scenes}", f"{found.first:.3f}", str(scenes)),
+        (f"own caption is among the first ten of {scenes}", f"{found.first_ten:.3f}", str(scenes)),
+        *(
+            (f"right caption above one with a wrong {kind}", f"{share:.3f}", str(pairs))
+            for kind, (share, pairs) in found.right.items()
+        ),
+    ]
+    _print(Console(), cards.Table("Extractor", "", ("", "share", "pictures"), rows))
 
 
 def _print(console: Console, table: cards.Table) -> None:

@@ -1,0 +1,289 @@
+"""Fidelity from the command line: folders, features, statistics, the embedded world; and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+from PIL import Image
+
+from benchmarks.fidelity.adapter import Fidelity
+from benchmarks.fidelity.moments import Moments
+from benchmarks.fidelity.statistics_file import write_statistics
+from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
+from benchmarks.tabletop.world.renderer import render
+from benchmarks.tabletop.world.scene import sample_scene
+from lumina_eval import cli
+from lumina_eval.plugins import injected
+
+Call = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An extractor in open_clip's form with random weights."""
+    import torch
+
+    from benchmarks.tabletop.extractor.architecture import make_model, model_config
+    from benchmarks.tabletop.extractor.bundle import write_bundle
+
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("extractor")
+    write_bundle(make_model(model_config()).eval(), folder)
+    return folder
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Run ``lumina-eval`` in this process and folder; return exit code, JSON lines and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, list[dict[str, Any]], str]:
+        monkeypatch.setattr(sys, "argv", ["lumina-eval", *map(str, words), "--json"])
+        capsys.readouterr()
+        with injected("benchmarks", fidelity=Fidelity), pytest.raises(SystemExit) as end:
+            cli.main()
+        streams = capsys.readouterr()
+        return int(end.value.code or 0), [json.loads(line) for line in streams.out.splitlines()], streams.err
+
+    return run
+
+
+@pytest.fixture
+def judge(call: Call, weights: Path) -> Call:
+    """Judge two folders with the random extractor."""
+
+    def run(images: Path, *more: object) -> tuple[int, list[dict[str, Any]], str]:
+        return call(
+            "judge", "fidelity", "--images", images, "--set", f"judge.fid=tabletop:{weights}", *more
+        )  # fmt: skip
+
+    return run
+
+
+def pictures(folder: Path, count: int, seed: int, side: int = 64) -> Path:
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for place in range(count):
+        Image.fromarray(render(sample_scene(rng), side)).save(folder / f"{place:03d}.png")
+    return folder
+
+
+def values(record: dict[str, Any]) -> dict[str, float | None]:
+    return {metric["name"]: metric["value"] for metric in record["metrics"]}
+
+
+def textbook_fid(x: np.ndarray, y: np.ndarray) -> float:
+    """The definition, with the matrix square root of scipy."""
+    one, two = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    root = scipy.linalg.sqrtm(one @ two).real
+    return float(shift @ shift + np.trace(one) + np.trace(two) - 2 * np.trace(root))
+
+
+def textbook_kid(x: np.ndarray, y: np.ndarray) -> float:
+    """The unbiased estimate as two loops over pairs."""
+
+    def k(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
+
+    within = [
+        np.mean([k(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j]) for s in (x, y)
+    ]
+    return float(sum(within) - 2 * np.mean([k(a, b) for a in x for b in y]))
+
+
+def rows(name: Path, **arrays: np.ndarray) -> Path:
+    np.savez(name, **arrays)
+    return name
+
+
+def test_two_folders_give_the_textbook_distance_of_their_features(
+    judge: Call, weights: Path, tmp_path: Path
+) -> None:
+    made, real = pictures(tmp_path / "made", 90, 1), pictures(tmp_path / "real", 80, 2, side=128)
+    code, (record,), _ = judge(made, "--reference", real)
+    assert code == 0
+    x, y = (
+        TabletopEmbedder(weights).images([Image.open(f).convert("RGB") for f in sorted(folder.iterdir())])
+        for folder in (made, real)
+    )
+    assert values(record)["fid"] == pytest.approx(textbook_fid(x.astype(float), y.astype(float)), rel=1e-6)
+    assert record["coverage"] == {
+        "expected": 90, "generated": 90, "judged": 90, "failed": 0, "excluded": 0,
+    }  # fmt: skip
+    assert record["metrics"][0]["n_images"] == 90
+    assert any("80 images of" in text for text in record["warnings"])
+
+
+def test_a_folder_against_itself_is_at_no_distance(judge: Call, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "made", 20, 1)
+    code, (record,), _ = judge(made, "--reference", made)
+    assert code == 0
+    assert values(record)["fid"] == pytest.approx(0, abs=1e-6)
+
+
+def test_no_image_is_looked_at_twice(judge: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = pictures(tmp_path / "made", 8, 1), pictures(tmp_path / "real", 8, 2)
+    _, (before,), _ = judge(made, "--reference", real)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was looked at again")
+
+    monkeypatch.setattr(TabletopEmbedder, "images", refuse)
+    code, (after,), _ = judge(made, "--reference", real, "--set", 'metrics=["fid"]')
+    assert code == 0
+    assert values(after)["fid"] == values(before)["fid"]
+    assert after["run_dir"] != before["run_dir"]
+
+
+def test_another_reference_is_another_run(judge: Call, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "made", 8, 1)
+    runs = {
+        judge(made, "--reference", pictures(tmp_path / f"real{seed}", 8 + seed, seed))[1][0]["run_dir"]
+        for seed in (2, 3)
+    }
+    assert len(runs) == 2
+
+
+def test_broken_images_are_named_and_counted(judge: Call, tmp_path: Path) -> None:
+    made, real = pictures(tmp_path / "made", 8, 1), pictures(tmp_path / "real", 8, 2)
+    (made / "003.png").write_bytes(b"")
+    code, (record,), errors = judge(made, "--reference", real)
+    assert code == 4
+    assert "003.png" in errors
+    assert record["coverage"]["failed"] == 1
+    assert judge(made, "--reference", real, "--allow-missing")[0] == 0
+    (real / "001.png").write_bytes(b"no image")
+    code, _, errors = judge(made, "--reference", real, "--set", 'metrics=["kid"]')
+    assert code == 2
+    assert "001.png" in errors
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "--reference"),
+        (["--reference", "nowhere"], "nowhere"),
+        (["--reference", "empty"], "empty"),
+        (["--reference", "other.npz"], "extractor"),
+        (["--reference", "real", "--set", 'metrics=["fdi"]'], "did you mean fid"),
+        (["--reference", "real", "--reference-features", "other.npz"], "both"),
+        (["--reference", "real", "--set", "judge.fid=inception:cleen"], "clean"),
+        (["--reference", "real", "--set", "judge.fid=inception:clean"], "lumina-eval data fetch"),
+    ],
+)
+def test_a_mistake_is_told_with_its_mending(judge: Call, tmp_path: Path, more: list[str], said: str) -> None:
+    made = pictures(tmp_path / "made", 4, 1)
+    pictures(tmp_path / "real", 4, 2)
+    (tmp_path / "empty").mkdir()
+    spread = np.random.default_rng(0).normal(size=(90, 64))
+    write_statistics(tmp_path / "other.npz", Moments.of(spread), "0" * 64)
+    code, _, errors = judge(made, *more)
+    assert code == 2
+    assert said in errors
+    assert "Traceback" not in errors
+
+
+def test_one_image_is_no_set(judge: Call, tmp_path: Path) -> None:
+    code, _, errors = judge(
+        pictures(tmp_path / "made", 1, 1), "--reference", pictures(tmp_path / "real", 4, 2)
+    )
+    assert code == 2
+    assert "at least 2 images" in errors
+
+
+def test_features_made_elsewhere(call: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(60, 8)), rng.normal(0.4, 1.3, size=(70, 8))
+    rows(tmp_path / "a.npz", pool=x, other=y)
+    rows(tmp_path / "b.npz", feats=y)
+    words = ("judge", "fidelity", "--features", "a.npz:pool", "--reference-features", "b.npz:feats")
+    code, (record,), _ = call(*words)
+    assert code == 0
+    found = values(record)
+    kept = x.astype(np.float32).astype(float)  # a verdict holds float32
+    assert found["fid"] == pytest.approx(textbook_fid(kept, y), rel=1e-9)
+    assert found["kid"] == pytest.approx(textbook_kid(kept, y), rel=1e-9)
+    low, high = record["metrics"][0]["ci_prompts"]
+    assert low < found["fid"] < high
+
+
+def test_statistics_are_enough_for_fid_alone(call: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(60, 8)), rng.normal(0.4, 1.3, size=(70, 8))
+    rows(tmp_path / "a.npz", x=x)
+    rows(tmp_path / "stats.npz", mu=y.mean(axis=0), sigma=np.cov(y, rowvar=False))
+    code, (record,), errors = call(
+        "judge", "fidelity", "--features", "a.npz", "--reference", "stats.npz"
+    )  # fmt: skip
+    assert code == 0
+    found = values(record)
+    assert found["fid"] == pytest.approx(textbook_fid(x.astype(np.float32).astype(float), y), rel=1e-9)
+    assert found["kid"] is None
+    assert "kid is not measured" in errors
+
+
+def test_features_that_are_no_numbers_are_refused(call: Call, tmp_path: Path) -> None:
+    x = np.zeros((9, 4))
+    x[3, 2] = np.nan
+    rows(tmp_path / "a.npz", x=x)
+    rows(tmp_path / "b.npz", x=np.random.default_rng(0).normal(size=(9, 4)))
+    code, _, errors = call("judge", "fidelity", "--features", "a.npz", "--reference-features", "b.npz")
+    assert code == 2
+    assert "NaN" in errors
+
+
+def run_tabletop(call: Call, weights: Path, model: str, *more: object) -> dict[str, Any]:
+    code, (record,), _ = call(
+        "run", "fidelity", "--protocol", "tabletop", "--model", model, "--limit", 3, "--images-per-prompt", 2,
+        "--set", f"judge.fid=tabletop:{weights}", "--set", f"judge.clip=tabletop:{weights}",
+        "--set", "reference.side=64", "--set", "reference.images_per_prompt=2", "--no-report", "--no-mlflow",
+        *more,
+    )  # fmt: skip
+    assert code == 0
+    return record
+
+
+def test_the_embedded_world_end_to_end(call: Call, weights: Path) -> None:
+    record = run_tabletop(call, weights, "tabletop-truth:@64")
+    found = values(record)
+    assert set(found) == {
+        "fid", "fid_infinity", "kid", "cmmd", "precision", "recall", "density", "coverage", "clip_score",
+        "clip_score_gap",
+    }  # fmt: skip
+    assert record["coverage"]["judged"] == 36
+    assert {metric["unit"] for metric in record["metrics"][:2]} == {"distance"}
+    assert found["fid_infinity"] is None  # too few images, which is said and costs the others nothing
+    assert any("fid_infinity is not measured" in text for text in record["warnings"])
+
+    run_dir = Path(record["run_dir"])
+    lines = (run_dir / "scores.jsonl").read_text().splitlines()
+    assert np.mean([json.loads(line)["value"] for line in lines]) == pytest.approx(found["fid"])
+    assert "distance; 36 images of 18 prompts" in (run_dir / "summary.txt").read_text()
+
+    code, (again,), _ = call(
+        "judge", "fidelity", "--protocol", "tabletop", "--verdicts", run_dir / "verdicts.jsonl",
+        "--set", f"judge.fid=tabletop:{weights}", "--set", f"judge.clip=tabletop:{weights}",
+        "--set", "reference.side=64", "--set", "reference.images_per_prompt=2", "--out", "again",
+    )  # fmt: skip
+    assert code == 0
+    assert values(again) == found
+
+
+def test_less_is_better_in_a_comparison(call: Call, weights: Path) -> None:
+    """Pictures at half the side that went through a scripted model against truth: the sign decides."""
+    truth = run_tabletop(call, weights, "tabletop-truth:@64")
+    wrong = run_tabletop(call, weights, "tabletop-scripted:0@64")
+    code, (compared,), _ = call("compare", wrong["run_dir"], truth["run_dir"])
+    assert code == 0
+    assert compared["lower_is_better"]
+    difference = values(truth)["fid"] - values(wrong)["fid"]
+    assert compared["primary"]["difference"] == pytest.approx(difference)
+    assert compared["primary"]["n_prompts"] == 18  # as many groups as prompts, where there are fewer than 20
