@@ -36,7 +36,7 @@ def test_the_digest_is_that_of_all_that_changes_an_answer(tmp_path: Path) -> Non
     [
         (
             "",
-            r"the weights of a judge \(a folder with config\.json\), found no folder ''; .*judge\.weights=DIR",
+            r"weights of a judge \(a folder with config\.json\), found no folder ''; .*judge\.weights=DIR",
         ),
         ("nowhere", r"found no folder 'nowhere'; fix: --set judge\.weights=DIR, or .*OWNER/NAME@COMMIT"),
         ("owner/name", r"a pinned revision of owner/name, found none; fix: .*weights=owner/name@COMMIT"),
