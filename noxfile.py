@@ -43,8 +43,8 @@ PARSER_MODEL = (
 #: As in benchmarks/judges/detectors/detectron.py.
 DETECTRON2 = "git+https://github.com/facebookresearch/detectron2.git@02b5c4e2"
 
-#: What ``nox -s geneval``, ``dpg`` and ``t2i_compbench`` ask for where the arguments after ``--`` do not. The
-#: ceiling comes first, because a gate (``--min-overall``) looks at the last stage given.
+#: What ``nox -s geneval``, ``dpg``, ``t2i_compbench`` and ``fidelity`` ask for where the arguments after
+#: ``--`` do not. The ceiling comes first, because a gate (``--min-overall``) looks at the last stage given.
 EMBEDDED = {
     "--protocol": ["tabletop"],
     "--suite": ["quick"],
@@ -99,6 +99,12 @@ def dpg(session: nox.Session) -> None:
 def t2i_compbench(session: nox.Session) -> None:
     """Score the embedded stages on T2I-CompBench; arguments as for ``geneval``."""
     run_benchmark(session, "t2i_compbench")
+
+
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def fidelity(session: nox.Session) -> None:
+    """Score the embedded stages on fidelity (FID and its kin); arguments as for ``geneval``."""
+    run_benchmark(session, "fidelity")
 
 
 @nox.session(python="3.11", reuse_venv=True, default=False)
