@@ -48,7 +48,8 @@ def cosines(images: ArrayLike, texts: ArrayLike) -> Floats:
             f"expected embeddings with a length, found zeros in pair {int(np.flatnonzero(lengths == 0)[0])}; "
             "fix: look at that image and its prompt"
         )
-    return np.clip((one * two).sum(axis=1) / lengths, -1, 1)
+    found: Floats = np.clip((one * two).sum(axis=1) / lengths, -1, 1)
+    return found
 
 
 def pair_scores(found: ArrayLike, convention: Convention) -> Floats:

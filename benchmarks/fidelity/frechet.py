@@ -6,17 +6,26 @@ With a factor S2 = F Fᵀ, the matrix S1 S2 has the eigenvalues of the symmetric
 the last trace without any matrix square root: real and non-negative, with no complex part to discard and no
 1e-6 on the diagonal as in the tools that call ``sqrtm``. F is Cholesky's where S2 is positive definite, else
 Cholesky's with pivoting, cut at the rank: rounding errors of empty directions would enter by their roots.
+
+One distance keeps to one core. The reduction to a tridiagonal matrix gains little from more, and its
+thousands of small steps wait for each other wherever another program has taken a core.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import blas, lapack
+from threadpoolctl import threadpool_limits
 
 from benchmarks.fidelity.moments import Floats, Moments
 from lumina_eval.errors import UserError
+
+#: Widths up to this are done sooner than the libraries are asked to keep to one core.
+SMALL = 256
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ class FrechetReference:
 
     def __init__(self, moments: Moments) -> None:
         self.moments = moments
-        self._factor = factor_of(moments)
+        with on_one_core(moments.width):
+            self._factor = factor_of(moments)
 
     def distance(self, sample: Moments) -> float:
         """Return the distance from ``sample``, at least 0. Raises UserError for another width."""
@@ -49,14 +59,15 @@ class FrechetReference:
                 f"expected features of one width, found {one.width} and {two.width}; "
                 "fix: use the same extractor for both sets"
             )
-        factor = factor_of(one)
-        rank = min(factor.rank, self._factor.rank)
-        if factor.rank < self._factor.rank:
-            inner = congruence(two.covariance, factor)
-        else:
-            inner = congruence(one.covariance, self._factor)
-        # No more of them can differ from zero than the lower rank, and none is negative but by rounding.
-        eigenvalues = np.linalg.eigvalsh(inner)[len(inner) - rank :]
+        with on_one_core(one.width):
+            factor = factor_of(one)
+            rank = min(factor.rank, self._factor.rank)
+            if factor.rank < self._factor.rank:
+                inner = congruence(two.covariance, factor)
+            else:
+                inner = congruence(one.covariance, self._factor)
+            # No more of them can differ from zero than the lower rank, and none is negative but by rounding.
+            eigenvalues = np.linalg.eigvalsh(inner)[len(inner) - rank :]
         roots = float(np.sqrt(np.maximum(eigenvalues, 0)).sum())
         shift = one.mean - two.mean
         spread = float(np.trace(one.covariance) + np.trace(two.covariance))
@@ -94,3 +105,10 @@ def congruence(covariance: Floats, factor: Factor) -> Floats:
     else:
         inner = factor.matrix.T @ covariance @ factor.matrix
     return np.asarray((inner + inner.T) / 2, dtype=np.float64)
+
+
+@contextlib.contextmanager
+def on_one_core(width: int) -> Iterator[None]:
+    """Keep linear algebra within the ``with`` block to one core, unless the matrices are small anyway."""
+    with contextlib.nullcontext() if width <= SMALL else threadpool_limits(1):
+        yield

@@ -17,7 +17,9 @@ The reference is fixed: its own finite size stays in the value, and is no part o
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.fidelity.frechet import FrechetReference
+from benchmarks.fidelity.frechet import FrechetReference, on_one_core
 from benchmarks.fidelity.moments import Floats, Moments
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
@@ -128,12 +130,16 @@ def jackknife(statistic: Callable[[Any], float], features: NDArray[Any], groups:
 def frechet_jackknife(features: NDArray[Any], groups: Groups, reference: FrechetReference) -> Jackknife:
     """Jackknife the Fréchet distance of the rows (N, d) from a fixed reference.
 
-    Rows are read in blocks and by groups, and the reference's factor is shared: beside the rows of one group
-    there are a few (d, d) matrices in memory, and it takes K + 1 symmetric eigenvalue problems.
+    Rows are read in blocks and by groups, and the reference's factor is shared. It takes K + 1 symmetric
+    eigenvalue problems, as many at a time as there are cores, up to four: beside the rows of those groups
+    there are a few (d, d) matrices for each in memory.
     """
     moments = Moments.of(features)
-    without = [
-        reference.distance(moments.without(features[groups.index == group]))
-        for group in range(len(groups.sizes))
-    ]
-    return Jackknife.of(reference.distance(moments), without, groups)
+
+    def without(group: int) -> float:
+        return reference.distance(moments.without(features[groups.index == group]))
+
+    # Side by side, the groups use all cores, which one distance does not.
+    with on_one_core(moments.width), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        values = list(pool.map(without, range(len(groups.sizes))))
+    return Jackknife.of(reference.distance(moments), values, groups)

@@ -1,6 +1,7 @@
 """How long a Fréchet distance takes, beside clean-fid: `python -m benchmarks.fidelity.speed`.
 
-Both see the same statistics of random features of full rank, in this process and on the cores it may use.
+Both see the same statistics of random features of full rank, in one process: ours keeps to one core,
+clean-fid's ``scipy.linalg.sqrtm`` has all of them.
 """
 
 from __future__ import annotations
