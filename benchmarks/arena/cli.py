@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from benchmarks.arena.export_command import export
+
 app = typer.Typer(
     no_args_is_help=True, help="Human arenas: votes rated, match-ups exported, votes collected."
 )
@@ -12,3 +14,6 @@ app = typer.Typer(
 @app.callback()
 def arena() -> None:
     """Human arenas: votes rated, match-ups exported, votes collected."""
+
+
+app.command()(export)
