@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmarks.judges.conversion import Conversion
 from lumina_eval.assets import locate
 from lumina_eval.errors import UserError
 
@@ -18,29 +19,33 @@ app = typer.Typer(
 
 @app.command()
 def convert(
-    kind: Annotated[Literal["mask2former"], typer.Argument(help="What is converted.")],
+    kind: Annotated[Literal["mask2former", "blip-vqa"], typer.Argument(help="What is converted.")],
     source: Annotated[
         Path | None,
-        typer.Argument(help="mmdet's file; default: the one that was fetched.", show_default=False),
+        typer.Argument(help="The published file; default: the one that was fetched.", show_default=False),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Folder to write; default: where GenEval looks.", show_default=False),
+        typer.Argument(help="Folder to write; default: one beside the fetched files.", show_default=False),
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="vocab.txt of bert-base-uncased (blip-vqa).", show_default=False),
     ] = None,
 ) -> None:
-    """Convert mmdet's Mask2Former (Swin-S, COCO instances) to a folder that transformers loads."""
-    from benchmarks.judges.detectors.mmdet.conversion import OFFICIAL_SHA256, convert, converted_folder
+    """Convert a published checkpoint to a folder that transformers loads.
 
+    mask2former is mmdet's (Swin-S, COCO instances) for GenEval, blip-vqa that of T2I-CompBench.
+    """
     if source is not None and folder is None:
         raise UserError(
             "expected the folder to write after the file, found none; "
-            f"fix: lumina-eval assets convert mask2former {source} DIR"
+            f"fix: lumina-eval assets convert {kind} {source} DIR"
         )
-    target = folder or converted_folder()
-    done = convert(source or locate("mask2former"), target)
-    print(f"{done.parameters} parameters of {done.source} are in {target}")
-    if not done.official:
-        print(f"This is not the file that GenEval names: sha256 {done.source_sha256}, not {OFFICIAL_SHA256}")
+    if kind == "mask2former":
+        _mask2former(source, folder, vocabulary)
+    else:
+        _blip(source, folder, vocabulary)
 
 
 @app.command()
@@ -56,3 +61,35 @@ def speed(
     from benchmarks.judges.detectors.speed import compare
 
     print(json.dumps(compare(weights, folder, batch_size, count, rounds, device)))
+
+
+def _mask2former(source: Path | None, folder: Path | None, vocabulary: Path | None) -> None:
+    from benchmarks.judges.detectors.mmdet.conversion import OFFICIAL_SHA256, convert, converted_folder
+
+    if vocabulary is not None:
+        raise UserError(
+            f"expected no --vocabulary for mask2former, which reads no text, found {vocabulary}; "
+            "fix: leave it out"
+        )
+    target = folder or converted_folder()
+    _tell(convert(source or locate("mask2former"), target), target, "GenEval", OFFICIAL_SHA256)
+
+
+def _blip(source: Path | None, folder: Path | None, vocabulary: Path | None) -> None:
+    from benchmarks.judges.vqa.blip_conversion import OFFICIAL_SHA256, convert, converted_folder
+
+    file = source or locate("blip-vqa")
+    if vocabulary is None:
+        raise UserError(
+            "expected --vocabulary FILE, the vocab.txt of bert-base-uncased, which the checkpoint does not "
+            "hold, found none; fix: hf download google-bert/bert-base-uncased vocab.txt, and name that file"
+        )
+    target = folder or converted_folder()
+    _tell(convert(file, target, vocabulary), target, "T2I-CompBench", OFFICIAL_SHA256)
+    print(f"To judge with it: --set judge.vqa={target}")
+
+
+def _tell(done: Conversion, target: Path, benchmark: str, official: str) -> None:
+    print(f"{done.parameters} parameters of {done.source} are in {target}")
+    if not done.official:
+        print(f"This is not the file that {benchmark} names: sha256 {done.source_sha256}, not {official}")
