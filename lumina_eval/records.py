@@ -113,7 +113,8 @@ class Aggregate(Record):
     scores: list[Score]
     excluded: int = 0
     summary: str = ""
-    """The official summary text, as the official script would print it."""
+    """The official summary text, as the official script would print it; what is not official stands above it
+    (GenEval's first line says how much hangs on the threshold)."""
     warnings: list[str] = []
     """What a reader of the metrics must know: what was excluded by name, answers that no rule understands."""
 
