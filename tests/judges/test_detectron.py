@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_weights_that_are_missing_in_whole_or_in_part(config: Path, image: Image
     file.write_bytes(b"nothing of the kind")
     with pytest.raises(UserError, match=r"expected weights for detectron2 in .*part\.pth"):
         Detectron2Detector(f"{config}:{file}", "cpu").detect([image])
+
+
+@needs_detectron2
+def test_a_setuptools_without_pkg_resources_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import detectron2
+
+    from benchmarks.judges.detectors.detectron import Detectron2Detector
+
+    for name in ("detectron2.model_zoo", "detectron2.model_zoo.model_zoo"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr(detectron2, "model_zoo", raising=False)
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)
+    with pytest.raises(UserError, match=r"expected pkg_resources, .*fix: pip install 'setuptools<81'"):
+        Detectron2Detector("COCO/none.yaml", "cpu")
 
 
 @needs_detectron2

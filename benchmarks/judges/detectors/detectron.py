@@ -184,6 +184,11 @@ def require_detectron2(detector: str) -> Any:
     try:
         from detectron2 import model_zoo
     except ImportError as error:
+        if error.name == "pkg_resources":
+            raise UserError(
+                "expected pkg_resources, which detectron2's model zoo imports and setuptools has until "
+                "version 80, found none; fix: pip install 'setuptools<81'"
+            ) from error
         raise UserError(
             f"expected detectron2 for judge.detector={detector}, found {error}; fix: {INSTALL}; "
             "nox -s detectron2 does so"
