@@ -62,7 +62,8 @@ def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extra
 
     Raises UserError for a prompt of none of its protocols.
     """
-    rows = _drawn_rows(tuple(sorted(set(prompts))), count, base_seed, side, extractor)
+    # Extractors are objects with an identity, which is all that remembering needs.
+    rows = _drawn_rows(tuple(sorted(set(prompts))), count, base_seed, side, extractor)  # type: ignore[arg-type]
     what = f"{len(rows)} pictures of the same prompts, drawn with other seeds at {side} pixels"
     return Reference(what, Moments.of(rows), rows, extractor.digest)
 

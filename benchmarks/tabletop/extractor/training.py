@@ -71,7 +71,7 @@ def train(pool: Pool, folder: Path, recipe: Recipe, advance: Advance) -> Any:
             group["lr"] = recipe.rate * _share(step, recipe)
         loss = _loss(model, tokenizer, pixels, pool, recipe, step)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         _follow(mean, model, min(_MEAN_SHARE, (step + 1) / (step + 10)))

@@ -61,7 +61,10 @@ def _put(said: Sequence[Statement], place: _Place, group: Group) -> list[Stateme
     statement = said[place.statement]
     groups = list(getattr(statement, place.side))
     groups[place.number] = group
-    new = dataclasses.replace(statement, **{place.side: tuple(groups)})
+    put = tuple(groups)
+    new = (
+        dataclasses.replace(statement, a=put) if place.side == "a" else dataclasses.replace(statement, b=put)
+    )
     return [new if i == place.statement else one for i, one in enumerate(said)]
 
 
@@ -75,7 +78,7 @@ def _looks(
             if getattr(group, look) is None:
                 continue
             for word in words:
-                new = group._replace(**{look: word})
+                new = Group(**{**group._asdict(), look: word})
                 if not any(is_like(thing, new) for thing in scene.things):
                     yield _put(said, place, new)
 
