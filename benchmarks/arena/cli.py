@@ -1,10 +1,11 @@
-"""``lumina-eval arena``: the commands put together. Each is a module that imports what is heavy when called."""
+"""``lumina-eval arena``: the commands put together. Each imports what is heavy when it is called."""
 
 from __future__ import annotations
 
 import typer
 
 from benchmarks.arena.export_command import export
+from benchmarks.arena.serve.command import serve, votes
 
 app = typer.Typer(
     no_args_is_help=True, help="Human arenas: votes rated, match-ups exported, votes collected."
@@ -17,3 +18,5 @@ def arena() -> None:
 
 
 app.command()(export)
+app.command()(serve)
+app.command()(votes)
