@@ -1,0 +1,1 @@
+"""From votes to ratings: aggregation, solvers, intervals, ranks. Pure functions of arrays."""
