@@ -107,6 +107,21 @@ def fidelity(session: nox.Session) -> None:
     run_benchmark(session, "fidelity")
 
 
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def arena(session: nox.Session) -> None:
+    """Let the embedded stages meet where the analytic judge votes; arguments go to ``arena rate``.
+
+    The runs are apart from those of ``geneval``, so that no other run takes part; the images are the same.
+    """
+    out = Path("lumina-runs") / "arena"
+    run = ("run", "geneval", "--protocol", "tabletop", "--suite", "quick", "--model", "embedded")
+    where = ("--out", str(out), "--store", str(out.parent / "images"))
+    run_in_project(session, "lumina-eval", *run, *where, "--no-report", "--no-mlflow")
+    votes = str(out / "votes.jsonl")
+    run_in_project(session, "lumina-eval", "arena", "tabletop", str(out), "--out", votes)
+    run_in_project(session, "lumina-eval", "arena", "rate", votes, *session.posargs)
+
+
 @nox.session(python="3.11", reuse_venv=True, default=False)
 def parses(session: nox.Session) -> None:
     """Parse prompts for T2I-CompBench with the spaCy of the official scores; arguments: PROMPTS --out FILE.

@@ -6,6 +6,7 @@ import typer
 
 from benchmarks.arena.export_command import export
 from benchmarks.arena.serve.command import serve, votes
+from benchmarks.arena.tabletop_command import tabletop
 
 app = typer.Typer(
     no_args_is_help=True, help="Human arenas: votes rated, match-ups exported, votes collected."
@@ -20,3 +21,4 @@ def arena() -> None:
 app.command()(export)
 app.command()(serve)
 app.command()(votes)
+app.command()(tabletop)

@@ -135,24 +135,30 @@ def match_ups(
     return made
 
 
+def places_by_image(run_dir: Path) -> dict[tuple[str, int], Place]:
+    """Return the place of each planned image of a run, by item id and index."""
+    seen: dict[str, int] = defaultdict(int)
+    prompts: dict[str, tuple[str, int]] = {}
+    for item in read_items(run_dir):
+        prompts[item.id] = (item.prompt, seen[item.prompt])
+        seen[item.prompt] += 1
+    return {(ref.item_id, ref.index): Place(*prompts[ref.item_id], ref.index) for ref in read_plan(run_dir)}
+
+
 def _entrant(run_dir: Path, name: str, store: Path | None) -> Entrant:
     manifest, plan = read_manifest(run_dir), read_plan(run_dir)
     if not plan:
         raise UserError(f"expected a run that made images, found one that judged others', in {run_dir}")
-    seen: dict[str, int] = defaultdict(int)
-    prompts: dict[str, tuple[str, int, str]] = {}
-    for item in read_items(run_dir):
-        prompts[item.id] = (item.prompt, seen[item.prompt], item.task)
-        seen[item.prompt] += 1
-    places = {ref: Place(*prompts[ref.item_id][:2], ref.index) for ref in plan}
+    places = places_by_image(run_dir)
+    tasks = {item.id: item.task for item in read_items(run_dir)}
     return Entrant(
         name=name,
         run_dir=run_dir,
         run_id=manifest.run_id,
         digest=manifest.digest,
         store=store or store_of(run_dir),
-        keys={place: ref.key for ref, place in places.items()},
-        categories={place: prompts[ref.item_id][2] for ref, place in places.items()},
+        keys={places[ref.item_id, ref.index]: ref.key for ref in plan},
+        categories={places[ref.item_id, ref.index]: tasks[ref.item_id] for ref in plan},
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
-import json
 import socket
 import sys
 from pathlib import Path
@@ -14,7 +12,6 @@ import typer
 
 from lumina_eval.console import output
 from lumina_eval.errors import UserError
-from lumina_eval.files import write_lines
 
 DEFAULT_PORT: Final = 8765
 LOOPBACK_NAMES: Final = ["127.0.0.1", "localhost", "[::1]"]
@@ -78,6 +75,7 @@ def votes(
 ) -> None:
     """Write the votes of an arena as battles, one JSON object a line, for ``arena rate``."""
     from benchmarks.arena.serve.ballots import BallotBox
+    from benchmarks.arena.vote_files import write_votes
 
     source, target = folder / "votes.sqlite", out or folder / "votes.jsonl"
     if not source.is_file():
@@ -89,7 +87,7 @@ def votes(
         battles = box.battles()
     finally:
         box.close()
-    write_lines(target, [json.dumps(dataclasses.asdict(one), ensure_ascii=False) for one in battles])
+    write_votes(target, battles)
     with output(False) as streams:
         streams.result(f"{len(battles)} votes in {target}")
         streams.say(f"rate them: lumina-eval arena rate {target}")

@@ -44,8 +44,8 @@ class Chooser:
     ) -> Shown | None:
         """Return a match-up that is not in ``seen``; of those that tell most, one that was shown least.
 
-        ``tallies`` are the votes so far, ``waiting`` the models of pairs shown and not voted on yet, ``times``
-        how often each match-up was shown. None if the voter has seen all.
+        ``tallies`` are the votes so far, ``waiting`` the models of pairs shown and not voted on yet,
+        ``times`` how often each match-up was shown. None if the voter has seen all.
         """
         for pair in self._ranked(tallies, waiting):
             left = [
