@@ -20,7 +20,9 @@ from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
 from benchmarks.tabletop.world.renderer import render
 from benchmarks.tabletop.world.scene import sample_scene
 from lumina_eval import cli
+from lumina_eval.comparison import compare, comparison_gate
 from lumina_eval.plugins import injected
+from lumina_eval.records import Score
 
 Call = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
@@ -287,3 +289,17 @@ def test_less_is_better_in_a_comparison(call: Call, weights: Path) -> None:
     difference = values(truth)["fid"] - values(wrong)["fid"]
     assert compared["primary"]["difference"] == pytest.approx(difference)
     assert compared["primary"]["n_prompts"] == 18  # as many groups as prompts, where there are fewer than 20
+
+
+@pytest.mark.parametrize("margin", [None, 0.05, 2.0])
+def test_a_distance_compares_like_the_negative_of_a_score(margin: float | None) -> None:
+    def scores(mean: float, sign: int, seed: int) -> list[Score]:
+        drawn = np.random.default_rng(seed).normal(mean, 0.2, 20)
+        return [Score(item_id=str(i), task="fid", index=0, value=sign * v) for i, v in enumerate(drawn)]
+
+    for mean in (0.5, 1.0, 1.5):
+        far = compare(scores(1, 1, 1), scores(mean, 1, 2), margin=margin, bounds=None, lower_is_better=True)
+        near = compare(scores(1, -1, 1), scores(mean, -1, 2), margin=margin, bounds=None)
+        assert far.verdict == near.verdict
+        assert comparison_gate(far) == comparison_gate(near)
+        assert far.primary.difference == pytest.approx(-near.primary.difference)
