@@ -87,15 +87,23 @@ class Dpg:
     def judge(self, protocol: ResolvedProtocol) -> Judge:
         """Return the judge that the protocol names.
 
-        Raises UserError if it is not installed; verdicts made elsewhere can be scored all the same.
+        Raises UserError if it is not installed (verdicts made elsewhere can be scored all the same), or if it
+        answers no questions.
         """
         prompt_table.refuse_questions(protocol, self._questions)
-        return protocol_judge(
+        judge = protocol_judge(
             self.name,
             protocol,
             f"score verdicts made elsewhere with 'lumina-eval judge dpg --protocol {protocol.name} "
             "--verdicts FILE --questions CSV'",
         )
+        if judge.kind != "question":
+            raise UserError(
+                f"expected a judge that answers questions, found {judge.name!r} of kind {judge.kind}, in "
+                f"protocol {protocol.name}; fix: --set judge.name=question, or tabletop-questions in "
+                "protocol tabletop"
+            )
+        return judge
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read saved verdicts in the order of the question file, and check that no answer is absent."""

@@ -217,7 +217,8 @@ def _answer(item: Item, verdict: Verdict, options: Options, nouns: Nouns) -> Ans
         return answer_of(item.task, tabletop.rule_prompt(item), verdict.output, options, nouns)
     except MissingValueError as error:
         raise UserError(
-            f"{error}, for {verdict.output.get('filename')}; fix: let the judge answer it"
+            f"{error}, for {verdict.output.get('filename')} judged by {verdict.judge}; fix: let the judge "
+            "answer it, or take one of this benchmark"
         ) from error
 
 

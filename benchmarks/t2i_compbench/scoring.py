@@ -27,22 +27,30 @@ def answer_of(
 
     ``nouns`` are the objects that prompts of ``numeracy`` may name.
 
-    Raises MissingValueError if a value is null that the rule needs.
+    Raises MissingValueError if what the rule needs is null or not there: also where the judge is another
+    benchmark's.
     """
     if category in BINDING:
-        return binding_answer(output["phrases"], options.attribute)
+        return binding_answer(_list(output, "phrases"), options.attribute)
     if category == "non_spatial":
         return similarity_score(output)
     if category == "complex":
         return three_in_one(complex_scores(prompt, output, options), kind_of(prompt))
-    detections = detections_of(output["detections"])
+    detections = detections_of(_list(output, "detections"))
     if category == "spatial":
-        return spatial_score(prompt, output["tokens"], detections, options.spatial)
+        return spatial_score(prompt, _list(output, "tokens"), detections, options.spatial)
     if category == "numeracy":
-        return numeracy_score(output["tokens"], detections, nouns, options.numeracy)
+        return numeracy_score(_list(output, "tokens"), detections, nouns, options.numeracy)
     which = 0 if options.spatial_3d.depth_axes == "xy" else 1
-    nearness = [pair[which] for pair in output["nearness"]]
-    return depth_score(prompt, output["tokens"], detections, nearness, options.spatial_3d)
+    nearness = [pair[which] for pair in _list(output, "nearness")]
+    return depth_score(prompt, _list(output, "tokens"), detections, nearness, options.spatial_3d)
+
+
+def _list(output: Mapping[str, Any], key: str) -> list[Any]:
+    found = output.get(key)
+    if not isinstance(found, list):
+        raise MissingValueError(key, "a list", found="none" if found is None else "something else")
+    return found
 
 
 def similarity_score(output: Mapping[str, Any]) -> float:

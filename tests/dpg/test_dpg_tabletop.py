@@ -278,3 +278,8 @@ def test_the_prompts_are_its_own(call: Cli, tmp_path: Path) -> None:
 def test_a_mistaken_value_is_refused(protocol: Make, change: str) -> None:
     with pytest.raises(UserError, match=r"prompts\."):
         Dpg().items(protocol("tabletop", [change]))
+
+
+def test_a_judge_that_answers_no_questions_is_refused() -> None:
+    with pytest.raises(UserError, match=r"questions, found 'tabletop' of kind detect.*fix: --set"):
+        Dpg().judge(find_protocol(Dpg(), "tabletop", ["judge.name=tabletop"]))

@@ -243,3 +243,12 @@ def test_verdicts_in_the_official_form_are_those_of_its_prompts(
 def test_a_mistaken_value_is_refused(protocol: Make, change: str) -> None:
     with pytest.raises(UserError, match=r"prompts\.|category"):
         T2ICompBench().items(protocol("tabletop", [change]))
+
+
+@pytest.mark.parametrize("category", tabletop.CATEGORIES)
+def test_what_another_benchmark_s_judge_says_is_refused(category: str) -> None:
+    (item, *_) = [item for item in items() if item.task == category]
+    output = {"detections": {"circle": [[0, 0, 9, 9, 1.0]]}, "colors": {}}
+    verdict = Verdict(item_id=item.id, index=0, image_sha256="0" * 64, judge="tabletop@x", output=output)
+    with pytest.raises(UserError, match=r"expected a list at .*judged by tabletop@x; fix: "):
+        T2ICompBench().aggregate(find_protocol(T2ICompBench(), "tabletop"), [item], [verdict])
