@@ -303,3 +303,28 @@ def test_a_distance_compares_like_the_negative_of_a_score(margin: float | None) 
         assert far.verdict == near.verdict
         assert comparison_gate(far) == comparison_gate(near)
         assert far.primary.difference == pytest.approx(-near.primary.difference)
+
+
+def test_each_category_against_its_own_images(call: Call, weights: Path, tmp_path: Path) -> None:
+    made, real = pictures(tmp_path / "made", 12, 1), pictures(tmp_path / "real", 12, 2)
+    prompts = {f"{i:03d}": {"category": "ab"[i % 2], "prompt": f"picture {i}"} for i in range(12)}
+    (tmp_path / "meta.json").write_text(json.dumps(prompts))
+    code, (record,), _ = call(
+        "judge", "fidelity", "--protocol", "mjhq30k", "--images", made, "--reference", real,
+        "--set", "prompts.file=meta.json", "--set", f"judge.fid=tabletop:{weights}",
+    )  # fmt: skip
+    assert code == 0
+    found = values(record)
+    (tmp_path / "half").mkdir()
+    for name in ("made", "real"):
+        (tmp_path / "half" / name).mkdir()
+        for i in range(0, 12, 2):
+            file = tmp_path / name / f"{i:03d}.png"
+            (tmp_path / "half" / name / file.name).write_bytes(file.read_bytes())
+    half_made, half_real = tmp_path / "half" / "made", tmp_path / "half" / "real"
+    _, (half,), _ = call(
+        "judge", "fidelity", "--images", half_made, "--reference", half_real,
+        "--set", f"judge.fid=tabletop:{weights}",
+    )  # fmt: skip
+    assert found["a/fid"] == pytest.approx(values(half)["fid"], rel=1e-6)
+    assert found["b/fid"] != pytest.approx(found["a/fid"])
