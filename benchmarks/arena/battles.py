@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Battle:
     """One vote on a pair of images, or the share of several votes.
 
-    ``outcome`` is 1 if ``model_a`` won, 0 if ``model_b`` did and 0.5 for a tie; a share of votes lies between.
+    ``outcome`` is 1 if ``model_a`` won, 0 if ``model_b`` did and 0.5 for a tie; a share lies between.
     ``weight`` is how many such votes this one stands for. ``time`` is in seconds since 1970. ``voter`` and
     ``prompt`` name the clusters of the intervals; None is a voter, or a prompt, of its own.
 

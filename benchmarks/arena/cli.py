@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from benchmarks.arena.export_command import export
+from benchmarks.arena.export_command import export, reveal
+from benchmarks.arena.rate import rate
 from benchmarks.arena.serve.command import serve, votes
 from benchmarks.arena.tabletop_command import tabletop
 
@@ -19,6 +20,8 @@ def arena() -> None:
 
 
 app.command()(export)
+app.command()(rate)
+app.command()(reveal)
 app.command()(serve)
 app.command()(votes)
 app.command()(tabletop)

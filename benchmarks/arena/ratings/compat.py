@@ -7,6 +7,7 @@ differ from the exact optimum of :mod:`benchmarks.arena.ratings.bradley_terry` i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -42,13 +43,13 @@ class Fastchat:
 
     def ratings(self) -> Floats:
         """Return the (m,) ratings of ``compute_bt``."""
-        return self._scaled(self._minimise(self._counts))
+        return fastchat_scale(self._minimise(self._counts), self._models)
 
     def bootstrap(self, rounds: int, seed: int = 0) -> Floats:
         """Return the (rounds, m) ratings of ``compute_bootstrap_bt``, whose own seed is 0."""
         total = self._counts.sum()
         drawn = np.random.default_rng(seed).multinomial(int(total), self._counts / total, size=rounds)
-        return self._scaled(np.stack([self._minimise(each / total) for each in drawn]))
+        return fastchat_scale(np.stack([self._minimise(each / total) for each in drawn]), self._models)
 
     def _minimise(self, weight: Floats) -> Floats:
         slope, m = math.log(10.0), len(self._models)
@@ -64,12 +65,14 @@ class Fastchat:
         )
         return np.asarray(done.x)
 
-    def _scaled(self, rating: Floats) -> Floats:
-        scaled = 400.0 * rating + 1000.0
-        name, value = FASTCHAT_ANCHOR
-        if name in self._models:
-            scaled = scaled + value - scaled[..., [self._models.index(name)]]
-        return np.asarray(scaled)
+
+def fastchat_scale(rating: Floats, models: Sequence[str]) -> Floats:
+    """Return (..., m) ratings of ``scale_and_offset`` from FastChat's unit, a factor of ten."""
+    scaled = 400.0 * rating + 1000.0
+    name, value = FASTCHAT_ANCHOR
+    if name in models:
+        scaled = scaled + value - scaled[..., [models.index(name)]]
+    return np.asarray(scaled)
 
 
 def evalica_strengths(

@@ -6,9 +6,10 @@ import dataclasses
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.arena.ratings import compat, elo, intervals, ranks, spread
-from benchmarks.arena.ratings.aggregate import Indices, Votes, subset
+from benchmarks.arena.ratings.aggregate import Floats, Indices, Votes, subset
 from benchmarks.arena.ratings.bootstrap import bootstrap
 from benchmarks.arena.ratings.bradley_terry import POINTS, fit, win_probability
 from benchmarks.arena.ratings.graph import Standing, standing
@@ -33,6 +34,15 @@ def rate(votes: Votes, choices: Choices) -> Rated:
     Where some have no finite rating, the others are rated by the battles among themselves.
     Raises UserError if there is no vote, or no finite rating of the anchor model.
     """
+    inner, who, fixed, _ = connected(votes, choices)
+    return assemble(votes, who, _among(inner, choices, fixed) if len(who.rated) else None)
+
+
+def connected(votes: Votes, choices: Choices) -> tuple[Votes, Standing, int | None, npt.NDArray[np.bool_]]:
+    """Return the votes among models that can be rated, who these are, the anchor's place, and which votes.
+
+    Nobody is rated if no two models can be. Raises UserError as :func:`rate`.
+    """
     if not len(votes):
         raise UserError("expected at least one battle, found none; fix: look at the file and its filters")
     fixed = _anchor(votes, choices)
@@ -42,14 +52,15 @@ def rate(votes: Votes, choices: Choices) -> Rated:
     else:
         who = standing(votes.wins(), votes.models, fixed)
     if len(who.rated) > 1:
-        place = None if fixed is None else int(np.searchsorted(who.rated, fixed))
-        return _shown(votes, who, _among(_restricted(votes, who.rated), choices, place))
+        inner, kept = _restricted(votes, who.rated)
+        return inner, who, None if fixed is None else int(np.searchsorted(who.rated, fixed)), kept
     if fixed is not None:
         raise UserError(
             f"expected an anchor that has a finite rating, found {votes.models[fixed]!r}, which has none; "
             "fix: anchor another model, or --anchor mean=1000"
         )
-    return _shown(votes, Standing(every[:0], every[:0], every[:0], every), None)
+    nobody = Standing(every[:0], every[:0], every[:0], every)
+    return votes, nobody, None, np.zeros(len(votes), dtype=bool)
 
 
 def _anchor(votes: Votes, choices: Choices) -> int | None:
@@ -85,7 +96,7 @@ def _among(votes: Votes, choices: Choices, fixed: int | None) -> Found:
     return (_resampled if choices.rounds else _sandwich)(votes, choices, point, scale)
 
 
-def _resampled(votes: Votes, choices: Choices, point: compat.Floats, scale: Scale) -> Found:
+def _resampled(votes: Votes, choices: Choices, point: Floats, scale: Scale) -> Found:
     by = _clusters(votes, choices)
     if len(by) > 1 and choices.clusters is not None:
         raise UserError(
@@ -100,7 +111,7 @@ def _resampled(votes: Votes, choices: Choices, point: compat.Floats, scale: Scal
     return spread.from_rounds(point, POINTS * rounds + point.mean(), scale, label)
 
 
-def _sandwich(votes: Votes, choices: Choices, point: compat.Floats, scale: Scale) -> Found:
+def _sandwich(votes: Votes, choices: Choices, point: Floats, scale: Scale) -> Found:
     by = _clusters(votes, choices)
     theta = (point - point.mean()) / POINTS
     covariance = POINTS**2 * intervals.covariance(votes, theta, by)
@@ -122,18 +133,20 @@ def _label(choices: Choices, unit: str) -> str:
     return f"bootstrap of {choices.rounds} rounds by {unit}"
 
 
-def _restricted(votes: Votes, inner: Indices) -> Votes:
-    """Return the votes between the models of ``inner``, which become all the models there are."""
-    if len(inner) == len(votes.models):
-        return votes
+def _restricted(votes: Votes, inner: Indices) -> tuple[Votes, npt.NDArray[np.bool_]]:
+    """Return the votes between the models of ``inner``, which become all the models there are, and which."""
     new = np.full(len(votes.models), -1)
     new[inner] = np.arange(len(inner))
-    kept = subset(votes, (new[votes.a] >= 0) & (new[votes.b] >= 0))
+    among = (new[votes.a] >= 0) & (new[votes.b] >= 0)
+    if among.all():
+        return votes, among
+    kept = subset(votes, among)
     names = tuple(votes.models[i] for i in inner)
-    return dataclasses.replace(kept, models=names, a=new[kept.a], b=new[kept.b])
+    return dataclasses.replace(kept, models=names, a=new[kept.a], b=new[kept.b]), among
 
 
-def _shown(votes: Votes, who: Standing, found: Found | None) -> Rated:
+def assemble(votes: Votes, who: Standing, found: Found | None) -> Rated:
+    """Put ratings of the models that have one, and warnings of the others, together."""
     battles = votes.battles()
     rows, win, p, interval = [], np.empty((0, 0)), None, "none"
     if found is not None:

@@ -1,0 +1,238 @@
+"""``lumina-eval arena rate``: from a file of votes to ratings."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from lumina_eval.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.arena.ratings.results import Anchor, Choices, Rated
+    from benchmarks.arena.readers.leaderboards import Leaderboard
+    from benchmarks.arena.readers.reading import Reading
+
+#: Clusters by the word for them.
+CLUSTERS: Final[Mapping[str | None, tuple[Literal["voter", "prompt"], ...] | None]] = {
+    None: None,
+    "none": (),
+    "voter": ("voter",),
+    "prompt": ("prompt",),
+    "both": ("voter", "prompt"),
+}
+
+
+def rate(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Votes: JSON, JSONL, CSV, parquet, an arena's database, or a saved data set."),
+    ],
+    method: Annotated[
+        Literal["bradley-terry", "elo"], typer.Option(help="Strengths that explain all votes; or online Elo.")
+    ] = "bradley-terry",
+    compat: Annotated[
+        Literal["fastchat", "evalica", "arena-rank"] | None,
+        typer.Option(help="Reproduce the numbers of another tool.", show_default=False),
+    ] = None,
+    k: Annotated[
+        float | None, typer.Option("--k", min=0.0, help="Step of Elo; default 4.", show_default=False)
+    ] = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            help="MODEL=VALUE or mean=VALUE fixes the scale; default mean=1000.", show_default=False
+        ),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Rounds of a bootstrap; 0 takes the sandwich.", metavar="N")
+    ] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the bootstrap; default 0, Elo 42.", show_default=False)
+    ] = None,
+    cluster: Annotated[
+        Literal["voter", "prompt", "both", "none"] | None,
+        typer.Option(
+            help="Which votes go together in intervals. Default: voter and prompt as far as the file tells.",
+            show_default=False,
+        ),
+    ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Rate at equal values of this feature: columns NAME_a, NAME_b. 'style' is LMArena's four.",
+            show_default=False,
+        ),
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Only votes of this category.", show_default=False)
+    ] = None,
+    by_category: Annotated[bool, typer.Option("--by-category", help="Rate each category too.")] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=COLUMN, such as outcome=choice; repeatable.", show_default=False),
+    ] = None,
+    conversion: Annotated[
+        Literal["majority", "share", "per-vote"] | None,
+        typer.Option(help="How a Rapidata row becomes battles.", show_default=False),
+    ] = None,
+    criterion: Annotated[
+        str, typer.Option(help="Rapidata: preference, coherence or alignment.")
+    ] = "preference",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad rows out, and say how many.")
+    ] = False,
+    with_named: Annotated[
+        bool, typer.Option("--with-named", help="Keep votes whose voter saw the models' names.")
+    ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show a leaderboard beside: a file, or 'published' for those of the papers.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Also chances to win and significance of each pair.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Rate models from a file of votes, with intervals, ranks, and a word on what cannot be told."""
+    from benchmarks.arena import rating_tables as tables
+    from benchmarks.arena.ratings.results import Choices
+    from benchmarks.arena.readers.leaderboards import read_leaderboards
+    from benchmarks.arena.readers.opening import HowToRead, read_battles
+
+    if as_json + markdown + as_csv > 1:
+        raise UserError("expected one of --json, --markdown and --csv, found several; fix: leave one")
+    if k is not None and method != "elo":
+        raise UserError(f"expected no --k for {method}, which has no step, found {k}; fix: --method elo")
+    if method == "elo" and compat == "arena-rank":
+        raise UserError("expected fastchat or evalica for Elo, which arena-rank does not have; fix: --compat")
+    if control and (method == "elo" or compat in ("evalica", "arena-rank")):
+        raise UserError("expected no --control with Elo, evalica or arena-rank, found one; fix: leave it out")
+    choices = Choices(
+        method=method,
+        tool=compat,
+        k=4.0 if k is None else k,
+        anchor=_anchor(anchor),
+        rounds=bootstrap,
+        seed=seed,
+        clusters=CLUSTERS[cluster],
+    )
+    boards = [board for address in beside or () for board in read_leaderboards(address)]
+    reading = read_battles(
+        file, HowToRead(column or (), conversion, criterion, control or (), skip_bad, with_named)
+    )
+    found = _rate_all(reading, choices, category or [], by_category, bool(control))
+    overall = found[""]
+    if as_json:
+        answer = tables.as_json(overall, pairs)
+        if by_category:
+            answer["categories"] = {name: tables.as_json(each, pairs) for name, each in found.items() if name}
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    elif as_csv:
+        print(tables.as_csv(overall), end="")
+    elif markdown:
+        for name, each in found.items():
+            print(f"{f'**{tables.markdown_cell(name)}**' + chr(10) * 2 if name else ''}", end="")
+            print(tables.as_markdown(each, boards))
+        _say(overall)
+    else:
+        _show(found, boards, pairs, file.name)
+
+
+def _rate_all(
+    reading: Reading, choices: Choices, only: list[str], by_category: bool, controlled: bool
+) -> Mapping[str, Rated]:
+    """Rate all votes, and each category by itself; the first key is empty."""
+    import dataclasses
+
+    import numpy as np
+
+    from benchmarks.arena.ratings.aggregate import columns
+    from benchmarks.arena.ratings.estimate import rate
+    from benchmarks.arena.ratings.results import Warn
+    from benchmarks.arena.ratings.style import controlled_rate
+    from lumina_eval.errors import unknown
+
+    battles, warnings = reading.battles, []
+    names = {each.category for each in battles if each.category is not None}
+    for name in only:
+        if name not in names:
+            raise unknown("category", name, names)
+    keep = [i for i, each in enumerate(battles) if not only or each.category in only]
+    if choices.method == "elo":
+        times = [battles[i].time for i in keep]
+        if None in times:
+            warnings.append(
+                Warn("no-time", (), "not every vote has a time: Elo goes by the order of the file")
+            )
+        else:
+            keep.sort(key=lambda i: battles[i].time or 0.0)
+    if reading.skipped:
+        text = f"{reading.skipped} bad rows were left out; the first: {reading.first_skipped}"
+        warnings.append(Warn("skipped", (), text))
+    if reading.named:
+        text = f"{reading.named} votes were left out whose voter saw the names; --with-named keeps them"
+        warnings.append(Warn("named", (), text))
+    if choices.tool == "fastchat" and any(battles[i].weight != 1.0 for i in keep):
+        warnings.append(Warn("weights", (), "FastChat knows no weights: each vote counts once"))
+
+    def one(places: list[int]) -> Rated:
+        votes = columns([battles[i] for i in places])
+        if not controlled:
+            return rate(votes, choices)
+        return controlled_rate(votes, np.array([reading.features[i] for i in places]), choices)
+
+    found = {"": one(keep)}
+    found[""] = dataclasses.replace(found[""], warnings=(*found[""].warnings, *warnings))
+    for name in sorted(names) if by_category else ():
+        found[name] = one([i for i in keep if battles[i].category == name])
+    return found
+
+
+def _anchor(text: str | None) -> Anchor | None:
+    from benchmarks.arena.ratings.results import Anchor
+
+    if text is None:
+        return None
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not equals or not name or not math.isfinite(number):
+        raise UserError(
+            f"expected --anchor MODEL=VALUE or mean=VALUE, found {text!r}; fix: --anchor mean=1000"
+        )
+    return Anchor(number, None if name == "mean" else name)
+
+
+def _show(found: Mapping[str, Rated], boards: list[Leaderboard], pairs: bool, title: str) -> None:
+    from benchmarks.arena import rating_tables as tables
+    from lumina_eval.console import Output
+
+    console = Output(False, sys.stdout).tables
+    for name, each in found.items():
+        console.print(tables.as_table(each, name or title, boards))
+        if pairs:
+            console.print(tables.pair_table(each))
+    for board in boards:
+        note = f"{board.title}: {board.source} {board.date}; other votes, its own scale"
+        console.print(tables.visible(note), markup=False, highlight=False)
+    _say(found[""])
+
+
+def _say(rated: Rated) -> None:
+    from benchmarks.arena.rating_tables import visible
+
+    for each in rated.warnings:
+        print(f"warning ({each.code}): {visible(each.message)}", file=sys.stderr)

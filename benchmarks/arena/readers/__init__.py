@@ -1,0 +1,1 @@
+"""Votes of other arenas, read into battles; published leaderboards, read as such. Nothing is unpickled."""
