@@ -1,4 +1,4 @@
-"""``lumina-eval arena export``: match-ups of runs for voters."""
+"""``lumina-eval arena export`` and ``reveal``: match-ups of runs for voters, and who was who in them."""
 
 from __future__ import annotations
 
@@ -65,3 +65,17 @@ def export(
                 "them, then export anew"
             )
     raise typer.Exit(ExitCode.INCOMPLETE if missing else ExitCode.OK)
+
+
+def reveal(
+    table: Annotated[Path, typer.Argument(help="CSV table with a column of images of an export.")],
+    manifest: Annotated[Path, typer.Option("--manifest", help="The manifest that the export wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV table to write.")],
+) -> None:
+    """Write a table that came back from voters with the models beside the images."""
+    from benchmarks.arena import reveal as revealing
+    from benchmarks.arena.manifest import read_manifest_of_export
+
+    with output(False) as streams:
+        rows = revealing.reveal(table, read_manifest_of_export(manifest), out)
+        streams.result(f"{rows} rows with their models in {out}")

@@ -24,9 +24,8 @@ from starlette.routing import Route
 from benchmarks.arena.layouts import IMAGES, Shown, read_match_ups
 from benchmarks.arena.manifest import ArenaManifest
 from benchmarks.arena.serve.ballots import CHOICES, BallotBox, ShownPair, Voter
-from benchmarks.arena.serve.leaderboard import leaderboard
 from benchmarks.arena.serve.next_pair import Chooser, Way, still_open
-from benchmarks.arena.serve.pages import Pages
+from benchmarks.arena.serve.pages import HEADERS, Pages
 from benchmarks.arena.serve.signing import RefusedVoteError, Signer
 from lumina_eval.errors import UserError
 
@@ -62,6 +61,7 @@ class Arena:
         self.chooser = Chooser(shown, self.manifest.matchups, self.way)
         self.pages = Pages()
         self.box = BallotBox(self.folder / "votes.sqlite")
+        self._know_all_voted_on()
 
     def pair_for(self, voter: Voter) -> ShownPair | None:
         """Return the pair that the voter has before them, or a new one; None if all were seen."""
@@ -80,6 +80,15 @@ class Arena:
             return None
         who = self.manifest.matchups[found.id]
         return box.show(voter, found.id, (who.left, who.right), found.prompt, found.category)
+
+    def _know_all_voted_on(self) -> None:
+        known = {one.name for one in self.manifest.contenders}
+        strange = {name for left, right, *_ in self.box.tallies() for name in (left, right)} - known
+        if strange:
+            raise UserError(
+                f"expected votes on {', '.join(sorted(known))}, found some on {', '.join(sorted(strange))}, "
+                f"in {self.folder / 'votes.sqlite'}; fix: move the votes of another export away"
+            )
 
     def _images(self) -> dict[str, Path]:
         names = sorted({name for one in self.match_ups.values() for name in (one.left, one.right)})
@@ -149,6 +158,8 @@ def application(arena: Arena, hosts: list[str]) -> Starlette:
             raise RefusedVoteError(409, "This pair has your vote already; it was counted once.")
 
     def board(request: Request) -> Response:
+        from benchmarks.arena.serve.leaderboard import leaderboard  # scipy loads slowly; voters need none
+
         key = request.query_params.get("key", "")
         if not arena.open_leaderboard and not hmac.compare_digest(
             key.encode(), arena.signer.owner_key().encode()
@@ -170,9 +181,8 @@ def application(arena: Arena, hosts: list[str]) -> Starlette:
         path = arena.images.get(request.path_params["name"])
         if path is None:
             return arena.pages.page("refused", 404, reason="There is no such image.")
-        return Response(
-            path.read_bytes(), media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-        )
+        headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}
+        return Response(path.read_bytes(), media_type="image/png", headers=headers)
 
     def static(request: Request) -> Response:
         return arena.pages.static(request.path_params["name"])

@@ -37,11 +37,13 @@ def serve(
     """Open a place to vote on exported match-ups; votes go to FOLDER/votes.sqlite."""
     import uvicorn
 
+    from benchmarks.arena.layouts import read_match_ups
     from benchmarks.arena.manifest import manifest_path, read_manifest_of_export
     from benchmarks.arena.serve.app import Arena, application
     from lumina_eval.files import sole_writer
 
     who = read_manifest_of_export(manifest or manifest_path(folder))
+    read_match_ups(folder)  # says what is wrong with a folder before it is locked
     with sole_writer(folder), output(False) as streams:
         listener = listen(host, port)
         arena = Arena(folder, who, goal=goal, way=choose, open_leaderboard=open_leaderboard)

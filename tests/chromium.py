@@ -1,0 +1,164 @@
+"""A headless Chromium for tests, driven over a pipe: the DevTools protocol, with no package in between."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+FOUND: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+#: The pipe's ends in the browser: it reads commands from 3 and writes to 4 (--remote-debugging-pipe).
+READS, WRITES = 3, 4
+#: Key name to (code, text) of the keys that are pressed.
+KEYS: Final = {
+    "ArrowLeft": ("ArrowLeft", ""),
+    "ArrowRight": ("ArrowRight", ""),
+    " ": ("Space", " "),
+    "b": ("KeyB", "b"),
+    "Enter": ("Enter", "\r"),
+}
+
+
+class Chromium:
+    """One browser process; commands are answered in order."""
+
+    def __init__(self, to_browser: int, from_browser: int) -> None:
+        self._out, self._in = os.fdopen(to_browser, "wb", buffering=0), os.fdopen(from_browser, "rb")
+        self._number, self._rest = 0, b""
+
+    def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Send a command and return its result; events that come in between are passed over."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return dict(answer["result"])
+
+    def page(self) -> Page:
+        """Open a page in a profile of its own, with its own cookies."""
+        profile = self.send("Target.createBrowserContext")["browserContextId"]
+        target = self.send("Target.createTarget", url="about:blank", browserContextId=profile)["targetId"]
+        session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        return Page(self, session)
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            piece = self._in.read1(1 << 16)  # type: ignore[attr-defined]
+            if not piece:
+                raise RuntimeError("the browser has gone")
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\0")
+        return dict(json.loads(line))
+
+
+class Page:
+    """One page; waits are for a state of the page, and give up after a minute."""
+
+    def __init__(self, browser: Chromium, session: str) -> None:
+        self._browser, self._session = browser, session
+
+    def go(self, address: str) -> None:
+        """Open an address and wait until it is loaded."""
+        self._send("Page.navigate", url=address)
+        self.wait(f"location.href.startsWith({json.dumps(address)}) && document.readyState === 'complete'")
+
+    def reload(self) -> None:
+        """Load the page anew."""
+        self.evaluate("window.old = true")
+        self._send("Page.reload")
+        self.wait("!window.old && document.readyState === 'complete'")
+
+    def evaluate(self, script: str) -> Any:
+        """Return the value of an expression in the page; None while it is being changed."""
+        try:
+            answer = self._send("Runtime.evaluate", expression=script, returnByValue=True)
+        except RuntimeError as error:
+            if "context" in str(error):
+                return None
+            raise
+        return answer["result"].get("value")
+
+    def wait(self, script: str) -> None:
+        """Wait until an expression is true."""
+        deadline = time.monotonic() + 60
+        while not self.evaluate(script):
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{script} did not become true; the page: {self.evaluate('document.body.innerText')}"
+                )
+            time.sleep(0.02)
+
+    def press(self, key: str) -> None:
+        """Press and let go of a key."""
+        code, text = KEYS[key]
+        down = {"type": "keyDown" if text else "rawKeyDown", "text": text}
+        for event in (down, {"type": "keyUp"}):
+            self._send("Input.dispatchKeyEvent", key=key, code=code, **event)
+
+    def click(self, selector: str) -> None:
+        """Click with the mouse on the middle of an element."""
+        box = self.evaluate(
+            f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect(); "
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self._send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+
+    def write(self, text: str) -> None:
+        """Write into the field that has the focus."""
+        self._send("Input.insertText", text=text)
+
+    def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._browser.send(method, self._session, **parameters)
+
+
+@contextmanager
+def chromium() -> Iterator[Chromium]:
+    """Start a browser that ends with the block, and after three minutes in any case."""
+    assert FOUND is not None
+    pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for end in pair]
+    browser_reads, we_write, we_read, browser_writes = pipes
+
+    def lay_pipes() -> None:
+        os.dup2(browser_reads, READS)
+        os.dup2(browser_writes, WRITES)
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+        process = subprocess.Popen(
+            [
+                FOUND,
+                *options,
+                f"--user-data-dir={profile}",
+                "--window-size=1200,850",
+                "--remote-debugging-pipe",
+            ],
+            preexec_fn=lay_pipes,
+            pass_fds=(READS, WRITES),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        os.close(browser_reads)
+        os.close(browser_writes)
+        guard = threading.Timer(180, process.kill)
+        guard.start()
+        try:
+            yield Chromium(we_write, we_read)
+        finally:
+            guard.cancel()
+            process.terminate()
+            process.wait()
