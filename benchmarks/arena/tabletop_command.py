@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 import typer
@@ -30,10 +31,10 @@ def tabletop(
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for header in ("", "GenEval overall", "clauses fulfilled"):
             table.add_column(header, justify="right" if header else "left")
-        for run in taking_part:
-            overall, shares = read_result(run.run_dir).metric("overall"), fulfilled(run.run_dir)
+        mean = {run.name: fmean(fulfilled(run.run_dir).values()) for run in taking_part}
+        for run in sorted(taking_part, key=lambda run: -mean[run.name]):
+            overall = read_result(run.run_dir).metric("overall")
             value = None if overall is None else overall.value
-            mean = sum(shares.values()) / max(1, len(shares))
-            table.add_row(run.name, "-" if value is None else f"{value:.3f}", f"{mean:.3f}")
+            table.add_row(run.name, "-" if value is None else f"{value:.3f}", f"{mean[run.name]:.3f}")
         streams.tables.print(table)
         streams.result(f"{len(battles)} votes of the analytic judge in {out}")
