@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float64]
 
 #: Standard deviation of strengths before any vote, in natural log odds (about 500 on the Elo scale). It keeps
 #: the choice defined for models without a defeat; no rating that is shown uses it.
@@ -28,10 +29,10 @@ LONGEST_STEP: Final = 2.0
 TOLERANCE: Final = 1e-6
 
 
-def strengths(wins: Matrix, start: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
+def strengths(wins: Matrix, start: Vector | None = None) -> Vector:
     """Return log odds of K models, mean 0; ``wins[i, j]`` is how often i beat j, a tie half to each."""
     counts = wins + wins.T
-    theta = np.zeros(len(wins)) if start is None else start
+    theta: Vector = np.zeros(len(wins)) if start is None else start
     for _ in range(100):
         p = _sigmoid(theta[:, None] - theta[None, :])
         slope = (wins - counts * p).sum(axis=1) - theta / PRIOR**2
@@ -39,18 +40,20 @@ def strengths(wins: Matrix, start: npt.NDArray[np.float64] | None = None) -> npt
         theta = theta + step * min(1.0, LONGEST_STEP / max(np.abs(step).max(), 1e-300))
         if np.abs(step).max() < TOLERANCE:
             break
-    return theta - theta.mean()
+    centred: Vector = theta - theta.mean()
+    return centred
 
 
-def covariance(theta: npt.NDArray[np.float64], counts: Matrix) -> Matrix:
+def covariance(theta: Vector, counts: Matrix) -> Matrix:
     """Return the covariance of mean-centred strengths after ``counts[i, j]`` votes on i and j (symmetric)."""
     p = _sigmoid(theta[:, None] - theta[None, :])
     inverse = np.linalg.inv(_information(counts * p * (1 - p)) + np.eye(len(theta)) / PRIOR**2)
-    centred: Matrix = inverse - inverse.mean(axis=0, keepdims=True)
-    return centred - centred.mean(axis=1, keepdims=True)
+    half: Matrix = inverse - inverse.mean(axis=0, keepdims=True)
+    centred: Matrix = half - half.mean(axis=1, keepdims=True)
+    return centred
 
 
-def gains(theta: npt.NDArray[np.float64], counts: Matrix) -> Matrix:
+def gains(theta: Vector, counts: Matrix) -> Matrix:
     """Return how much one more vote on each pair of K models narrows the intervals: K by K, symmetric.
 
     The diagonal is 0, all else positive. Votes that were asked for and have not come yet belong to

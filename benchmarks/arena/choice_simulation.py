@@ -10,11 +10,9 @@ import sys
 from typing import Final, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.arena.choice import Matrix, gains, ranked_pairs, strengths
+from benchmarks.arena.choice import Matrix, Vector, gains, ranked_pairs, strengths
 
-Vector = npt.NDArray[np.float64]
 #: Points of the Elo scale for one unit of log odds.
 ELO: Final = 400 / np.log(10)
 #: Interval that is compared: of the model with the widest one, or the mean over all models.

@@ -154,7 +154,7 @@ def _manifest(
         contenders=[Contender(name=run.name, run_id=run.run_id, digest=run.digest) for run in runs],
         images={
             image_name(secret, run.name, place): BlindImage(
-                model=run.name, prompt=place.prompt, index=place.index
+                model=run.name, prompt=place.prompt, index=place.image
             )
             for run in runs
             for place in places

@@ -41,7 +41,7 @@ def export(
     with output(as_json) as streams:
         found = entrants(run_folders(runs), store)
         done = export_arena(found, out, layout, seed=seed, limit=limit, side=side, manifest=manifest)
-        missing = [{"model": m, "prompt": p.prompt, "index": p.index} for m, p in done.missing]
+        missing = [{"model": m, "prompt": p.prompt, "index": p.image} for m, p in done.missing]
         counts = {"match_ups": done.match_ups, "images": done.images}
         streams.emit(
             {"schema": 1, "folder": str(out), "manifest": str(done.manifest), **counts, "missing": missing}
@@ -58,7 +58,7 @@ def export(
         if done.warning:
             streams.warn(done.warning)
         if missing:
-            named = "; ".join(f"{m}, image {p.index} of {p.prompt!r}" for m, p in done.missing[:NAMED])
+            named = "; ".join(f"{m}, image {p.image} of {p.prompt!r}" for m, p in done.missing[:NAMED])
             streams.warn(
                 f"{len(missing)} images are missing, and their places were left out for all models: {named}"
                 f"{' …' if len(missing) > NAMED else ''}; fix: lumina-eval run with the same arguments makes "

@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
     prompt: str
     occurrence: int
-    index: int
+    image: int
 
 
 @dataclass(frozen=True)

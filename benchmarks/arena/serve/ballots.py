@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS votes (
     nonce TEXT PRIMARY KEY REFERENCES pairs,
     choice TEXT NOT NULL CHECK (choice IN ('left', 'right', 'tie', 'both_bad')), cast_at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS pairs_of_session ON pairs (session);
+CREATE INDEX IF NOT EXISTS pairs_of_matchup ON pairs (matchup);
+CREATE INDEX IF NOT EXISTS pairs_by_time ON pairs (shown);
 CREATE VIEW IF NOT EXISTS battles AS
     SELECT model_left AS model_a, model_right AS model_b,
            CASE choice WHEN 'left' THEN 1.0 WHEN 'right' THEN 0.0 ELSE 0.5 END AS outcome,
@@ -43,6 +45,8 @@ CREATE VIEW IF NOT EXISTS battles AS
            'arena:' || choice AS source
     FROM votes JOIN pairs USING (nonce) JOIN voters USING (session) ORDER BY votes.rowid;
 """
+
+NOT_VOTED_ON: Final = "NOT EXISTS (SELECT 1 FROM votes WHERE votes.nonce = pairs.nonce)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +123,16 @@ class BallotBox:
     def pair(self, nonce: str) -> ShownPair | None:
         """Return the shown pair with this nonce."""
         rows = self._rows("SELECT nonce, session, matchup, turned FROM pairs WHERE nonce = ?", nonce)
-        return ShownPair(*rows[0][:3], bool(rows[0][3])) if rows else None
+        return _shown_pair(rows)
 
     def open_pair(self, voter: Voter) -> ShownPair | None:
         """Return the pair that this session was shown and has not voted on: a reload shows it again."""
         rows = self._rows(
             "SELECT nonce, session, matchup, turned FROM pairs WHERE session = ? "
-            "AND nonce NOT IN (SELECT nonce FROM votes) ORDER BY rowid DESC LIMIT 1",
+            f"AND {NOT_VOTED_ON} ORDER BY rowid DESC LIMIT 1",
             voter.session,
         )
-        return ShownPair(*rows[0][:3], bool(rows[0][3])) if rows else None
+        return _shown_pair(rows)
 
     def cast(self, nonce: str, choice: str) -> bool:
         """Write a vote and wait until it is on the disk; False if this pair has one already."""
@@ -154,10 +158,7 @@ class BallotBox:
 
     def open_models(self, since: float) -> list[tuple[str, str]]:
         """Return the models of each pair shown since a time and not voted on yet."""
-        query = (
-            "SELECT model_left, model_right FROM pairs "
-            "WHERE shown > ? AND nonce NOT IN (SELECT nonce FROM votes)"
-        )
+        query = f"SELECT model_left, model_right FROM pairs WHERE shown > ? AND {NOT_VOTED_ON}"
         return [(row[0], row[1]) for row in self._rows(query, since)]
 
     def tallies(self) -> list[tuple[str, str, float, int]]:
@@ -184,3 +185,10 @@ class BallotBox:
                 self._base.execute("ROLLBACK")
                 raise
             self._base.execute("COMMIT")
+
+
+def _shown_pair(rows: list[tuple[Any, ...]]) -> ShownPair | None:
+    if not rows:
+        return None
+    nonce, session, matchup, turned = rows[0]
+    return ShownPair(nonce, session, matchup, bool(turned))
