@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
 from benchmarks.tabletop.trial import card as cards
+from benchmarks.tabletop.trial import sampling_plot
 from benchmarks.tabletop.trial import sampling_study as study
 from benchmarks.tabletop.trial.distortions import through
 from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
@@ -100,6 +101,7 @@ def sampling(
     images: Annotated[int, typer.Option(min=1, help="Images of each prompt.")] = 2,
     margin: Annotated[float, typer.Option(help="Loss of overall score that does not matter.")] = 0.05,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw the scores into.")] = None,
 ) -> None:
     """Score the embedded model under every solver and guidance, and say which settings lose nothing."""
     chosen = tuple(solver or study.STEPS)
@@ -112,7 +114,10 @@ def sampling(
     make_folder(out)
     done = study.draw_and_judge(stage, wanted, items, images, out)
     files = dict(track(done, total=len(wanted), description=stage, console=Console(stderr=True)))
-    table = study.table(stage, study.rows(files, margin))
+    rows = study.rows(files, margin)
+    if plot is not None:
+        sampling_plot.plot(rows, plot)
+    table = study.table(stage, rows)
     if markdown:
         print(cards.markdown([table]), end="")
     else:

@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from benchmarks.tabletop.trial import sampling_plot
 from benchmarks.tabletop.trial import sampling_study as study
+from lumina_eval.errors import UserError
 from lumina_eval.records import Score
 
 REFERENCE = study.Setting(*study.REFERENCE)
@@ -58,6 +61,11 @@ def test_a_loss_is_told_from_none(tmp_path: Path) -> None:
     table = study.table("hq_tuning", found)
     assert [row[-1] for row in table.rows] == ["yes", "no", ""]
     assert table.rows[0][4] == "-0.500"
+    sampling_plot.plot(found, tmp_path / "scores.png")
+    with Image.open(tmp_path / "scores.png") as picture:
+        assert len(picture.convert("RGB").getcolors(2**20) or []) > 50, "lines were drawn"
+    with pytest.raises(UserError, match="scores"):
+        sampling_plot.plot(found, tmp_path / "nowhere" / "scores.png")
     assert table.rows[1][2] == "0.750"
 
 
