@@ -77,7 +77,7 @@ class Whole(torch.nn.Module):
 
 def random_inception(seed: int = 0) -> dict[str, torch.Tensor]:
     """Return a random state dict whose features stay of a size through all layers."""
-    from benchmarks.fidelity.inception_network import FidInception
+    from benchmarks.fidelity.features.inception_network import FidInception
 
     torch.manual_seed(seed)
     state = FidInception().state_dict()

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fidelity import layout, prompt_sets, reference, scoring
+from benchmarks.fidelity import layout, prompt_sets, reference, scoring, verification
+from benchmarks.fidelity.features.opening import open_extractor
 from benchmarks.fidelity.judging import FeatureJudge
-from benchmarks.fidelity.opening import open_extractor
+from benchmarks.fidelity.metrics.statistics_file import read_features
 from benchmarks.fidelity.options import KEYS, Options, Role, options_of
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import output_of
-from benchmarks.fidelity.statistics_file import read_features
 from lumina_eval.assets import fetched
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Verdict
+from lumina_eval.verification import Check, Evidence
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
 _ASSETS: Final = Path(__file__).parent / "assets.toml"
@@ -59,6 +60,10 @@ class Fidelity:
     def assets(self) -> Path:
         """Return the declaration of what comes from elsewhere."""
         return _ASSETS
+
+    def verification(self, evidence: Evidence) -> Iterator[Check]:
+        """Hold our metrics against the tools that they are quoted from; see ``verification.py``."""
+        return verification.checks(self, evidence)
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return the prompts of the protocol; UserError where it has none."""

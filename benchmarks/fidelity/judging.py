@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from benchmarks.fidelity.clip_score import cosines
-from benchmarks.fidelity.extractor import Extractor, TextExtractor
-from benchmarks.fidelity.feature_store import FeatureStore
-from benchmarks.fidelity.opening import open_extractor, open_text_extractor
+from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
+from benchmarks.fidelity.features.opening import open_extractor, open_text_extractor
+from benchmarks.fidelity.features.store import FeatureStore
+from benchmarks.fidelity.metrics.clip_score import cosines
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
 from benchmarks.fidelity.rows import Rows, output_of
 from lumina_eval.digests import digest_of, sha256_bytes

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks.fidelity.pictures import find_pictures
+from benchmarks.fidelity.features.pictures import find_pictures
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder, said_clearly
 from lumina_eval.records import Item

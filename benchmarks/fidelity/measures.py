@@ -14,12 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.extrapolation import fid_infinity
-from benchmarks.fidelity.frechet import FrechetReference
-from benchmarks.fidelity.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
-from benchmarks.fidelity.kernel import KernelReference, cmmd_reference, kid_reference
-from benchmarks.fidelity.moments import Moments
-from benchmarks.fidelity.neighbours import density_coverage, precision_recall
+from benchmarks.fidelity.metrics.extrapolation import fid_infinity
+from benchmarks.fidelity.metrics.frechet import FrechetReference
+from benchmarks.fidelity.metrics.inception_score import inception_score
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
+from benchmarks.fidelity.metrics.kernel import KernelReference, cmmd_reference, kid_reference
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.metrics.neighbours import density_coverage, precision_recall
 from benchmarks.fidelity.reference import Reference
 from lumina_eval.errors import UserError
 
@@ -117,6 +118,10 @@ def _of_length_one(rows: Rows) -> Rows:
     return np.asarray(rows / lengths)
 
 
+#: Metrics that know no reference, with their units.
+ALONE: Final[dict[str, tuple[str, Callable[[Rows], float]]]] = {
+    "inception_score": ("classes", lambda rows: inception_score(rows).mean),
+}
 _FRECHET: Final = Measure(DISTANCE, False, _frechet)
 MEASURES: Final[dict[str, Measure]] = {
     "fid": _FRECHET,

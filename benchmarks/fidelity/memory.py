@@ -21,10 +21,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.frechet import frechet_distance
-from benchmarks.fidelity.kernel import kid_reference
-from benchmarks.fidelity.moments import Moments, RunningMoments
-from benchmarks.fidelity.neighbours import density_coverage, precision_recall
+from benchmarks.fidelity.metrics.frechet import frechet_distance
+from benchmarks.fidelity.metrics.kernel import kid_reference
+from benchmarks.fidelity.metrics.moments import Moments, RunningMoments
+from benchmarks.fidelity.metrics.neighbours import density_coverage, precision_recall
 
 SIDE, BATCH = 16, 100
 

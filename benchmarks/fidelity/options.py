@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
 
-from benchmarks.fidelity.clip_score import Convention
+from benchmarks.fidelity.metrics.clip_score import Convention
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 
-Role = Literal["fid", "clip", "dinov2"]
+Role = Literal["fid", "clip", "dinov2", "classes"]
 """Which of a protocol's extractors a metric is computed on."""
 
 #: Metrics by name, and on which features. ``clip_score_gap`` is the score less that of a wrong caption.
@@ -17,6 +17,7 @@ ROLE_OF: Final[dict[str, Role]] = {
     **dict.fromkeys(("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"), "fid"),
     **dict.fromkeys(("cmmd", "clip_fid", "clip_score", "clip_score_gap"), "clip"),
     "fd_dinov2": "dinov2",
+    "inception_score": "classes",
 }
 #: Where the reference comes from: pictures of the embedded world for the same prompts, or the user.
 REFERENCES: Final = ("tabletop", "given")
@@ -26,8 +27,8 @@ KEYS: Final = (
     "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
     "reference.source", "reference.asset", "reference.side", "reference.images_per_prompt",
     "reference.base_seed",
-    "judge.name", "judge.fid", "judge.clip", "judge.dinov2", "judge.prefix", "judge.convention",
-    "judge.device", "judge.batch_size",
+    "judge.name", "judge.fid", "judge.clip", "judge.dinov2", "judge.classes", "judge.prefix",
+    "judge.convention", "judge.device", "judge.batch_size",
 )  # fmt: skip
 
 
@@ -52,8 +53,8 @@ class Options:
 
     @property
     def needs_reference(self) -> bool:
-        """True unless CLIP-scores are all that is asked for."""
-        return any(not name.startswith("clip_score") for name in self.metrics)
+        """True unless all metrics asked for look at generated images alone."""
+        return any(not name.startswith(("clip_score", "inception_score")) for name in self.metrics)
 
 
 def options_of(protocol: ResolvedProtocol) -> Options:

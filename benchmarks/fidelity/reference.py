@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.fidelity.extraction import extract
-from benchmarks.fidelity.extractor import Extractor
-from benchmarks.fidelity.feature_store import FeatureStore
-from benchmarks.fidelity.moments import Moments
-from benchmarks.fidelity.pictures import find_pictures, read_picture, told
-from benchmarks.fidelity.statistics_file import array_names, read_features, read_statistics
+from benchmarks.fidelity.features.extraction import extract
+from benchmarks.fidelity.features.extractor import Extractor
+from benchmarks.fidelity.features.pictures import find_pictures, read_picture, told
+from benchmarks.fidelity.features.store import FeatureStore
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.metrics.statistics_file import array_names, read_features, read_statistics
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.seeds import image_seed

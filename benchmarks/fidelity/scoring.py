@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.fidelity.clip_score import pair_scores
-from benchmarks.fidelity.jackknife import Groups
-from benchmarks.fidelity.measures import MEASURES, Measured, Rows, bias_of_fid, measured
+from benchmarks.fidelity.measures import ALONE, MEASURES, Measured, Rows, bias_of_fid, measured
+from benchmarks.fidelity.metrics.clip_score import pair_scores
+from benchmarks.fidelity.metrics.jackknife import Groups
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import rows_of
@@ -50,6 +50,9 @@ def aggregate(
     rows: dict[Role, tuple[Rows, Reference]] = {}
     groups = Groups.by_prompt([verdict.item_id for verdict in verdicts]) if verdicts else None
     for name in options.metrics:
+        if name in ALONE:
+            metrics.append(_alone(name, verdicts, told))
+            continue
         if name not in MEASURES:
             own = pair_scores_of(name, options, items, verdicts)
             metrics.append(metric(name, own, _CLIP_UNITS[options.convention], "images"))
@@ -93,6 +96,19 @@ def aggregate(
         summary=summary_text(metrics, options, names),
         warnings=told,
     )
+
+
+def _alone(name: str, verdicts: Sequence[Verdict], told: list[str]) -> Metric:
+    """Measure the generated images without a reference; why it cannot be done is ``told``."""
+    unit, of = ALONE[name]
+    value: float | None = None
+    if verdicts:
+        try:
+            value = of(rows_of(verdicts, ROLE_OF[name])[0])
+        except UserError as error:
+            told.append(f"{name} is not measured: {error}")
+    prompts = len({verdict.item_id for verdict in verdicts})
+    return Metric(name=name, value=value, n_prompts=prompts, n_images=len(verdicts), unit=unit)
 
 
 def _by_task(

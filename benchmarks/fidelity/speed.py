@@ -17,8 +17,8 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 
-from benchmarks.fidelity.frechet import frechet_distance
-from benchmarks.fidelity.moments import Moments, RunningMoments
+from benchmarks.fidelity.metrics.frechet import frechet_distance
+from benchmarks.fidelity.metrics.moments import Moments, RunningMoments
 
 #: Ours takes a second or two, and the median of a few is no accident of a busy machine; theirs is timed once.
 ROUNDS: Final = 5

@@ -15,8 +15,8 @@ from pytorch_fid.fid_score import calculate_frechet_distance as pytorch_fid
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from benchmarks.fidelity.frechet import FrechetReference, frechet_distance
-from benchmarks.fidelity.moments import Moments, RunningMoments
+from benchmarks.fidelity.metrics.frechet import FrechetReference, frechet_distance
+from benchmarks.fidelity.metrics.moments import Moments, RunningMoments
 from lumina_eval.errors import UserError
 
 Rows = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """KID as two tools publish it: the mean over random subsets, with their seeds and order of draws.
 
-Both are noisy estimates of what :mod:`benchmarks.fidelity.kernel` computes without a seed. Each uses a
-generator of its own; the arithmetic is in the float type of the features, as theirs is.
+Both are noisy estimates of what :mod:`benchmarks.fidelity.metrics.kernel` computes without a seed. Each uses
+a generator of its own; the arithmetic is in the float type of the features, as theirs is.
 """
 
 from __future__ import annotations

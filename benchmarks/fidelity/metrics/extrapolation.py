@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.fidelity.frechet import FrechetReference
-from benchmarks.fidelity.jackknife import Groups, Jackknife
-from benchmarks.fidelity.moments import BLOCK, Moments, RunningMoments
+from benchmarks.fidelity.metrics.frechet import FrechetReference
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife
+from benchmarks.fidelity.metrics.moments import BLOCK, Moments, RunningMoments
 from lumina_eval.errors import UserError
 
 #: Points of the line, as in the paper.

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.linalg import blas, lapack
 from threadpoolctl import threadpool_limits
 
-from benchmarks.fidelity.moments import Floats, Moments
+from benchmarks.fidelity.metrics.moments import Floats, Moments
 from lumina_eval.errors import UserError
 
 #: Widths up to this are done sooner than the libraries are asked to keep to one core.

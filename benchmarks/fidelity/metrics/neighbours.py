@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.moments import Floats, as_rows
+from benchmarks.fidelity.metrics.moments import Floats, as_rows
 from lumina_eval.errors import UserError
 
 #: Rows of a block: 8 MiB of distances.

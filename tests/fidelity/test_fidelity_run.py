@@ -14,8 +14,8 @@ import scipy.linalg
 from PIL import Image
 
 from benchmarks.fidelity.adapter import Fidelity
-from benchmarks.fidelity.moments import Moments
-from benchmarks.fidelity.statistics_file import write_statistics
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.metrics.statistics_file import write_statistics
 from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
 from benchmarks.tabletop.world.renderer import render
 from benchmarks.tabletop.world.scene import sample_scene

@@ -1,8 +1,9 @@
 """What turns images, or texts, into the rows of numbers that every measure of this room begins with.
 
-Who offers one: :func:`benchmarks.fidelity.inception.open_inception`, for each chain of
-:mod:`benchmarks.fidelity.resizing`, and ``ClipEmbedder`` and ``Dinov2Embedder`` of
-:mod:`benchmarks.fidelity.embedders`. :mod:`benchmarks.fidelity.extraction` runs one over files.
+Who offers one: :func:`benchmarks.fidelity.features.inception.open_inception`, for each chain of
+:mod:`benchmarks.fidelity.features.resizing`, and ``ClipEmbedder`` and ``Dinov2Embedder`` of
+:mod:`benchmarks.fidelity.features.embedders`. :mod:`benchmarks.fidelity.features.extraction` runs one over
+files.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from tiny_t2i_models import CLIP, MEAN, STD, clip_folder
 
-from benchmarks.fidelity.embedders import HESSEL_PREFIX, ClipEmbedder, Dinov2Embedder
-from benchmarks.fidelity.extractor import Extractor, TextExtractor
-from benchmarks.fidelity.pictures import read_picture
+from benchmarks.fidelity.features.embedders import HESSEL_PREFIX, ClipEmbedder, Dinov2Embedder
+from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
+from benchmarks.fidelity.features.pictures import read_picture
 from lumina_eval.errors import UserError
 
 TEXTS = ["a teal anvil", "Two geese, behind a BARN.", "dog " * 90 + "cat"]

@@ -12,9 +12,9 @@ import tiny_fidelity
 import torch
 from PIL import Image
 
-from benchmarks.fidelity.inception import Output, open_inception
-from benchmarks.fidelity.pictures import read_picture
-from benchmarks.fidelity.resizing import CHAINS, find_chain
+from benchmarks.fidelity.features.inception import Output, open_inception
+from benchmarks.fidelity.features.pictures import read_picture
+from benchmarks.fidelity.features.resizing import CHAINS, find_chain
 from lumina_eval.assets import FOLDER_VARIABLE
 from lumina_eval.errors import UserError
 

@@ -1,17 +1,18 @@
 """Extractors by the words of a protocol: ``SCHEME:SPEC`` as people write them.
 
 ``tabletop`` (the embedded world's own CLIP; ``tabletop:FOLDER`` for another of its form),
-``inception:CHAIN``, ``clip:MODEL`` (a folder in open_clip's form or an official name), ``cmmd:MODEL`` (the
-same, looking at an image as CMMD does), ``dinov2:FOLDER`` (``dinov2`` alone: the pinned weights).
+``inception:CHAIN`` (``inception:CHAIN/logits_unbiased``: its classes), ``clip:MODEL`` (a folder in
+open_clip's form or an official name), ``cmmd:MODEL`` (the same, looking at an image as CMMD does),
+``dinov2:FOLDER`` (``dinov2`` alone: the pinned weights).
 """
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 
-from benchmarks.fidelity.extractor import Extractor, TextExtractor
+from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
 from lumina_eval.assets import locate
 from lumina_eval.errors import UserError, unknown
 
@@ -33,17 +34,21 @@ def open_extractor(words: str, prefix: str = "", device: str = "auto", batch_siz
 
             return TabletopEmbedder(Path(spec) if spec else None, prefix)
         case "inception":
-            from benchmarks.fidelity.inception import open_inception
+            from benchmarks.fidelity.features.inception import Output, open_inception
 
-            return open_inception(spec or "clean", device=device, batch_size=batch_size)
+            chain, _, output = spec.partition("/")
+            if output and output not in get_args(Output):
+                raise unknown(f"output of {scheme}:{chain}", output, get_args(Output))
+            wanted = cast(Output, output or "pool3")
+            return open_inception(chain or "clean", wanted, device, batch_size)
         case "clip" | "cmmd":
-            from benchmarks.fidelity.embedders import CLIP_FID, CMMD, ClipEmbedder
+            from benchmarks.fidelity.features.embedders import CLIP_FID, CMMD, ClipEmbedder
 
             if scheme == "clip":
                 return ClipEmbedder(spec or CLIP_FID, "clip", prefix, device, batch_size)
             return ClipEmbedder(spec or CMMD, "cmmd", prefix, device, batch_size)
         case "dinov2":
-            from benchmarks.fidelity.embedders import Dinov2Embedder
+            from benchmarks.fidelity.features.embedders import Dinov2Embedder
 
             folder = Path(spec) if spec else locate("dinov2-vit-l-14")
             if not (folder / "config.json").is_file():

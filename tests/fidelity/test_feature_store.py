@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.fidelity.extraction import extract
-from benchmarks.fidelity.extractor import Extractor
-from benchmarks.fidelity.feature_store import FeatureStore
+from benchmarks.fidelity.features.extraction import extract
+from benchmarks.fidelity.features.extractor import Extractor
+from benchmarks.fidelity.features.store import FeatureStore
 from lumina_eval.digests import sha256_bytes
 from lumina_eval.errors import UserError
 
@@ -77,7 +77,7 @@ def test_a_tail_that_a_kill_left_counts_for_nothing(
 def test_a_killed_process_leaves_whole_rows(tmp_path: Path) -> None:
     program = (
         "import numpy, sys, pathlib, hashlib\n"
-        "from benchmarks.fidelity.feature_store import FeatureStore\n"
+        "from benchmarks.fidelity.features.store import FeatureStore\n"
         "store = FeatureStore(pathlib.Path(sys.argv[1]), '1' * 64, 500)\n"
         "for place in range(10**9):\n"
         "    key = hashlib.sha256(str(place).encode()).hexdigest()\n"

@@ -9,7 +9,7 @@ import pytest
 import tiny_fidelity
 from PIL import Image
 
-from benchmarks.fidelity.pictures import (
+from benchmarks.fidelity.features.pictures import (
     Broken,
     BrokenPictureError,
     check_pictures,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.moments import Moments
+from benchmarks.fidelity.metrics.moments import Moments
 from lumina_eval.errors import UserError, nearest
 from lumina_eval.files import write_atomic
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from benchmarks.fidelity.neighbours import density_coverage, precision_recall, squared_radii
+from benchmarks.fidelity.metrics.neighbours import density_coverage, precision_recall, squared_radii
 from lumina_eval.errors import UserError
 
 Rows = NDArray[np.float64]

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.fidelity.resizing import middle_square
+from benchmarks.fidelity.features.resizing import middle_square
 from benchmarks.judges.clip_model import ClipModel
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.precision import full_float32

@@ -12,8 +12,8 @@ from torchmetrics.functional.multimodal.clip_score import clip_score as torchmet
 from transformers import CLIPConfig, CLIPModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from benchmarks.fidelity.clip_score import clip_score, cosines, pair_scores
-from benchmarks.fidelity.inception_score import inception_score
+from benchmarks.fidelity.metrics.clip_score import clip_score, cosines, pair_scores
+from benchmarks.fidelity.metrics.inception_score import inception_score
 from lumina_eval.errors import UserError
 
 

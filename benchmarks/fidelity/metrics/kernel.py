@@ -4,7 +4,7 @@ KID is the MMD² of the cubic kernel on Inception features (Bińkowski et al. 20
 Gaussian on CLIP's, times 1000 (Jayasumana et al. 2024). The U-statistic over *all* pairs is unbiased at every
 N, has no seed and the least variance; it may be slightly negative. Kernel matrices exist block by block only,
 so memory does not grow with the sets, which may be memory-mapped. What tools publish from random subsets is
-in :mod:`benchmarks.fidelity.kernel_subsets`.
+in :mod:`benchmarks.fidelity.metrics.kernel_subsets`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.jackknife import Groups, Jackknife
-from benchmarks.fidelity.moments import Floats, as_rows
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife
+from benchmarks.fidelity.metrics.moments import Floats, as_rows
 from lumina_eval.errors import UserError
 
 Kernel = Callable[[Floats, Floats], Floats]

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.fidelity.frechet import FrechetReference, on_one_core
-from benchmarks.fidelity.moments import Floats, Moments
+from benchmarks.fidelity.metrics.frechet import FrechetReference, on_one_core
+from benchmarks.fidelity.metrics.moments import Floats, Moments
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.records import Interval

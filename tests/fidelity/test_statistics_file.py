@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pytorch_fid.fid_score import compute_statistics_of_path
 
-from benchmarks.fidelity.moments import Moments
-from benchmarks.fidelity.statistics_file import (
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.metrics.statistics_file import (
     check_same_extractor,
     read_features,
     read_statistics,

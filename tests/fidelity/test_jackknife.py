@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.fidelity.extrapolation import fid_infinity
-from benchmarks.fidelity.frechet import FrechetReference, frechet_distance
-from benchmarks.fidelity.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
-from benchmarks.fidelity.moments import Moments
+from benchmarks.fidelity.metrics.extrapolation import fid_infinity
+from benchmarks.fidelity.metrics.frechet import FrechetReference, frechet_distance
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
+from benchmarks.fidelity.metrics.moments import Moments
 from lumina_eval.errors import UserError
 
 WIDTH = 6

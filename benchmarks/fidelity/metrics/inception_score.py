@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
-from benchmarks.fidelity.moments import as_rows
+from benchmarks.fidelity.metrics.moments import as_rows
 from lumina_eval.errors import UserError
 
 

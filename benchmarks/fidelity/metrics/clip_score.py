@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.fidelity.moments import Floats, as_rows
+from benchmarks.fidelity.metrics.moments import Floats, as_rows
 from lumina_eval.errors import UserError, unknown
 
 Convention = Literal["hessel", "torchmetrics", "cosine"]

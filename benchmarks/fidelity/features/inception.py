@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.fidelity.resizing import Chain, Network, find_chain
+from benchmarks.fidelity.features.resizing import Chain, Network, find_chain
 from benchmarks.judges.precision import full_float32
 from lumina_eval.assets import read_assets
 from lumina_eval.digests import digest_of
@@ -34,7 +34,7 @@ ASSETS: Final[dict[Network, str]] = {
     "torchscript": "fid-inception-torchscript",
     "state_dict": "fid-inception",
 }
-DECLARATION: Final = Path(__file__).with_name("assets.toml")
+DECLARATION: Final = Path(__file__).parents[1] / "assets.toml"
 #: Numbers in a row of each output.
 WIDTHS: Final = {"pool3": 2048, "logits": 1008, "logits_unbiased": 1008}
 
@@ -162,7 +162,7 @@ def _open_torchscript(weights: Path, resizes_inside: bool, device: str) -> _Forw
 def _open_state_dict(weights: Path, output: Output, device: str) -> _Forward:
     import torch
 
-    from benchmarks.fidelity.inception_network import FidInception
+    from benchmarks.fidelity.features.inception_network import FidInception
 
     network = FidInception()
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torchmetrics.image.kid import poly_mmd
 
-from benchmarks.fidelity.jackknife import Groups, jackknife
-from benchmarks.fidelity.kernel import (
+from benchmarks.fidelity.metrics.jackknife import Groups, jackknife
+from benchmarks.fidelity.metrics.kernel import (
     CMMD_SIGMA,
     KernelReference,
     cmmd_reference,
@@ -23,7 +23,7 @@ from benchmarks.fidelity.kernel import (
     gaussian,
     kid_reference,
 )
-from benchmarks.fidelity.kernel_subsets import kid_clean_fid, kid_torch_fidelity
+from benchmarks.fidelity.metrics.kernel_subsets import kid_clean_fid, kid_torch_fidelity
 from lumina_eval.errors import UserError
 
 Rows = NDArray[np.float64]

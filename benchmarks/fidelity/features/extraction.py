@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.fidelity.extractor import Extractor
-from benchmarks.fidelity.feature_store import FeatureStore
-from benchmarks.fidelity.pictures import Broken, BrokenPictureError, read_picture
+from benchmarks.fidelity.features.extractor import Extractor
+from benchmarks.fidelity.features.pictures import Broken, BrokenPictureError, read_picture
+from benchmarks.fidelity.features.store import FeatureStore
 from lumina_eval.digests import sha256_file
 
 
