@@ -40,7 +40,7 @@ class Fidelity:
         self._given, self._features = given, features
 
     def with_reference(self, address: str) -> Fidelity:
-        """Return the benchmark with the user's reference: a folder, ``FILE.npz`` or ``FILE.npz:KEY``."""
+        """Return the benchmark with the user's reference; see ``reference.py`` for its forms."""
         reference.check_given(address)
         return Fidelity(address, self._features)
 
@@ -147,7 +147,7 @@ class Fidelity:
             address = self._address(protocol)
             assert address is not None
             own = None
-            if Path(address).is_dir():
+            if reference.of_images(address):
                 own = open_extractor(
                     options.extractors[role], options.prefix, options.device, options.batch_size
                 )

@@ -2,13 +2,15 @@
 
 Two sources. ``tabletop`` draws pictures that fulfil the very prompts that were asked, from seeds of its own,
 so that the distance of truth from truth is that of two draws. ``given`` is what the user names: a folder of
-images, an ``.npz`` of features (``FILE.npz:KEY``) or of statistics (``mu``, ``sigma``).
+images, a dataset (``datasets:FILE.parquet``, ``datasets:OWNER/NAME@REVISION``), an ``.npz`` of features
+(``FILE.npz:KEY``) or of statistics (``mu``, ``sigma``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.fidelity.features.dataset_images import SCHEME, images_of, place_of
 from benchmarks.fidelity.features.extraction import extract
 from benchmarks.fidelity.features.extractor import Extractor
 from benchmarks.fidelity.features.pictures import find_pictures, read_picture, told
@@ -88,12 +91,15 @@ def _drawn_rows(
 def check_given(address: str) -> None:
     """Raise UserError if there is nothing at an address that :func:`given` could read."""
     path = Path(address)
+    if address.startswith(SCHEME):
+        place_of(address)
+        return
     if path.is_dir():
         find_pictures(path)
         return
     if not _file_of(address).is_file():
         raise UserError(
-            f"expected a folder of images or an .npz file as reference, found none at {address}; "
+            f"expected a folder of images, an .npz file or {SCHEME}… as reference, found none at {address}; "
             "fix: name one with --reference"
         )
     array_names(_file_of(address))
@@ -102,6 +108,8 @@ def check_given(address: str) -> None:
 def listing_digest(address: str) -> str:
     """Return a digest of an address: of a file's content, of names and sizes of a folder's images."""
     path = Path(address)
+    if address.startswith(SCHEME):
+        return place_of(address).digest
     if path.is_dir():
         return digest_of(
             [[file.relative_to(path).as_posix(), file.stat().st_size] for file in find_pictures(path)]
@@ -109,12 +117,17 @@ def listing_digest(address: str) -> str:
     return digest_of([sha256_file(_file_of(address)), address.rpartition(":")[2] if ":" in address else ""])
 
 
+def of_images(address: str) -> bool:
+    """Whether there are images at an address, that an extractor has to look at, and not their features."""
+    return address.startswith(SCHEME) or Path(address).is_dir()
+
+
 def given(address: str, extractor: Extractor | None, features: Path | None) -> Reference:
     """Read what the user named.
 
     Args:
-        address: folder, ``FILE.npz`` or ``FILE.npz:KEY``.
-        extractor: for a folder; None if only files are allowed.
+        address: folder, dataset, ``FILE.npz`` or ``FILE.npz:KEY``.
+        extractor: for images; None if only files of features are allowed.
         features: where the rows of a folder are kept between runs.
 
     Raises:
@@ -122,7 +135,14 @@ def given(address: str, extractor: Extractor | None, features: Path | None) -> R
             two images.
     """
     check_given(address)
-    if Path(address).is_dir():
+    if of_images(address):
+        if extractor is None:
+            raise UserError(
+                f"expected features as reference, since features are given, found images, {address}; "
+                "fix: --reference-features FILE.npz"
+            )
+        if address.startswith(SCHEME):
+            return _of_dataset(address, extractor)
         return _of_folder(Path(address), extractor, features)
     file = _file_of(address)
     if str(file) == address and {"mu", "sigma"} <= {*array_names(file)}:
@@ -135,13 +155,20 @@ def given(address: str, extractor: Extractor | None, features: Path | None) -> R
     return Reference(name, Moments.of(rows), rows, None)
 
 
-def _of_folder(folder: Path, extractor: Extractor | None, features: Path | None) -> Reference:
+def _of_dataset(address: str, extractor: Extractor) -> Reference:
+    images = track(images_of(place_of(address)), "reference", console=Console(stderr=True), transient=True)
+    parts = []
+    while batch := list(itertools.islice(images, _BATCH)):
+        parts.append(extractor.images(batch))
+    if not parts:
+        raise UserError(f"expected images in {address}, found none; fix: name another split")
+    rows = np.concatenate(parts)
+    name = f"{len(rows)} images of {address.removeprefix(SCHEME)}"
+    return Reference(name, Moments.of(rows), rows, extractor.digest)
+
+
+def _of_folder(folder: Path, extractor: Extractor, features: Path | None) -> Reference:
     paths = find_pictures(folder)
-    if extractor is None:
-        raise UserError(
-            f"expected features as reference, since features are given, found a folder, {folder}; "
-            "fix: --reference-features FILE.npz"
-        )
     if features is None:
         stems, parts = _read_directly(paths, extractor)
         rows: NDArray[np.float32] = np.concatenate(parts)
