@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -129,6 +128,8 @@ class Page:
 @contextmanager
 def chromium() -> Iterator[Chromium]:
     """Start a browser that ends with the block, and after three minutes in any case."""
+    import fcntl  # not on Windows, whose browsers take no pipe either
+
     assert FOUND is not None
     pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for end in pair]
     browser_reads, we_write, we_read, browser_writes = pipes

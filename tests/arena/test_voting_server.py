@@ -172,7 +172,7 @@ def test_no_voter_can_read_who_is_who(tmp_path: Path) -> None:
         assert refused.status_code == 403
         assert "the address that the server printed" in refused.text
         assert browser.client.get("/leaderboard?key=é").status_code == 403
-        shown = httpx.get(board)
+        shown = httpx.get(board, timeout=60)
         assert shown.status_code == 200
         assert "bright" in shown.text
         for path in ("/votes.sqlite", "/matchups.jsonl", "/images/..%2Fvotes.sqlite", "/static/..%2Fapp.py"):
@@ -195,7 +195,7 @@ def test_prompts_names_and_models_are_text(tmp_path: Path) -> None:
         assert "<b><b>" not in browser.page.text
         assert "default-src 'none'" in browser.page.headers["content-security-policy"]
         assert "That was all of it" in browser.vote("left").text
-        assert "&lt;img src=x" in httpx.get(board).text
+        assert "&lt;img src=x" in httpx.get(board, timeout=60).text
 
 
 def test_categories_progress_and_the_end(arena: tuple[Path, str, str]) -> None:
@@ -207,8 +207,8 @@ def test_categories_progress_and_the_end(arena: tuple[Path, str, str]) -> None:
         prompts.append(re.search(r'class="prompt">([^<]+)', browser.page.text)[1])  # type: ignore[index]
         browser.vote("right")
     assert Counter(prompts) == dict.fromkeys(PROMPTS[1::2], 6)  # three pairs, two images
-    assert "18 votes of 1 voter" in httpx.get(board).text
-    assert "0 votes of 0 voters" in httpx.get(f"{board}&category=even").text
+    assert "18 votes of 1 voter" in httpx.get(board, timeout=60).text
+    assert "0 votes of 0 voters" in httpx.get(f"{board}&category=even", timeout=60).text
     nameless = httpx.post(f"{address}/join", data={"name": "  "})
     assert nameless.status_code == 400
     assert "Please give a name" in nameless.text
