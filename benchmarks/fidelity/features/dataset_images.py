@@ -92,7 +92,7 @@ def _column(rows: Any, place: Place) -> str:
     if place.column is not None and place.column in found:
         return place.column
     if place.column is None and len(found) == 1:
-        return found[0]
+        return str(found[0])
     raise UserError(
         f"expected {'one column of images' if place.column is None else f'images in {place.column}'}, found "
         f"{', '.join(found) or 'none'} among {', '.join(features) or 'no columns'}, in {place.source}; "
