@@ -36,15 +36,22 @@ class Votes:
 
     def wins(self) -> Floats:
         """Return the (m, m) weight that model i won against model j; a tie is half a win for each."""
+        lost = self.summed(self.weight * (1.0 - self.outcome))
+        return np.asarray(self.summed(self.weight * self.outcome) + lost.T)
+
+    def summed(self, value: Floats) -> Floats:
+        """Return the (m, m) sums of ``value`` (n,) over the votes that have model i left and j right."""
         m = len(self.models)
-        place = self.a * m + self.b
-        lost = np.bincount(place, self.weight * (1.0 - self.outcome), m * m).reshape(m, m)
-        won = np.bincount(place, self.weight * self.outcome, m * m).reshape(m, m)
-        return np.asarray(won + lost.T)
+        return sums(self.a * m + self.b, value, m * m).reshape(m, m)
 
     def battles(self) -> npt.NDArray[np.int64]:
         """Return the (m,) number of battles that each model fought, whatever their weight."""
         return np.bincount(np.concatenate([self.a, self.b]), minlength=len(self.models)).astype(np.int64)
+
+
+def sums(place: Indices, value: Floats, size: int) -> Floats:
+    """Return the (size,) sums of ``value`` (n,) by ``place`` (n,)."""
+    return np.asarray(np.bincount(place, value, size), dtype=np.float64)
 
 
 def columns(battles: Sequence[Battle]) -> Votes:
@@ -78,8 +85,8 @@ def win_table(battles: Sequence[Battle]) -> tuple[tuple[str, ...], Floats]:
     at += np.fromiter(map(place.__getitem__, second), np.intp, n)
     outcome = np.fromiter(map(attrgetter("outcome"), battles), np.float64, n)
     weight = np.fromiter(map(attrgetter("weight"), battles), np.float64, n)
-    total = np.bincount(at, weight, m * m).reshape(m, m)
-    won = np.bincount(at, weight * outcome, m * m).reshape(m, m)
+    total = sums(at, weight, m * m).reshape(m, m)
+    won = sums(at, weight * outcome, m * m).reshape(m, m)
     return tuple(place), np.asarray(won + (total - won).T)
 
 

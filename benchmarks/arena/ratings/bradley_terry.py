@@ -63,11 +63,11 @@ def fit_many(wins: Floats, start: Floats | None = None) -> Floats:
         before[active] = reach
         active = active[~settled]
     theta[active] = np.nan
-    return theta - theta.mean(axis=1, keepdims=True)
+    return np.asarray(theta - theta.mean(axis=1, keepdims=True))
 
 
 def _newton_step(wins: Floats, games: Floats, theta: Floats) -> Floats:
-    """Return the (k, m) Newton steps, of mean 0; NaN where the Hessian is singular."""
+    """Return the (k, m) Newton steps, of mean 0."""
     m = theta.shape[1]
     chance = expit(theta[:, :, None] - theta[:, None, :])
     gradient = (wins - games * chance).sum(axis=2)
@@ -75,10 +75,7 @@ def _newton_step(wins: Floats, games: Floats, theta: Floats) -> Floats:
     system = laplacian(games * chance * (1.0 - chance))
     scale = np.maximum(np.trace(system, axis1=1, axis2=2) / m, 1e-300)
     system += (scale / m)[:, None, None]
-    try:
-        return np.asarray(np.linalg.solve(system, gradient[:, :, None])[:, :, 0])
-    except np.linalg.LinAlgError:
-        return np.asarray((np.linalg.pinv(system) @ gradient[:, :, None])[:, :, 0])
+    return np.asarray(np.linalg.solve(system, gradient[:, :, None])[:, :, 0])
 
 
 def laplacian(between: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from benchmarks.arena.ratings.aggregate import Floats, Votes
+from benchmarks.arena.ratings.aggregate import Floats, Votes, sums
 from benchmarks.arena.ratings.bradley_terry import POINTS, laplacian
 
 #: FastChat shifts all ratings so that this model has that rating, if it is there (``scale_and_offset``).
@@ -58,7 +58,7 @@ class Fastchat:
             logit = slope * (rating[self._a] - rating[self._b])
             likelihood = self._outcome * log_expit(logit) + (1.0 - self._outcome) * log_expit(-logit)
             pull = slope * weight * (expit(logit) - self._outcome)
-            return -float(weight @ likelihood), np.bincount(self._a, pull, m) - np.bincount(self._b, pull, m)
+            return -float(weight @ likelihood), sums(self._a, pull, m) - sums(self._b, pull, m)
 
         done = minimize(
             loss, np.zeros(m), jac=True, method="L-BFGS-B", options={"maxiter": 100, "gtol": 1e-6}
@@ -109,9 +109,8 @@ def arena_rank_error(votes: Votes, theta: Floats) -> Floats:
     """Return arena-rank's (m,) standard errors in points: votes by themselves, a ridge on the information."""
     m = len(theta)
     chance = expit(theta[votes.a] - theta[votes.b])
-    place = votes.a * m + votes.b
-    curved = np.bincount(place, votes.weight * chance * (1.0 - chance), m * m).reshape(m, m)
-    spread = np.bincount(place, (votes.weight * (votes.outcome - chance)) ** 2, m * m).reshape(m, m)
+    curved = votes.summed(votes.weight * chance * (1.0 - chance))
+    spread = votes.summed((votes.weight * (votes.outcome - chance)) ** 2)
     ridge = ARENA_RANK_RIDGE * (len(votes) if (votes.weight == 1.0).all() else 1.0)
     inverse = np.linalg.inv(laplacian(curved + curved.T) + ridge * np.eye(m))
     return np.asarray(POINTS * np.sqrt(np.diag(inverse @ laplacian(spread + spread.T) @ inverse)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,8 @@ class Standing:
 
 def groups(wins: Floats) -> npt.NDArray[np.intp]:
     """Return the (m,) number of the strongly connected group of each model, from (m, m) wins."""
-    _, labels = connected_components(csr_array(wins > 0), directed=True, connection="strong")
+    beats: Any = csr_array(wins > 0)
+    _, labels = connected_components(beats, directed=True, connection="strong")
     return np.asarray(labels, dtype=np.intp)
 
 

@@ -72,8 +72,7 @@ def _parts(votes: Votes, theta: Floats) -> tuple[Floats, Floats, Floats]:
     """Return each vote's score and curvature (n,), and the inverse (m, m) of the whole information."""
     chance = expit(theta[votes.a] - theta[votes.b])
     curved = votes.weight * chance * (1.0 - chance)
-    m = len(theta)
-    between = np.bincount(votes.a * m + votes.b, curved, m * m).reshape(m, m)
+    between = votes.summed(curved)
     return votes.weight * (votes.outcome - chance), curved, _inverse(laplacian(between + between.T))
 
 
@@ -83,8 +82,7 @@ def _each_alone(votes: Votes, theta: Floats) -> Floats:
     own = np.diag(inverse)
     leverage = curved * (own[votes.a] + own[votes.b] - 2.0 * inverse[votes.a, votes.b])
     spread = (score / np.maximum(1.0 - leverage, SMALLEST)) ** 2
-    m = len(theta)
-    between = np.bincount(votes.a * m + votes.b, spread, m * m).reshape(m, m)
+    between = votes.summed(spread)
     return np.asarray(inverse @ laplacian(between + between.T) @ inverse)
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, hstack
 from scipy.special import expit, log_expit
 
 from benchmarks.arena.ratings import compat, intervals, spread
-from benchmarks.arena.ratings.aggregate import Floats, Indices, Votes
+from benchmarks.arena.ratings.aggregate import Floats, Indices, Votes, sums
 from benchmarks.arena.ratings.bradley_terry import LIMIT, NOISE, POINTS, TOLERANCE
 from benchmarks.arena.ratings.estimate import assemble, connected
 from benchmarks.arena.ratings.results import Choices, Rated
@@ -73,7 +73,7 @@ def fastchat_controlled(votes: Votes, features: Floats) -> Floats:
         likelihood = votes.outcome * log_expit(logit) + (1.0 - votes.outcome) * log_expit(-logit)
         pull = expit(logit) - votes.outcome
         gradient = FASTCHAT_PENALTY * parameters
-        gradient[:m] += slope * (np.bincount(votes.a, pull, m) - np.bincount(votes.b, pull, m))
+        gradient[:m] += slope * (sums(votes.a, pull, m) - sums(votes.b, pull, m))
         gradient[m:] += features.T @ pull
         return -float(likelihood.sum()) + FASTCHAT_PENALTY / 2.0 * float(parameters @ parameters), gradient
 
