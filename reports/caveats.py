@@ -13,18 +13,21 @@ from reports.numbers import count
 TABLETOP: Final = "tabletop"
 
 TABLETOP_CLAIM: Final = (
-    "These are drawn scenes of coloured shapes, and the judge reads them by image analysis. In a world where "
+    "These are drawn scenes of coloured shapes, and {judge}. In a world where "
     "the truth is known, the harness measures what it says; a ceiling row shows how much the judge itself "
     "loses. This says nothing about photographs, nor about a neural judge on photographs, and no score here "
-    "can be compared with a published GenEval score."
+    "can be compared with a published one."
 )
+#: How they are looked at, by the judge's kind.
+_LOOKS: Final = {"set": "a small network that was trained on such scenes looks at them"}
 
 
 def claims(group: Group) -> str | None:
     """Return what the numbers of a group may claim, where that is less than a reader would think."""
     manifest = group.first.manifest
     ours = manifest.protocol == TABLETOP or manifest.judge.partition("@")[0] == TABLETOP
-    return TABLETOP_CLAIM if ours else None
+    looks = _LOOKS.get(manifest.judge_kind, "the judge reads them by image analysis")
+    return TABLETOP_CLAIM.format(judge=looks) if ours else None
 
 
 def warnings(group: Group) -> tuple[str, ...]:
