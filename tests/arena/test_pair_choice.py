@@ -121,3 +121,13 @@ def test_match_ups_that_were_shown_least_come_first(chooser: Chooser) -> None:
         found = chooser.next(set(), None, [], [], times)
         assert found is not None
         assert found.id.endswith("2")
+
+
+def test_random_choice_asks_the_pair_that_was_asked_least() -> None:
+    tallies = [("a", "b", 1.0, 5), ("c", "a", 1.0, 3), ("c", "b", 0.0, 4)]
+    who = {f"{pair}0": BlindMatchUp(left=pair[0], right=pair[1]) for pair in ("ab", "ac", "bc")}
+    evenly = Chooser([Shown(name, "p", "all", "l", "r") for name in who], who, "random")
+    asked = []
+    while found := evenly.next(set(asked), None, tallies, [("b", "c")] * 2, {}):
+        asked.append(found.id)
+    assert asked == ["ac0", "ab0", "bc0"]  # 3, 5 and 4 votes, two more to come for b and c
