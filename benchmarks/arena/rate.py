@@ -178,10 +178,10 @@ def _rate_all(
         else:
             keep.sort(key=lambda i: battles[i].time or 0.0)
     if reading.skipped:
-        text = f"{reading.skipped} bad rows were left out; the first: {reading.first_skipped}"
+        text = f"bad rows left out: {reading.skipped}; the first: {reading.first_skipped}"
         warnings.append(Warn("skipped", (), text))
     if reading.named:
-        text = f"{reading.named} votes were left out whose voter saw the names; --with-named keeps them"
+        text = f"votes left out whose voter saw the names: {reading.named}; --with-named keeps them"
         warnings.append(Warn("named", (), text))
     if choices.tool == "fastchat" and any(battles[i].weight != 1.0 for i in keep):
         warnings.append(Warn("weights", (), "FastChat knows no weights: each vote counts once"))
