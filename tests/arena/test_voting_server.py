@@ -19,7 +19,7 @@ from benchmarks.arena.cli import app
 from benchmarks.arena.export import export_arena
 from benchmarks.arena.manifest import read_manifest_of_export
 from benchmarks.arena.matchups import entrants
-from benchmarks.arena.serve.app import Arena
+from benchmarks.arena.serve.arena import Arena
 from lumina_eval.errors import UserError
 
 MODELS = ("bright", "dull", "wild")
@@ -247,7 +247,14 @@ def test_what_is_wrong_is_told_before_anything_is_served(tmp_path: Path) -> None
     strange = read_manifest_of_export(other.with_name("other.manifest.json"))
     with pytest.raises(UserError, match="lacks 36 of its 36 match-ups"):
         Arena(folder, strange)
+    own = read_manifest_of_export(done.manifest)
+    browserless = Arena(folder, own)
+    assert browserless.pair_for(browserless.box.join("Ann", None)) is not None
+    browserless.box.close()
+    renamed = [one.model_copy(update={"name": f"new {one.name}"}) for one in own.contenders]
+    with pytest.raises(UserError, match=r"expected votes on new bright, .* found some on"):
+        Arena(folder, own.model_copy(update={"contenders": renamed}))
     image = next((folder / "images").iterdir())
     image.unlink()
     with pytest.raises(UserError, match=rf"1 missing, the first is {image.name}"):
-        Arena(folder, read_manifest_of_export(done.manifest))
+        Arena(folder, own)

@@ -8,8 +8,6 @@ was behind the last pair, so its address has a key, which the owner of the arena
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -21,13 +19,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from benchmarks.arena.layouts import IMAGES, Shown, read_match_ups
-from benchmarks.arena.manifest import ArenaManifest
-from benchmarks.arena.serve.ballots import CHOICES, BallotBox, ShownPair, Voter
-from benchmarks.arena.serve.next_pair import Chooser, Way, still_open
+from benchmarks.arena.serve.arena import Arena
+from benchmarks.arena.serve.ballots import CHOICES, Voter
 from benchmarks.arena.serve.pages import HEADERS, Pages
-from benchmarks.arena.serve.signing import RefusedVoteError, Signer
-from lumina_eval.errors import UserError
+from benchmarks.arena.serve.signing import RefusedVoteError
 
 #: Bytes of a form at most; ours have two hundred.
 LONGEST_FORM: Final = 10_000
@@ -35,86 +30,20 @@ LONGEST_NAME: Final = 60
 NO_SESSION: Final = "You are not known to this arena, so the vote does not count. Come in first."
 
 
-@dataclass
-class Arena:
-    """An arena that is being served."""
-
-    folder: Path
-    manifest: ArenaManifest
-    goal: int = 30
-    way: Way = "active"
-    open_leaderboard: bool = False
-    box: BallotBox = field(init=False)
-
-    def __post_init__(self) -> None:
-        shown = read_match_ups(self.folder)
-        unknown = [one.id for one in shown if one.id not in self.manifest.matchups]
-        if unknown:
-            raise UserError(
-                f"expected the manifest of {self.folder}, found one that lacks {len(unknown)} of its "
-                f"{len(shown)} match-ups; fix: --manifest FILE"
-            )
-        self.match_ups: dict[str, Shown] = {one.id: one for one in shown}
-        self.images = self._images()
-        self.categories = sorted({one.category for one in shown})
-        self.signer = Signer(self.manifest.secret)
-        self.chooser = Chooser(shown, self.manifest.matchups, self.way)
-        self.pages = Pages()
-        self.box = BallotBox(self.folder / "votes.sqlite")
-        self._know_all_voted_on()
-
-    def pair_for(self, voter: Voter) -> ShownPair | None:
-        """Return the pair that the voter has before them, or a new one; None if all were seen."""
-        pair = self.box.open_pair(voter)
-        if pair is not None and pair.matchup in self.match_ups:
-            return pair
-        box = self.box
-        found = self.chooser.next(
-            box.seen(voter.name),
-            voter.category,
-            box.tallies(),
-            box.open_models(still_open()),
-            box.times_shown(),
-        )
-        if found is None:
-            return None
-        who = self.manifest.matchups[found.id]
-        return box.show(voter, found.id, (who.left, who.right), found.prompt, found.category)
-
-    def _know_all_voted_on(self) -> None:
-        known = {one.name for one in self.manifest.contenders}
-        strange = {name for left, right, *_ in self.box.tallies() for name in (left, right)} - known
-        if strange:
-            raise UserError(
-                f"expected votes on {', '.join(sorted(known))}, found some on {', '.join(sorted(strange))}, "
-                f"in {self.folder / 'votes.sqlite'}; fix: move the votes of another export away"
-            )
-
-    def _images(self) -> dict[str, Path]:
-        names = sorted({name for one in self.match_ups.values() for name in (one.left, one.right)})
-        paths = {f"{name}.png": self.folder / IMAGES / f"{name}.png" for name in names}
-        missing = [name for name, path in paths.items() if not path.is_file()]
-        if missing:
-            raise UserError(
-                f"expected {len(paths)} images, found {len(missing)} missing, the first is {missing[0]}, "
-                f"in {self.folder / IMAGES}; fix: export anew"
-            )
-        return paths
-
-
 def application(arena: Arena, hosts: list[str]) -> Starlette:
     """Return the application; requests for another host than ``hosts`` are refused (DNS rebinding)."""
+    pages = Pages()
 
-    async def come_in(request: Request) -> Response:
+    def come_in(request: Request) -> Response:
         if voter_of(request) is not None:
             return to_vote()
-        return arena.pages.page("welcome", categories=arena.categories)
+        return pages.page("welcome", categories=arena.categories)
 
     async def join(request: Request) -> Response:
         form = await form_of(request)
         name, category = form.get("name", "").strip()[:LONGEST_NAME], form.get("category", "")
         if not name or not name.isprintable():
-            return arena.pages.page("welcome", 400, categories=arena.categories, error="Please give a name.")
+            return pages.page("welcome", 400, categories=arena.categories, error="Please give a name.")
         wanted = category if category in arena.categories else None
         voter = await run_in_threadpool(arena.box.join, name, wanted)
         answer = to_vote()
@@ -134,18 +63,18 @@ def application(arena: Arena, hosts: list[str]) -> Starlette:
         pair = arena.pair_for(voter)
         known: dict[str, Any] = {"voter": voter, "cast": cast, "goal": arena.goal}
         if pair is None:
-            return arena.pages.page("done", **known)
+            return pages.page("done", **known)
         one = arena.match_ups[pair.matchup]
         left, right = (one.right, one.left) if pair.turned else (one.left, one.right)
         ticket = arena.signer.ticket(pair)
-        return arena.pages.page("ballot", one=one, left=left, right=right, ticket=ticket, **known)
+        return pages.page("ballot", one=one, left=left, right=right, ticket=ticket, **known)
 
     async def cast(request: Request) -> Response:
         form = await form_of(request)
         try:
             await run_in_threadpool(count, voter_of(request), form.get("ticket", ""), form.get("choice", ""))
         except RefusedVoteError as refused:
-            return arena.pages.page("refused", refused.status, reason=refused.reason)
+            return pages.page("refused", refused.status, reason=refused.reason)
         return to_vote()
 
     def count(voter: Voter | None, ticket: str, choice: str) -> None:
@@ -168,24 +97,22 @@ def application(arena: Arena, hosts: list[str]) -> Starlette:
                 "The leaderboard names models, and one who votes could tell from its counts whose images the "
                 "last pair were. It opens at the address that the server printed when it began."
             )
-            return arena.pages.page("refused", 403, reason=reason)
+            return pages.page("refused", 403, reason=reason)
         category = request.query_params.get("category", "")
         wanted = category if category in arena.categories else None
         battles = [b for b in arena.box.battles() if wanted in (None, b.category)]
         shown = leaderboard(battles, [c.name for c in arena.manifest.contenders])
-        return arena.pages.page(
-            "leaderboard", board=shown, categories=arena.categories, category=wanted, key=key
-        )
+        return pages.page("leaderboard", board=shown, categories=arena.categories, category=wanted, key=key)
 
     def image(request: Request) -> Response:
         path = arena.images.get(request.path_params["name"])
         if path is None:
-            return arena.pages.page("refused", 404, reason="There is no such image.")
+            return pages.page("refused", 404, reason="There is no such image.")
         headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}
         return Response(path.read_bytes(), media_type="image/png", headers=headers)
 
     def static(request: Request) -> Response:
-        return arena.pages.static(request.path_params["name"])
+        return pages.static(request.path_params["name"])
 
     def voter_of(request: Request) -> Voter | None:
         session = request.cookies.get(arena.signer.cookie_name())

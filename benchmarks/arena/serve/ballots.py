@@ -166,6 +166,12 @@ class BallotBox:
         query = "SELECT model_a, model_b, sum(outcome), count(*) FROM battles GROUP BY model_a, model_b"
         return [(row[0], row[1], float(row[2]), int(row[3])) for row in self._rows(query)]
 
+    def models(self) -> set[str]:
+        """Return the models whose images were shown."""
+        return {
+            row[0] for row in self._rows("SELECT model_left FROM pairs UNION SELECT model_right FROM pairs")
+        }
+
     def battles(self) -> list[Battle]:
         """Return all votes, in the order in which they were cast."""
         return [Battle(*row) for row in self._rows("SELECT * FROM battles")]

@@ -39,7 +39,8 @@ def serve(
 
     from benchmarks.arena.layouts import read_match_ups
     from benchmarks.arena.manifest import manifest_path, read_manifest_of_export
-    from benchmarks.arena.serve.app import Arena, application
+    from benchmarks.arena.serve.app import application
+    from benchmarks.arena.serve.arena import Arena
     from lumina_eval.files import sole_writer
 
     who = read_manifest_of_export(manifest or manifest_path(folder))
