@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -152,6 +153,40 @@ def test_a_kill_loses_no_vote_that_was_acknowledged(tmp_path: Path) -> None:
     assert [choice for _, choice in votes_in(folder)] == ["left"] * 9 + ["tie"]
 
 
+def test_a_kill_between_two_busy_voters_loses_nothing(tmp_path: Path) -> None:
+    make_arena(tmp_path)
+    folder, enough = tmp_path / "arena", threading.Event()
+    acknowledged: dict[str, list[tuple[str, str]]] = {"Ann": [], "Bob": []}
+    with serving(folder) as (process, address, _):
+
+        def until_the_end(browser: Browser, cast: list[tuple[str, str]]) -> None:
+            with contextlib.suppress(httpx.TransportError):
+                for _ in range(30):
+                    ticket = browser.ticket
+                    data = {"ticket": ticket, "choice": "tie"}
+                    if browser.client.post("/vote", data=data, follow_redirects=False).status_code == 303:
+                        cast.append((ticket.partition(".")[0], "tie"))
+                    if len(cast) == 6:
+                        enough.set()
+                    browser.reload()
+
+        voters = [
+            threading.Thread(target=until_the_end, args=(Browser(address, name), cast))
+            for name, cast in acknowledged.items()
+        ]
+        for voter in voters:
+            voter.start()
+        assert enough.wait(60)
+        process.kill()
+        for voter in voters:
+            voter.join()
+    found, told = set(votes_in(folder)), {*acknowledged["Ann"], *acknowledged["Bob"]}
+    assert told <= found
+    assert len(found - told) <= 2  # written, and killed before the answer: one of each voter at most
+    with sqlite3.connect(folder / "votes.sqlite") as base:
+        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_no_voter_can_read_who_is_who(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "w", "bright", side=16), make_run(tmp_path / "w", "dull", side=24)]
     export_arena(entrants(runs), tmp_path / "arena", "arena")
@@ -196,6 +231,24 @@ def test_prompts_names_and_models_are_text(tmp_path: Path) -> None:
         assert "default-src 'none'" in browser.page.headers["content-security-policy"]
         assert "That was all of it" in browser.vote("left").text
         assert "&lt;img src=x" in httpx.get(board, timeout=60).text
+
+
+def test_a_vote_that_cannot_be_written_is_not_acknowledged(arena: tuple[Path, str, str]) -> None:
+    folder, address, _ = arena
+    browser = Browser(address)
+    ticket = browser.ticket
+    with sqlite3.connect(folder / "votes.sqlite") as base:
+        base.execute("CREATE TRIGGER full BEFORE INSERT ON votes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    refused = browser.vote("left")
+    assert refused.status_code == 503
+    assert "nothing was counted" in refused.text
+    assert "disk full" in refused.text
+    with sqlite3.connect(folder / "votes.sqlite") as base:
+        base.execute("DROP TRIGGER full")
+    browser.reload()
+    assert browser.ticket == ticket
+    assert browser.vote("right").status_code == 200
+    assert [choice for _, choice in votes_in(folder)] == ["right"]
 
 
 def test_categories_progress_and_the_end(arena: tuple[Path, str, str]) -> None:

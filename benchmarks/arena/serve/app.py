@@ -8,6 +8,7 @@ was behind the last pair, so its address has a key, which the owner of the arena
 from __future__ import annotations
 
 import hmac
+import sqlite3
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -28,6 +29,7 @@ from benchmarks.arena.serve.signing import RefusedVoteError
 LONGEST_FORM: Final = 10_000
 LONGEST_NAME: Final = 60
 NO_SESSION: Final = "You are not known to this arena, so the vote does not count. Come in first."
+NOT_WRITTEN: Final = "The arena could not write or read its votes, so nothing was counted. Try again."
 
 
 def application(arena: Arena, hosts: list[str]) -> Starlette:
@@ -128,8 +130,12 @@ def application(arena: Arena, hosts: list[str]) -> Starlette:
         Route("/images/{name}", image),
         Route("/static/{name}", static),
     ]
+
+    def not_written(request: Request, error: Exception) -> Response:
+        return pages.page("refused", 503, reason=f"{NOT_WRITTEN} ({error})")
+
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    return Starlette(routes=routes, middleware=[trusted])
+    return Starlette(routes=routes, middleware=[trusted], exception_handlers={sqlite3.Error: not_written})
 
 
 def to_vote() -> RedirectResponse:

@@ -187,10 +187,11 @@ class BallotBox:
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 yield self._base
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # some errors have ended it already
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
 
 
 def _shown_pair(rows: list[tuple[Any, ...]]) -> ShownPair | None:
