@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from benchmarks.arena.ratings.aggregate import Floats, Votes
+from benchmarks.arena.choice import gains, ranked_pairs, strengths
+from benchmarks.arena.ratings.aggregate import Floats, Indices, Votes
 from benchmarks.arena.ratings.bradley_terry import fit, fit_many
 from benchmarks.arena.ratings.graph import groups
 from benchmarks.arena.ratings.intervals import Cluster, covariance, quantile
@@ -24,13 +25,18 @@ from benchmarks.arena.ratings.intervals import Cluster, covariance, quantile
 MODELS: Final = 6
 #: True strengths in natural logarithms: 2 apart, 350 points, from best to worst.
 STRENGTHS: Final = np.linspace(1.0, -1.0, MODELS)
+#: Voters at once: pairs that active choice hands out before it looks at the votes again.
+AT_ONCE: Final = 3
 #: Nodes of the Gauss-Hermite quadrature of the truth.
 NODES: Final = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Voters who differ by ``taste``, prompts on which models differ by ``theme`` (standard deviations)."""
+    """Voters who differ by ``taste``, prompts on which models differ by ``theme`` (standard deviations).
+
+    ``active`` asks, after a start of each pair twice, the pair that narrows intervals most.
+    """
 
     name: str
     voters: int
@@ -40,6 +46,7 @@ class Setting:
     theme: float = 0.0
     ties: float = 0.0
     by: tuple[Cluster, ...] = ()
+    active: bool = False
 
 
 SETTINGS: Final = (
@@ -51,6 +58,8 @@ SETTINGS: Final = (
     Setting(
         "voters and prompts differ, by both", 60, 20, taste=0.5, prompts=60, theme=0.5, by=("voter", "prompt")
     ),
+    Setting("voters alike, active choice of pairs", 300, 1, active=True),
+    Setting("voters differ, active choice, by voter", 30, 20, taste=0.5, by=("voter",), active=True),
 )
 
 
@@ -76,12 +85,15 @@ def true_strengths(setting: Setting) -> Floats:
 def simulate(setting: Setting, draw: np.random.Generator) -> Votes:
     """Draw one arena: every voter sees random pairs, on random prompts if these differ."""
     n = setting.voters * setting.votes_each
+    voter = np.repeat(np.arange(setting.voters), setting.votes_each)
+    taste = draw.normal(0.0, setting.taste, (setting.voters, MODELS))
+    names = tuple(f"model {i}" for i in range(MODELS))
+    if setting.active:
+        a, b, outcome = _asked_actively(taste, voter, draw)
+        return Votes(names, a, b, outcome, np.ones(n), voter, np.arange(n))
     a = draw.integers(0, MODELS, n)
     b = (a + draw.integers(1, MODELS, n)) % MODELS
-    voter = np.repeat(np.arange(setting.voters), setting.votes_each)
-    gap = STRENGTHS[a] - STRENGTHS[b]
-    taste = draw.normal(0.0, setting.taste, (setting.voters, MODELS))
-    gap = gap + taste[voter, a] - taste[voter, b]
+    gap = STRENGTHS[a] - STRENGTHS[b] + taste[voter, a] - taste[voter, b]
     prompt = np.arange(n)
     if setting.prompts:
         prompt = draw.permutation(np.arange(n) % setting.prompts)
@@ -90,8 +102,28 @@ def simulate(setting: Setting, draw: np.random.Generator) -> Votes:
     outcome = (draw.random(n) < expit(gap)).astype(np.float64)
     if setting.ties:
         outcome = np.where(draw.random(n) < setting.ties, 0.5, outcome)
-    names = tuple(f"model {i}" for i in range(MODELS))
     return Votes(names, a, b, outcome, np.ones(n), voter, prompt)
+
+
+def _asked_actively(
+    taste: Floats, voter: Indices, draw: np.random.Generator
+) -> tuple[Indices, Indices, Floats]:
+    """Ask a pair after the other, voters in turn, each where the votes so far say least."""
+    wins = np.zeros((MODELS, MODELS))
+    n, theta = len(voter), strengths(wins)
+    a, b, outcome = np.empty(n, np.intp), np.empty(n, np.intp), np.empty(n)
+    order = draw.permutation(voter)
+    pairs = [(i, j) for i in range(MODELS) for j in range(i + 1, MODELS)] * 2
+    for i, who in enumerate(order):
+        if not pairs:
+            theta = strengths(wins, theta)
+            pairs = ranked_pairs(gains(theta, wins + wins.T), draw)[:AT_ONCE]
+        a[i], b[i] = draw.permutation(pairs.pop(0))
+        level = STRENGTHS + taste[who]
+        outcome[i] = draw.random() < expit(level[a[i]] - level[b[i]])
+        wins[(a[i], b[i]) if outcome[i] else (b[i], a[i])] += 1.0
+    back = np.argsort(order, kind="stable")
+    return a[back], b[back], outcome[back]
 
 
 def measure(setting: Setting, simulations: int, seed: int) -> Coverage:

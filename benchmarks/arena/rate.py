@@ -137,7 +137,7 @@ def rate(
         answer = tables.as_json(overall, pairs)
         if by_category:
             answer["categories"] = {name: tables.as_json(each, pairs) for name, each in found.items() if name}
-        print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(answer, allow_nan=False))
     elif as_csv:
         print(tables.as_csv(overall), end="")
     elif markdown:
@@ -183,8 +183,11 @@ def _rate_all(
     if reading.named:
         text = f"votes left out whose voter saw the names: {reading.named}; --with-named keeps them"
         warnings.append(Warn("named", (), text))
-    if choices.tool == "fastchat" and any(battles[i].weight != 1.0 for i in keep):
-        warnings.append(Warn("weights", (), "FastChat knows no weights: each vote counts once"))
+    if choices.tool == "fastchat":
+        inside = [battles[i] for i in keep]
+        if any(each.weight != 1.0 or each.outcome not in (0.0, 0.5, 1.0) for each in inside):
+            text = "FastChat knows no weights and no shares: each vote counts once, to the side with more"
+            warnings.append(Warn("weights", (), text))
 
     def one(places: list[int]) -> Rated:
         votes = columns([battles[i] for i in places])

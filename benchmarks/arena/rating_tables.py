@@ -64,7 +64,7 @@ def as_csv(rated: Rated) -> str:
     writer.writerow(("model", "rating", "ci_low", "ci_high", "rank_low", "rank_high", "battles"))
     for row in rated.ratings:
         numbers = (row.rating, row.ci_low, row.ci_high, row.rank_low, row.rank_high, row.battles)
-        writer.writerow([safe_cell(row.model), *("" if each is None else each for each in numbers)])
+        writer.writerow([safe_cell(visible(row.model)), *("" if each is None else each for each in numbers)])
     return out.getvalue()
 
 
@@ -86,12 +86,12 @@ def pair_table(rated: Rated) -> Table:
 
 
 def visible(text: str) -> str:
-    """Return text with control signs, which could move a terminal's cursor, replaced.
+    """Return text with what cannot be shown, or could move a terminal's cursor, replaced.
 
     >>> visible("a\\x1b[2Jb")
     'a\ufffd[2Jb'
     """
-    return "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf") else sign for sign in text)
+    return "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
 
 
 def markdown_cell(text: str) -> str:

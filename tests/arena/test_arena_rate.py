@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.arena import coverage, speed
+from benchmarks.arena import speed
 from benchmarks.arena.battles import Battle
 from benchmarks.arena.ratings.aggregate import columns
 from benchmarks.arena.ratings.bradley_terry import elo_scale, fit
@@ -98,6 +98,17 @@ def test_the_other_tools_agree_to_a_twentieth_of_a_point(rate: Any, votes: Path,
     assert [row["rating"] for row in theirs] == pytest.approx([row["rating"] for row in ours], abs=0.05)
 
 
+def test_fastchat_says_that_it_knows_no_shares(rate: Any, tmp_path: Path) -> None:
+    write_votes(tmp_path / "votes.jsonl", [Battle("a", "b", 0.7), Battle("a", "b", 0.2)])
+    fastchat = json.loads(rate(tmp_path / "votes.jsonl", "--json", "--compat", "fastchat")[1])
+    assert [each["code"] for each in fastchat["warnings"]] == ["weights"]
+    assert [row["rating"] for row in fastchat["ratings"]] == pytest.approx([1000.0, 1000.0])
+    ours = json.loads(rate(tmp_path / "votes.jsonl", "--json")[1])
+    assert ours["ratings"][0]["rating"] - ours["ratings"][1]["rating"] == pytest.approx(
+        400 * np.log10(55 / 45)
+    )
+
+
 def test_anchors_bootstrap_and_seed(rate: Any, votes: Path) -> None:
     rows = json.loads(rate(votes, "--json", "--anchor", "y=1200", "--bootstrap", "40", "--seed", "5")[1])[
         "ratings"
@@ -147,9 +158,10 @@ def test_pairs_add_chances_and_significance(rate: Any, votes: Path) -> None:
 
 
 def test_names_are_text_everywhere(rate: Any, tmp_path: Path) -> None:
-    names = [NASTY, "=cmd()", "@evil\x1b[2J"]
+    names = [NASTY, "=cmd()", "@evil\x1b[2J\ud800"]
     ring = [Battle(names[i], names[(i + 1) % 3], 1.0) for i in (0, 1, 2)]
-    write_votes(tmp_path / "votes.jsonl", ring)
+    lines = [json.dumps({"model_a": e.model_a, "model_b": e.model_b, "winner": "model_a"}) for e in ring]
+    (tmp_path / "votes.jsonl").write_text("\n".join(lines))
     table = rate(tmp_path / "votes.jsonl")[1]
     assert NASTY in table
     assert "\x1b" not in table
@@ -206,16 +218,6 @@ def test_mistakes_are_messages(rate: Any, votes: Path, arguments: list[str], sai
     assert code == 2
     assert said in err
     assert "Traceback" not in err
-
-
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """300 simulations of each kind: 95 % give or take three standard errors; and what goes wrong does."""
-    for setting in coverage.SETTINGS:
-        found = coverage.measure(setting, simulations=300, seed=1)
-        if "wrong" in setting.name:
-            assert found.share < 0.92
-        else:
-            assert found.share == pytest.approx(0.95, abs=3 * found.error + 0.005)
 
 
 def test_the_script_for_speed_runs(
