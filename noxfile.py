@@ -12,11 +12,13 @@ uv is used where it is installed, virtualenv otherwise.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nox
 from nox.command import CommandFailed
@@ -111,14 +113,13 @@ def fidelity(session: nox.Session) -> None:
 def arena(session: nox.Session) -> None:
     """Let the embedded stages meet where the analytic judge votes; arguments go to ``arena rate``.
 
-    The runs are apart from those of ``geneval``, so that no other run takes part; the images are the same.
+    Images and verdicts are those of ``geneval``; what is there is not made again.
     """
-    out = Path("lumina-runs") / "arena"
-    run = ("run", "geneval", "--protocol", "tabletop", "--suite", "quick", "--model", "embedded")
-    where = ("--out", str(out), "--store", str(out.parent / "images"))
-    run_in_project(session, "lumina-eval", *run, *where, "--no-report", "--no-mlflow")
-    votes = str(out / "votes.jsonl")
-    run_in_project(session, "lumina-eval", "arena", "tabletop", str(out), "--out", votes)
+    run = ("run", "geneval", "--protocol", "tabletop", "--suite", "quick", "--model", "embedded", "--json")
+    found = run_in_project(session, "lumina-eval", *run, "--no-report", silent=True, stderr=None)
+    runs = [json.loads(line)["run_dir"] for line in found.splitlines()]
+    votes = "lumina-runs/arena-votes.jsonl"
+    run_in_project(session, "lumina-eval", "arena", "tabletop", *runs, "--out", votes)
     run_in_project(session, "lumina-eval", "arena", "rate", votes, *session.posargs)
 
 
@@ -177,14 +178,14 @@ def run_benchmark(session: nox.Session, name: str) -> None:
         sys.exit(getattr(failed, "return_code", None) or 1)  # older nox does not tell the code
 
 
-def run_in_project(session: nox.Session, program: str, *arguments: str) -> None:
-    """Run a program of the shared environment."""
+def run_in_project(session: nox.Session, program: str, *arguments: str, **how: Any) -> str:
+    """Run a program of the shared environment, ``how`` as for ``session.run``; return its output if silent."""
     folder = session.env_dir.parent / "project" / ("Scripts" if os.name == "nt" else "bin")
     path = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
     found = shutil.which(program, path=str(folder))
     if found is None:
         session.error(f"expected {program} in {folder}, found none; fix: nox -s project")
-    session.run(found, *arguments, external=True, env={"PATH": path})
+    return str(session.run(found, *arguments, external=True, env={"PATH": path}, **how))
 
 
 def unless_given(defaults: dict[str, list[str]], arguments: Sequence[str]) -> list[str]:
