@@ -134,7 +134,7 @@ def test_elo_goes_by_time_and_says_when_there_is_none(rate: Any, votes: Path, tm
     assert in_order["ratings"][0]["ci_low"] is None
     write_votes(tmp_path / "timeless.jsonl", [Battle("a", "b", 1.0)])
     warned = json.loads(rate(tmp_path / "timeless.jsonl", "--method", "elo", "--json")[1])
-    assert [each["code"] for each in warned["warnings"]] == ["no-time"]
+    assert [each["code"] for each in warned["warnings"]] == ["not-rated", "no-time"]
     assert [row["rating"] for row in warned["ratings"]] == [1002.0, 998.0]
 
 

@@ -27,6 +27,9 @@ MESSAGES: Final = {
     "not-rated": "no two models have each won something from the other, directly or over others: no rating",
 }
 
+#: Elo has numbers for such models too.
+ELO_DOUBT: Final = " by strength; Elo's number depends on how many battles there were"
+
 
 def rate(votes: Votes, choices: Choices) -> Rated:
     """Rate the models of ``votes``.
@@ -35,7 +38,10 @@ def rate(votes: Votes, choices: Choices) -> Rated:
     Raises UserError if there is no vote, or no finite rating of the anchor model.
     """
     inner, who, fixed, _ = connected(votes, choices)
-    return assemble(votes, who, _among(inner, choices, fixed) if len(who.rated) else None)
+    rated = assemble(votes, who, _among(inner, choices, fixed) if len(who.rated) else None)
+    if choices.method == "elo":
+        rated = dataclasses.replace(rated, warnings=_doubts(votes))
+    return rated
 
 
 def connected(votes: Votes, choices: Choices) -> tuple[Votes, Standing, int | None, npt.NDArray[np.bool_]]:
@@ -185,6 +191,15 @@ def _warnings(votes: Votes, who: Standing, nobody: bool) -> tuple[Warn, ...]:
         for code, models in named.items()
         if models
     )
+
+
+def _doubts(votes: Votes) -> tuple[Warn, ...]:
+    """Warn of models to which Elo gives a number all the same."""
+    who = standing(votes.wins(), votes.models)
+    nobody = len(who.rated) == 1
+    every = np.arange(len(votes.models))
+    found = _warnings(votes, Standing(every[:0], every[:0], every[:0], every) if nobody else who, nobody)
+    return tuple(dataclasses.replace(each, message=f"{each.message}{ELO_DOUBT}") for each in found)
 
 
 def _finite(value: float) -> float | None:
