@@ -179,7 +179,7 @@ def run_benchmark(session: nox.Session, name: str) -> None:
 
 
 def run_in_project(session: nox.Session, program: str, *arguments: str, **how: Any) -> str:
-    """Run a program of the shared environment, ``how`` as for ``session.run``; return its output if silent."""
+    """Run a program of the shared environment; ``how`` is for ``session.run``, whose answer comes back."""
     folder = session.env_dir.parent / "project" / ("Scripts" if os.name == "nt" else "bin")
     path = os.pathsep.join([str(folder), os.environ.get("PATH", "")])
     found = shutil.which(program, path=str(folder))
