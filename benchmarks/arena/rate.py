@@ -14,9 +14,8 @@ import typer
 from lumina_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.arena.ratings.results import Anchor, Choices, Rated
+    from benchmarks.arena.ratings.results import Anchor, Rated
     from benchmarks.arena.readers.leaderboards import Leaderboard
-    from benchmarks.arena.readers.reading import Reading
 
 #: Clusters by the word for them.
 CLUSTERS: Final[Mapping[str | None, tuple[Literal["voter", "prompt"], ...] | None]] = {
@@ -106,6 +105,7 @@ def rate(
 ) -> None:
     """Rate models from a file of votes, with intervals, ranks, and a word on what cannot be told."""
     from benchmarks.arena import rating_tables as tables
+    from benchmarks.arena.rating import rate_reading
     from benchmarks.arena.ratings.results import Choices
     from benchmarks.arena.readers.leaderboards import read_leaderboards
     from benchmarks.arena.readers.opening import HowToRead, read_battles
@@ -131,7 +131,7 @@ def rate(
     reading = read_battles(
         file, HowToRead(column or (), conversion, criterion, control or (), skip_bad, with_named)
     )
-    found = _rate_all(reading, choices, category or [], by_category, bool(control))
+    found = rate_reading(reading, choices, category or (), by_category)
     overall = found[""]
     if as_json:
         answer = tables.as_json(overall, pairs)
@@ -142,64 +142,12 @@ def rate(
         print(tables.as_csv(overall), end="")
     elif markdown:
         for name, each in found.items():
-            print(f"{f'**{tables.markdown_cell(name)}**' + chr(10) * 2 if name else ''}", end="")
+            if name:
+                print(f"**{tables.markdown_cell(name)}**\n")
             print(tables.as_markdown(each, boards))
-        _say(overall)
+            _say(each, name)
     else:
         _show(found, boards, pairs, file.name)
-
-
-def _rate_all(
-    reading: Reading, choices: Choices, only: list[str], by_category: bool, controlled: bool
-) -> Mapping[str, Rated]:
-    """Rate all votes, and each category by itself; the first key is empty."""
-    import dataclasses
-
-    import numpy as np
-
-    from benchmarks.arena.ratings.aggregate import columns
-    from benchmarks.arena.ratings.estimate import rate
-    from benchmarks.arena.ratings.results import Warn
-    from benchmarks.arena.ratings.style import controlled_rate
-    from lumina_eval.errors import unknown
-
-    battles, warnings = reading.battles, []
-    names = {each.category for each in battles if each.category is not None}
-    for name in only:
-        if name not in names:
-            raise unknown("category", name, names)
-    keep = [i for i, each in enumerate(battles) if not only or each.category in only]
-    if choices.method == "elo":
-        times = [battles[i].time for i in keep]
-        if None in times:
-            warnings.append(
-                Warn("no-time", (), "not every vote has a time: Elo goes by the order of the file")
-            )
-        else:
-            keep.sort(key=lambda i: battles[i].time or 0.0)
-    if reading.skipped:
-        text = f"bad rows left out: {reading.skipped}; the first: {reading.first_skipped}"
-        warnings.append(Warn("skipped", (), text))
-    if reading.named:
-        text = f"votes left out whose voter saw the names: {reading.named}; --with-named keeps them"
-        warnings.append(Warn("named", (), text))
-    if choices.tool == "fastchat":
-        inside = [battles[i] for i in keep]
-        if any(each.weight != 1.0 or each.outcome not in (0.0, 0.5, 1.0) for each in inside):
-            text = "FastChat knows no weights and no shares: each vote counts once, to the side with more"
-            warnings.append(Warn("weights", (), text))
-
-    def one(places: list[int]) -> Rated:
-        votes = columns([battles[i] for i in places])
-        if not controlled:
-            return rate(votes, choices)
-        return controlled_rate(votes, np.array([reading.features[i] for i in places]), choices)
-
-    found = {"": one(keep)}
-    found[""] = dataclasses.replace(found[""], warnings=(*found[""].warnings, *warnings))
-    for name in sorted(names) if by_category else ():
-        found[name] = one([i for i in keep if battles[i].category == name])
-    return found
 
 
 def _anchor(text: str | None) -> Anchor | None:
@@ -228,14 +176,15 @@ def _show(found: Mapping[str, Rated], boards: list[Leaderboard], pairs: bool, ti
         console.print(tables.as_table(each, name or title, boards))
         if pairs:
             console.print(tables.pair_table(each))
+        _say(each, name)
     for board in boards:
         note = f"{board.title}: {board.source} {board.date}; other votes, its own scale"
         console.print(tables.visible(note), markup=False, highlight=False)
-    _say(found[""])
 
 
-def _say(rated: Rated) -> None:
+def _say(rated: Rated, category: str) -> None:
     from benchmarks.arena.rating_tables import visible
 
     for each in rated.warnings:
-        print(f"warning ({each.code}): {visible(each.message)}", file=sys.stderr)
+        where = f", {visible(category)}" if category else ""
+        print(f"warning ({each.code}{where}): {visible(each.message)}", file=sys.stderr)
