@@ -302,6 +302,31 @@ def test_a_round_without_a_finite_optimum_has_no_bound() -> None:
     assert rows["a"].ci_low is not None
 
 
+def test_votes_without_a_spread_have_no_interval_of_width_nothing() -> None:
+    """One tie says as much as one vote: an error of 2 in the log odds. Nothing but ties says nothing."""
+    covariance = intervals.covariance(columns([Battle("a", "b", 0.5)]), np.zeros(2))
+    assert ranks.difference_error(covariance)[0, 1] == pytest.approx(2.0)
+    votes = columns([Battle("a", "b", 0.5)] * 5)
+    for rounds in (0, 20):
+        ties = rate(votes, Choices(rounds=rounds))
+        assert [(row.ci_low, row.ci_high, row.rank_low, row.rank_high) for row in ties.ratings] == [
+            (None, None, 1, 2)
+        ] * 2
+        assert ties.p is not None
+        assert ties.p[0, 1] == 1.0
+
+
+def test_a_voter_who_alone_joins_two_groups_is_not_left_out() -> None:
+    """Without that voter there is no rating at all, so the interval is wide there, and finite."""
+    left = [Battle("a", "b", float(i % 2), voter=f"l{i % 15}") for i in range(60)]
+    right = [Battle("c", "d", float(i % 2), voter=f"r{i % 15}") for i in range(60)]
+    bridge = [Battle("a", "c", float(i % 2), voter="bridge") for i in range(4)]
+    votes = columns([*left, *right, *bridge])
+    error = ranks.difference_error(intervals.covariance(votes, fit(votes.wins()), ("voter",)))
+    assert error[votes.models.index("a"), votes.models.index("c")] == pytest.approx(1.0, rel=0.2)
+    assert error[votes.models.index("a"), votes.models.index("b")] < 0.7
+
+
 def test_ranks_and_significance_follow_the_differences() -> None:
     rating, spread = np.array([1100.0, 1090.0, 900.0]), np.full((3, 3), 10.0)
     best, worst = ranks.ranks_by_difference(rating, spread, 1.96)

@@ -77,11 +77,16 @@ def _parts(votes: Votes, theta: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _each_alone(votes: Votes, theta: Floats) -> Floats:
-    """Leave out each vote in turn; the information less one vote is inverted by Sherman and Morrison."""
+    """Leave out each vote in turn; the information less one vote is inverted by Sherman and Morrison.
+
+    Of a vote that alone holds models together the fit leaves no residual, so it has the variance of the
+    model.
+    """
     score, curved, inverse = _parts(votes, theta)
     own = np.diag(inverse)
     leverage = curved * (own[votes.a] + own[votes.b] - 2.0 * inverse[votes.a, votes.b])
-    spread = (score / np.maximum(1.0 - leverage, SMALLEST)) ** 2
+    sound = leverage < 1.0 - SMALLEST
+    spread = np.where(sound, (score / np.where(sound, 1.0 - leverage, 1.0)) ** 2, curved)
     between = votes.summed(spread)
     return np.asarray(inverse @ laplacian(between + between.T) @ inverse)
 
@@ -96,25 +101,23 @@ def _one_way(votes: Votes, theta: Floats, cluster: Indices) -> Floats:
     between = np.zeros((count, m * m))
     np.add.at(between, (cluster, votes.a * m + votes.b), curved)
     own = between.reshape(count, m, m)
-    moved = _left_out(laplacian(own + own.transpose(0, 2, 1)), inverse, scores.toarray())
-    return np.asarray(moved.T @ moved * ((count - 1.0) / count))
+    return _left_out(laplacian(own + own.transpose(0, 2, 1)), inverse, scores.toarray())
 
 
 def _left_out(own: Floats, inverse: Floats, scores: Floats) -> Floats:
-    """Return (clusters, m): how strengths move, to first order, when each cluster is left out.
+    """Return the (m, m) jackknife covariance from how strengths move when each of the clusters is left out.
 
     ``own`` (clusters, m, m) is the information of each. (H - H_c)^-1 u_c = (1 - H^-1 H_c)^-1 H^-1 u_c. Where
-    the models fall apart without a cluster there is no such step, and the cluster counts as it stands.
+    the models fall apart without a cluster there is no such step: it has the variance of the model.
     """
-    plain = scores @ inverse
     kept = np.eye(inverse.shape[0]) - inverse @ own
     # The trace of H^-1 H_c bounds its eigenvalues, so that only large clusters need be looked at.
     sound = np.einsum("ij,cji->c", inverse, own) < 1.0 - SMALLEST
     large = np.flatnonzero(~sound)
     sound[large] = np.linalg.svd(kept[large], compute_uv=False)[:, -1] > SMALLEST
-    moved = plain.copy()
-    moved[sound] = np.linalg.solve(kept[sound], plain[sound][:, :, None])[:, :, 0]
-    return np.asarray(moved)
+    moved = np.linalg.solve(kept[sound], (scores[sound] @ inverse)[:, :, None])[:, :, 0]
+    shrunk = (len(own) - 1.0) / len(own)
+    return np.asarray(shrunk * moved.T @ moved + inverse @ own[~sound].sum(axis=0) @ inverse)
 
 
 def _inverse(whole: Floats) -> Floats:

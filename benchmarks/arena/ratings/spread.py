@@ -14,6 +14,8 @@ from benchmarks.arena.ratings.intervals import LEVEL
 #: The tails of an interval.
 LOW: Final = (1.0 - LEVEL) / 2.0
 HIGH: Final = (1.0 + LEVEL) / 2.0
+#: A standard error, in points, that is none.
+NOTHING: Final = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,14 +60,20 @@ def from_covariance(
 ) -> Found:
     """Return intervals of ``quantile`` standard errors, those of the difference to the anchor model if any.
 
-    ``own`` (r,) are the standard errors where they are not those of the covariance.
+    ``own`` (r,) are the standard errors where they are not those of the covariance. Votes that are all alike,
+    such as nothing but ties, show no spread: that is no interval, not one of width 0.
     """
     error = ranks.difference_error(covariance)
+    error = np.where(error > NOTHING, error, np.inf)
+    np.fill_diagonal(error, 0.0)
     best, worst = ranks.ranks_by_difference(point, error, quantile)
     if scale.model is not None:
         own = error[scale.model]
     elif own is None:
         own = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    own = np.where(own > NOTHING, own, np.nan)
+    if scale.model is not None:
+        own[scale.model] = 0.0
     shown = scale(point)
     return Found(shown, shown - quantile * own, shown + quantile * own, best, worst, error, interval)
 
@@ -86,6 +94,9 @@ def from_rounds(
     if by_overlap:
         best, worst = ranks.ranks_by_overlap(low, high)
     else:
+        with np.errstate(invalid="ignore"):
+            flat = ~(high - low > NOTHING) & (np.arange(len(point)) != scale.model)
+        low, high = np.where(flat, np.nan, low), np.where(flat, np.nan, high)
         best, worst = 1 + ahead.sum(axis=0), len(point) - ahead.sum(axis=1)
     finite = rounds[np.isfinite(rounds).all(axis=1)]
     error = ranks.difference_error(np.atleast_2d(np.cov(finite.T))) if len(finite) > 1 else None
