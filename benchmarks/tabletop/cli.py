@@ -117,11 +117,12 @@ def sampling(
     rows = study.rows(files, margin)
     if plot is not None:
         sampling_plot.plot(rows, plot)
-    table = study.table(stage, rows)
+    tables = [study.by_guidance(stage, files, margin), study.table(stage, rows)]
     if markdown:
-        print(cards.markdown([table]), end="")
+        print(cards.markdown(tables), end="")
     else:
-        _print(Console(), table)
+        for table in tables:
+            _print(Console(), table)
 
 
 @app.command()

@@ -61,6 +61,11 @@ def test_a_loss_is_told_from_none(tmp_path: Path) -> None:
     table = study.table("hq_tuning", found)
     assert [row[-1] for row in table.rows] == ["yes", "no", ""]
     assert table.rows[0][4] == "-0.500"
+    guidance = study.by_guidance("hq_tuning", files, 0.1)
+    assert [(row[0], row[1], row[2], row[-1]) for row in guidance.rows] == [
+        ("cfg 4", "2", "0.750", ""),
+        ("none", "1", "0.250", "yes"),
+    ]
     sampling_plot.plot(found, tmp_path / "scores.png")
     with Image.open(tmp_path / "scores.png") as picture:
         assert len(picture.convert("RGB").getcolors(2**20) or []) > 50, "lines were drawn"

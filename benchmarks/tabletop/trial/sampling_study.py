@@ -164,6 +164,39 @@ def rows(files: Mapping[Setting, Path], margin: float) -> list[Row]:
     return sorted(made, key=lambda row: (row.passes, row.setting.name))
 
 
+def by_guidance(stage: str, files: Mapping[Setting, Path], margin: float) -> Table:
+    """Return the score of each way of guidance, the mean over its solvers and steps, against ``cfg 4``.
+
+    Ninety settings are many questions of few images; what guidance does is one question of all of them.
+    """
+    values: dict[str, dict[tuple[str, str, int], list[float]]] = {}
+    for setting, file in files.items():
+        of_guidance = values.setdefault(setting.guidance, {})
+        for score in map(Score.model_validate, json.loads(file.read_text(encoding="utf-8"))["scores"]):
+            of_guidance.setdefault((score.item_id, score.task, score.index), []).append(score.value)
+    pooled = {
+        name: [
+            Score(item_id=item_id, task=task, index=index, value=float(np.mean(found)))
+            for (item_id, task, index), found in of_guidance.items()
+        ]
+        for name, of_guidance in values.items()
+    }
+    baseline = pooled.pop(REFERENCE[2])
+    compared = {
+        one.candidate: one for one in (compare_many(baseline, pooled, margin=margin) if pooled else [])
+    }
+    body = []
+    for name, scores in {REFERENCE[2]: baseline, **pooled}.items():
+        overall = metric("overall", scores)
+        low, high = overall.ci_prompts or (float("nan"), float("nan"))
+        settings_ = sum(setting.guidance == name for setting in files)
+        cells = (name, f"{settings_}", f"{overall.value:.3f}", f"{low:.3f}–{high:.3f}")
+        body.append((*cells, *_against(compared.get(name))))
+    head = ("guidance", "settings", "overall", "95 % prompts", f"minus {REFERENCE[2]}", "95 %", "loses")
+    text = "The mean over all solvers and steps, prompt by prompt."
+    return Table(f"Guidance, embedded:{stage}", text, head, body)
+
+
 def table(stage: str, found: Sequence[Row]) -> Table:
     """Return the table of the docs."""
     head = (
