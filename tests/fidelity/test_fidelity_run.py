@@ -210,11 +210,29 @@ def test_features_made_elsewhere(call: Call, tmp_path: Path) -> None:
     code, (record,), _ = call(*words)
     assert code == 0
     found = values(record)
-    kept = x.astype(np.float32).astype(float)  # a verdict holds float32
-    assert found["fid"] == pytest.approx(textbook_fid(kept, y), rel=1e-9)
-    assert found["kid"] == pytest.approx(textbook_kid(kept, y), rel=1e-9)
+    assert found["fid"] == pytest.approx(textbook_fid(x, y), rel=1e-9)
+    assert found["kid"] == pytest.approx(textbook_kid(x, y), rel=1e-9)
     low, high = record["metrics"][0]["ci_prompts"]
     assert low < found["fid"] < high
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(1e4, 1.0), (0.0, 1e39)])
+def test_features_keep_the_precision_of_their_file(
+    call: Call, tmp_path: Path, mean: float, spread: float
+) -> None:
+    rng = np.random.default_rng(5)
+    x, y = mean + spread * rng.normal(size=(60, 8)), mean + spread * rng.normal(0.4, 1.3, size=(70, 8))
+    rows(tmp_path / "a.npz", pool=x)
+    rows(tmp_path / "b.npz", pool=y)
+    words = ("judge", "fidelity", "--set", 'metrics=["fid"]')
+    code, (record,), _ = call(*words, "--features", "a.npz", "--reference-features", "b.npz")
+    assert code == 0
+    expected = textbook_fid((x - mean) / spread, (y - mean) / spread) * spread**2
+    assert values(record)["fid"] == pytest.approx(expected, rel=1e-8)
+    verdicts = Path(record["run_dir"]) / "verdicts.jsonl"
+    code, (again,), _ = call(*words, "--verdicts", verdicts, "--reference-features", "b.npz")
+    assert code == 0
+    assert values(again) == values(record)
 
 
 def test_statistics_are_enough_for_fid_alone(call: Call, tmp_path: Path) -> None:
@@ -227,7 +245,7 @@ def test_statistics_are_enough_for_fid_alone(call: Call, tmp_path: Path) -> None
     )  # fmt: skip
     assert code == 0
     found = values(record)
-    assert found["fid"] == pytest.approx(textbook_fid(x.astype(np.float32).astype(float), y), rel=1e-9)
+    assert found["fid"] == pytest.approx(textbook_fid(x, y), rel=1e-9)
     assert found["kid"] is None
     assert "kid is not measured" in errors
 
