@@ -13,7 +13,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.fidelity import reference
@@ -96,19 +95,20 @@ def _clean_kid(one: Rows, two: Rows) -> float:
         np.random.set_state(before)
 
 
-class _AsTheyAre(torch.nn.Module):
-    """Takes the place of torchmetrics' network: features are given instead of images."""
+def _as_they_are() -> Any:
+    """Return what takes the place of torchmetrics' network: features are given instead of images."""
+    import torch
 
-    num_features = 64  # of the embedded extractor; torchmetrics sums in tables of that width
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features
+    network = torch.nn.Identity()
+    network.num_features = 64  # of the embedded extractor; torchmetrics sums in tables of that width
+    return network
 
 
 def _torchmetrics_fid(one: Rows, two: Rows) -> float:
+    import torch
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    tool = FrechetInceptionDistance(feature=_AsTheyAre()).set_dtype(torch.float64)
+    tool = FrechetInceptionDistance(feature=_as_they_are()).set_dtype(torch.float64)
     tool.update(torch.from_numpy(two), real=True)
     tool.update(torch.from_numpy(one), real=False)
     return float(tool.compute())
@@ -116,11 +116,12 @@ def _torchmetrics_fid(one: Rows, two: Rows) -> float:
 
 def _torchmetrics_kid(one: Rows, two: Rows) -> float:
     """A single subset of all images: the unbiased estimate, which no seed changes."""
+    import torch
     from torchmetrics.image.kid import KernelInceptionDistance
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it keeps all features: they are few
-        tool = KernelInceptionDistance(feature=_AsTheyAre(), subsets=1, subset_size=len(one))
+        tool = KernelInceptionDistance(feature=_as_they_are(), subsets=1, subset_size=len(one))
     tool.update(torch.from_numpy(two), real=True)
     tool.update(torch.from_numpy(one), real=False)
     return float(tool.compute()[0])
