@@ -9,13 +9,14 @@ from benchmarks.fidelity.metrics.clip_score import Convention
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 
-Role = Literal["fid", "clip", "dinov2", "classes"]
+Role = Literal["fid", "clip", "cmmd", "dinov2", "classes"]
 """Which of a protocol's extractors a metric is computed on."""
 
 #: Metrics by name, and on which features. ``clip_score_gap`` is the score less that of a wrong caption.
 ROLE_OF: Final[dict[str, Role]] = {
     **dict.fromkeys(("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"), "fid"),
-    **dict.fromkeys(("cmmd", "clip_fid", "clip_score", "clip_score_gap"), "clip"),
+    **dict.fromkeys(("clip_fid", "clip_score", "clip_score_gap"), "clip"),
+    "cmmd": "cmmd",  # another model and another order of cropping than CLIP-FID's
     "fd_dinov2": "dinov2",
     "inception_score": "classes",
 }
@@ -27,7 +28,7 @@ KEYS: Final = (
     "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
     "reference.source", "reference.asset", "reference.side", "reference.images_per_prompt",
     "reference.base_seed",
-    "judge.name", "judge.fid", "judge.clip", "judge.dinov2", "judge.classes", "judge.prefix",
+    "judge.name", "judge.fid", "judge.clip", "judge.cmmd", "judge.dinov2", "judge.classes", "judge.prefix",
     "judge.convention", "judge.device", "judge.batch_size",
 )  # fmt: skip
 

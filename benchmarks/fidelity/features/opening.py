@@ -46,7 +46,7 @@ def open_extractor(words: str, prefix: str = "", device: str = "auto", batch_siz
 
             if scheme == "clip":
                 return ClipEmbedder(spec or CLIP_FID, "clip", prefix, device, batch_size)
-            return ClipEmbedder(spec or CMMD, "cmmd", prefix, device, batch_size)
+            return ClipEmbedder(spec or CMMD, "cmmd", prefix, device, batch_size, "judge.cmmd")
         case "dinov2":
             from benchmarks.fidelity.features.embedders import Dinov2Embedder
 
