@@ -84,6 +84,12 @@ def options_of(protocol: ResolvedProtocol) -> Options:
                 f"expected an extractor for {named}, found none, in protocol {protocol.name}; "
                 f"fix: --set judge.{role}=…"
             )
+    source = str(protocol.value("prompts.source", "none"))
+    if source == "none" and (asked := [name for name in metrics if name.startswith("clip_score")]):
+        raise UserError(
+            f"expected prompts to hold images against for {asked[0]}, found none, in protocol "
+            f"{protocol.name}; fix: leave it out, or --protocol coco30k --set prompts.file=FILE.csv"
+        )
     return Options(
         metrics=tuple(metrics),
         by_task=tuple(by_task),
@@ -92,7 +98,7 @@ def options_of(protocol: ResolvedProtocol) -> Options:
         convention=cast(Convention, _one_of(protocol, "judge.convention", "cosine", get_args(Convention))),
         device=str(protocol.value("judge.device", "auto")),
         batch_size=_count(protocol, "judge.batch_size", 32),
-        source=str(protocol.value("prompts.source", "none")),
+        source=source,
         reference=_one_of(protocol, "reference.source", "given", REFERENCES),
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.fidelity.adapter import Fidelity
 from benchmarks.fidelity.options import Options, options_of
+from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
 
 
@@ -19,3 +22,10 @@ def test_cmmd_has_an_extractor_of_its_own() -> None:
         "clip": "clip:ViT-B-32-quickgelu/openai",
     }
     assert options("tabletop").extractors["cmmd"] == "tabletop"
+
+
+def test_no_cosine_with_a_prompt_that_there_is_not() -> None:
+    for metric in ("clip_score", "clip_score_gap"):
+        with pytest.raises(UserError, match=rf"prompts.*{metric}.*folder; fix: "):
+            options("folder", f'metrics=["fid", "{metric}"]')
+    assert options("coco30k").metrics[-1] == "clip_score"
