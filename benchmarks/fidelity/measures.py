@@ -1,8 +1,9 @@
 """From rows and a reference to metrics with their intervals: which function is which metric.
 
-Intervals are of the delete-group jackknife over prompts (``jackknife.py``), the reference fixed. FID and its
-kin carry the bias of their N; their interval is about the value itself, what other prompts would show at that
-N. What endlessly many images would have is ``fid_infinity``'s business.
+Intervals are of the delete-group jackknife over prompts (``jackknife.py``). FID and its kin carry the bias of
+their N; their interval is of the distance without it, as is that of ``fid_infinity``, KID and CMMD. What
+precision, recall, density and coverage would be with endlessly many images is of no interest (balls shrink to
+nothing), so theirs is of what other prompts would show at that N.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Measure:
     needs_rows: bool
     """The reference's features are needed; its mean and covariance are not enough."""
     of: Callable[[Rows, Reference, Groups | None], Measured]
+    converges: bool = True
+    """It tends to a distance of distributions as N grows: that is what its interval is of."""
 
 
 def measured(name: str, rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
@@ -130,8 +133,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "fid_infinity": Measure(DISTANCE, False, _extrapolated),
     "kid": Measure(DISCREPANCY, True, _kernel(kid_reference, normalised=False)),
     "cmmd": Measure(DISTANCE, True, _kernel(cmmd_reference, normalised=True)),
-    "precision": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).precision)),
-    "recall": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).recall)),
-    "density": Measure("ratio", True, _neighbours(lambda x, y: density_coverage(x, y).density)),
-    "coverage": Measure("fraction", True, _neighbours(lambda x, y: density_coverage(x, y).coverage)),
+    "precision": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).precision), False),
+    "recall": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).recall), False),
+    "density": Measure("ratio", True, _neighbours(lambda x, y: density_coverage(x, y).density), False),
+    "coverage": Measure("fraction", True, _neighbours(lambda x, y: density_coverage(x, y).coverage), False),
 }

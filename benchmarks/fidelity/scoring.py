@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.fidelity.measures import ALONE, MEASURES, Measured, Rows, bias_of_fid, measured
-from benchmarks.fidelity.metrics.clip_score import pair_scores
+from benchmarks.fidelity.metrics.clip_score import Convention, clip_score, pair_scores
 from benchmarks.fidelity.metrics.jackknife import Groups
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
 from benchmarks.fidelity.reference import Reference
@@ -55,7 +55,12 @@ def aggregate(
             continue
         if name not in MEASURES:
             own = pair_scores_of(name, options, items, verdicts)
-            metrics.append(metric(name, own, _CLIP_UNITS[options.convention], "images"))
+            one = metric(name, own, _CLIP_UNITS[options.convention], "images")
+            if own and name == "clip_score":
+                one = _by_convention(one, verdicts, options.convention)
+            elif verdicts and not own:
+                told.append(f"{name} is not measured: no prompt comes with a wrong caption")
+            metrics.append(one)
             scores = scores or own
             continue
         unit, role = MEASURES[name].unit, ROLE_OF[name]
@@ -75,7 +80,7 @@ def aggregate(
             Metric(
                 name=name,
                 value=None if found is None else found.value,
-                ci_prompts=None if found is None else interval_about_value(found, unit),
+                ci_prompts=None if found is None else interval_of(name, found),
                 n_prompts=count,
                 n_images=len(verdicts),
                 unit=unit,
@@ -96,6 +101,16 @@ def aggregate(
         summary=summary_text(metrics, options, names),
         warnings=told,
     )
+
+
+def _by_convention(one: Metric, verdicts: Sequence[Verdict], convention: Convention) -> Metric:
+    """Return the CLIP-score by the convention's own mean; torchmetrics clamps it at 0, and so its ends."""
+    changed: dict[str, object] = {"value": clip_score(_cosines(verdicts, "cosine"), convention)}
+    if convention == "torchmetrics":
+        for key in ("ci_prompts", "ci_seeds"):
+            if (ends := getattr(one, key)) is not None:
+                changed[key] = (max(ends[0], 0.0), max(ends[1], 0.0))
+    return one.model_copy(update=changed)
 
 
 def _alone(name: str, verdicts: Sequence[Verdict], told: list[str]) -> Metric:
@@ -142,14 +157,19 @@ def _by_task(
     return found
 
 
-def interval_about_value(found: Measured, unit: str) -> Interval | None:
-    """Return the jackknife's interval laid about the value itself, within the range of its unit."""
+def interval_of(name: str, found: Measured) -> Interval | None:
+    """Return the jackknife's interval: of what the metric tends to, so about the value without its bias.
+
+    Precision and its kin are defined for their N alone; theirs is about the value, within the unit's range.
+    """
     if found.groups is None:
         return None
     low, high = found.groups.interval()
+    if MEASURES[name].converges:
+        return low, high
     shift = found.value - found.groups.corrected
     low, high = low + shift, high + shift
-    return (max(low, 0.0), min(high, 1.0)) if unit == "fraction" else (low, high)
+    return (max(low, 0.0), min(high, 1.0)) if MEASURES[name].unit == "fraction" else (low, high)
 
 
 def group_scores(name: str, found: Measured, reference: Reference) -> list[Score]:
@@ -221,18 +241,29 @@ def summary_text(metrics: Sequence[Metric], options: Options, references: dict[s
         against = f", against {references[role]}" if measure in MEASURES and role in references else ""
         lines.append(
             f"{one.name}: {value} ({one.unit}; {one.n_images} images of {one.n_prompts} prompts, "
-            f"{options.extractors[role]}{against})"
+            f"{options.extractors[role]}{against}){_without_bias(measure, one)}"
         )
     return "\n".join(lines) + "\n"
+
+
+def _without_bias(measure: str, one: Metric) -> str:
+    if measure not in MEASURES or not MEASURES[measure].converges or one.ci_prompts is None:
+        return ""
+    low, high = one.ci_prompts
+    return f"; without the bias of N {(low + high) / 2:.6g}, 95 % over prompts {low:.6g} to {high:.6g}"
 
 
 def _told_of_bias(name: str, found: Measured, count: int) -> list[str]:
     bias = bias_of_fid(found)
     if name not in ("fid", "clip_fid", "fd_dinov2") or bias is None or bias <= _MUCH * found.value:
         return []
+    assert found.groups is not None
+    low, high = found.groups.interval()
     return [
         f"{name} of {count} images is about {bias:.3g} above what endlessly many would have, "
-        f"{bias / found.value:.0%} of it; compare it at the same N alone, or take fid_infinity or kid"
+        f"{bias / found.value:.0%} of it; without that it is {found.groups.corrected:.3g} "
+        f"(95 % over prompts {low:.3g} to {high:.3g}, which is its interval); compare {name} at the same N "
+        "alone, or take fid_infinity or kid"
     ]
 
 
