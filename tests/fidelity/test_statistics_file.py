@@ -91,3 +91,36 @@ def test_what_is_no_statistics_file(tmp_path: Path) -> None:
     np.savez(file, mu=np.array([{"a": 1}], dtype=object), sigma=np.eye(1))
     with pytest.raises(UserError, match="plain arrays"):
         read_statistics(file)
+    np.savez(file, mu=np.array(["a", "b"]), sigma=np.eye(2))
+    with pytest.raises(UserError, match=r"numbers as mu and sigma.*x\.npz"):
+        read_statistics(file)
+    np.savez(file, mu=ROWS[0], sigma=np.eye(4), n=np.arange(3))
+    with pytest.raises(UserError, match=r"one number as n.*x\.npz"):
+        read_statistics(file)
+    np.savez(file, mu=ROWS[0], sigma=np.eye(4) + 2 * np.eye(4)[::-1])
+    with pytest.raises(UserError, match="negative variances"):
+        read_statistics(file)
+
+
+def test_a_rounded_covariance_of_few_images_is_one(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).standard_normal((6, 300)) * np.geomspace(1, 50, 300)
+    covariance = np.cov(rows, rowvar=False).astype(np.float32)
+    assert np.linalg.eigvalsh(covariance.astype(np.float64))[0] < 0
+    np.savez(tmp_path / "x.npz", mu=rows.mean(axis=0), sigma=covariance)
+    assert read_statistics(tmp_path / "x.npz").moments.width == 300
+
+
+@pytest.mark.parametrize("content", [b"name,size\n", b"\xff\xd8\xff\xe0JFIF image"])
+def test_a_file_of_another_kind_is_not_taken_for_a_pickle(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.npz"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="found a file of another kind") as caught:
+        read_statistics(file)
+    assert "unsafe" not in str(caught.value)
+
+
+def test_no_features_are_no_set(tmp_path: Path) -> None:
+    for name, shape in (("no_rows", (0, 4)), ("no_width", (4, 0))):
+        np.savez(tmp_path / f"{name}.npz", rows=np.zeros(shape))
+        with pytest.raises(UserError, match="found none"):
+            read_features(str(tmp_path / f"{name}.npz"))

@@ -12,7 +12,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from benchmarks.fidelity.metrics.moments import Moments
 from lumina_eval.errors import UserError, nearest
 from lumina_eval.files import write_atomic
+
+#: How ``.npz`` and ``.npy`` files start. All else numpy takes for a pickle, and advises to load it unsafely.
+_ARCHIVE: Final = b"PK"
+_ARRAY: Final = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,20 @@ def read_statistics(file: Path) -> Statistics:
                 f"expected statistics with mu and sigma, found {', '.join(array_names(file)) or 'nothing'}, "
                 f"in {file}; fix: name a statistics file of clean-fid, or give features"
             )
-    mean, covariance = (np.asarray(arrays[name], dtype=np.float64) for name in ("mu", "sigma"))
     try:
+        mean, covariance = (np.asarray(arrays[name], dtype=np.float64) for name in ("mu", "sigma"))
         moments = Moments(int(arrays["n"]) if "n" in arrays else None, mean, covariance)
     except UserError as error:
         raise UserError(f"{error} (in {file})") from error
-    scale = float(np.abs(covariance).max(initial=0.0))
-    if (
-        not np.allclose(covariance, covariance.T, rtol=0, atol=1e-6 * scale)
-        or np.diagonal(covariance).min() < 0
-    ):
+    except (TypeError, ValueError) as error:
         raise UserError(
-            f"expected a symmetric covariance without negative variances, found another sigma, in {file}; "
+            f"expected numbers as mu and sigma, and one number as n, found {error}, in {file}; "
             "fix: compute the statistics again"
+        ) from error
+    if not _is_covariance(covariance):
+        raise UserError(
+            "expected a symmetric covariance without negative variances in any direction, found another "
+            f"sigma, in {file}; fix: compute the statistics again"
         )
     extractor = str(arrays["extractor"]) if "extractor" in arrays else None
     return Statistics(moments, extractor, file)
@@ -110,6 +115,11 @@ def read_features(address: str) -> NDArray[np.floating[Any]]:
             f"expected features of shape (images, width), found {rows.dtype} of {rows.shape}, in "
             f"{file}:{key}; fix: one row for each image"
         )
+    if not rows.size:
+        raise UserError(
+            f"expected features of images, found none (shape {rows.shape}), in {file}:{key}; "
+            "fix: name the array with a row for each image"
+        )
     return rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
 
 
@@ -128,8 +138,24 @@ def _arrays(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             raise _unreadable(file, error) from error
 
 
+def _is_covariance(matrix: NDArray[np.float64]) -> bool:
+    """Whether a matrix is symmetric and, but for rounding, positive semidefinite.
+
+    Rounding is taken as up to 1e-6 of the largest entry and 1e-5 of the largest eigenvalue: files of other
+    tools may have gone through float32.
+    """
+    if not np.allclose(matrix, matrix.T, rtol=0, atol=1e-6 * float(np.abs(matrix).max(initial=0.0))):
+        return False
+    spread = np.linalg.eigvalsh(matrix)
+    return bool(spread[0] >= -1e-5 * max(float(spread[-1]), 0.0))
+
+
 def _opened(file: Path) -> Any:
     try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_ARRAY))
+        if start and not start.startswith(_ARCHIVE) and start != _ARRAY:
+            raise _unreadable(file, ValueError("a file of another kind"))
         # Without pickle: a statistics file from elsewhere must not run code.
         found = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
