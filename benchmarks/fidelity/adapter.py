@@ -115,7 +115,7 @@ class Fidelity:
     def aggregate(
         self, protocol: ResolvedProtocol, items: Sequence[Item], verdicts: Sequence[Verdict]
     ) -> Aggregate:
-        """Hold the rows against the reference. Pure: the rows are in the verdicts."""
+        """Hold the rows, which are in the verdicts, against the reference, which is read or drawn here."""
         options = options_of(protocol)
 
         def reference_of(role: Role, digest: str) -> Reference:

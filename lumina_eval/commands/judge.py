@@ -65,6 +65,11 @@ def judge(
                 "expected one of --images and --verdicts, found both; fix: leave --images out to add saved "
                 "verdicts up, or --verdicts to judge the images anew"
             )
+        if features is not None and complete:
+            raise UserError(
+                "expected --complete with --images or --verdicts, found it with --features, whose rows are "
+                "of no prompts; fix: leave it out"
+            )
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
         kept = o.features_folder(out, store)

@@ -260,6 +260,14 @@ def test_features_that_are_no_numbers_are_refused(call: Call, tmp_path: Path) ->
     assert "NaN" in errors
 
 
+def test_features_are_of_no_prompts_that_could_be_complete(call: Call, tmp_path: Path) -> None:
+    rows(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(9, 4)))
+    words = ("judge", "fidelity", "--features", "a.npz", "--reference-features", "a.npz", "--complete")
+    code, _, errors = call(*words)
+    assert code == 2
+    assert "expected --complete with --images" in errors
+
+
 def run_tabletop(call: Call, weights: Path, model: str, *more: object) -> dict[str, Any]:
     code, (record,), _ = call(
         "run", "fidelity", "--protocol", "tabletop", "--model", model, "--limit", 3, "--images-per-prompt", 2,
