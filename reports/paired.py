@@ -20,7 +20,10 @@ ALPHA: Final = 0.05
 NOTE_TEST: Final = (
     "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison; * marks p ≤ 0.05."
 )
-NOTE_MDE: Final = "detectable: the true difference that these prompts would have shown with power 0.8."
+NOTE_MDE: Final = (
+    "detectable: the true difference that these prompts would have shown with power 0.8. "
+    "pairs: of prompts; of groups of prompts for a measure of whole sets."
+)
 NOTE_HOLM: Final = (
     "Differences with their 95 % interval over prompts; * marks p ≤ 0.05 after Holm's correction over the "
     "categories of a comparison."
@@ -94,7 +97,7 @@ def _primary(group: Group, compared: list[Comparison], places: int) -> Table:
         HeaderCell("difference"),
         HeaderCell("p"),
         HeaderCell("detectable"),
-        HeaderCell("prompts"),
+        HeaderCell("pairs"),
     )
     rows = []
     for found in compared:
