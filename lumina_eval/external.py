@@ -30,7 +30,7 @@ from lumina_eval.plugins import Benchmark
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
 from lumina_eval.records import Item, Manifest, Verdict
-from lumina_eval.runs import RunFolder, now, read_items, read_manifest, read_verdicts, run_id
+from lumina_eval.runs import RunFolder, now, protocol_of, read_items, read_manifest, read_verdicts, run_id
 from lumina_eval.store import StoredImage
 
 #: Left, top, right and bottom of an image within a file that holds several, in pixels.
@@ -156,6 +156,23 @@ def judge_features(
     return _add_up(Question(bench, resolved, _selection(given, 1)), manifest, verdicts, [], len(given), site)
 
 
+def statistics_writer(benchmark: str, file: Path) -> Callable[[Path], None]:
+    """Return what writes statistics of a run folder's features to ``file``, an ``.npz``.
+
+    Raises UserError, before anything is judged, for another ending or a benchmark without features.
+    """
+    _offered(plugins.benchmark(benchmark), "write_statistics", "--write-statistics")
+    if file.suffix != ".npz":
+        raise UserError(f"expected an .npz file to write statistics to, found {file}; fix: {file}.npz")
+
+    def write(run_dir: Path) -> None:
+        bench = plugins.benchmark(benchmark)
+        held = protocol_of(read_manifest(run_dir))
+        _offered(bench, "write_statistics", "--write-statistics")(file, held, read_verdicts(run_dir))
+
+    return write
+
+
 def _add_up(
     question: Question,
     manifest: Manifest,
@@ -186,7 +203,7 @@ def _strangers(bench: Benchmark, protocol: ResolvedProtocol, given: Sequence[Ite
 def _offered(bench: Benchmark, method: str, option: str) -> Callable[..., Any]:
     found: Callable[..., Any] | None = getattr(bench, method, None)
     if found is None:
-        raise UserError(f"benchmark {bench.name} does not read {option}")
+        raise UserError(f"benchmark {bench.name} has no {option}")
     return found
 
 

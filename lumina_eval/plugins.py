@@ -143,6 +143,8 @@ class Benchmark(Protocol):
       a folder, so that no image is looked at twice. Verdicts stay whole without it;
     - ``read_features(address, protocol) -> tuple[list[Item], list[Verdict]]``: features of images that were
       made elsewhere (``--features``), as verdicts;
+    - ``write_statistics(file, protocol, verdicts)``: what is left of the features of a run, for later runs to
+      be held against (``--write-statistics``);
     - ``default_protocol: str``: the protocol where none is named, if there is none called ``official``;
     - ``whole_prompts: bool``: True if a prompt is judged by all of its images together, so that in a verdict
       file too each prompt is expected to have as many as the fullest one;

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fidelity import layout, prompt_sets, reference, scoring, verification
+from benchmarks.fidelity import from_statistics, layout, prompt_sets, reference, scoring, verification
 from benchmarks.fidelity.features.opening import open_extractor
 from benchmarks.fidelity.judging import FeatureJudge
-from benchmarks.fidelity.metrics.statistics_file import read_features
-from benchmarks.fidelity.options import KEYS, Options, Role, options_of
+from benchmarks.fidelity.measures import MEASURES
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.metrics.statistics_file import read_features, write_statistics
+from benchmarks.fidelity.options import KEYS, ROLE_OF, Options, Role, options_of
 from benchmarks.fidelity.reference import Reference
-from benchmarks.fidelity.rows import output_of
+from benchmarks.fidelity.rows import output_of, rows_of
 from lumina_eval.assets import fetched
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError
@@ -94,8 +96,14 @@ class Fidelity:
         layout.write(Path(folder), images)
 
     def read_features(self, address: str, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
-        """Read rows made elsewhere (``FILE.npz`` or ``FILE.npz:KEY``); each is an image of its own."""
+        """Read rows made elsewhere (``FILE.npz`` or ``FILE.npz:KEY``); each is an image of its own.
+
+        A file of ``mu`` and ``sigma`` is one verdict; see ``from_statistics.py``.
+        """
         options = options_of(protocol)
+        if from_statistics.is_statistics(address):
+            item, verdict = from_statistics.verdict_of(address, options.extractors, UNKNOWN)
+            return [item], [verdict]
         rows = read_features(address)
         digest = UNKNOWN
         roles: dict[str, str] = {str(role): digest for role in options.extractors}
@@ -117,11 +125,47 @@ class Fidelity:
     ) -> Aggregate:
         """Hold the rows, which are in the verdicts, against the reference, which is read or drawn here."""
         options = options_of(protocol)
+        untold: dict[str, None] = {}
 
         def reference_of(role: Role, digest: str) -> Reference:
-            return self._reference(protocol, options, items, role, digest)
+            found = self._reference(protocol, options, items, role, digest)
+            if digest == UNKNOWN:
+                untold["the images' features"] = None
+            if found.extractor is None:
+                untold[found.name] = None
+            return found
 
-        return scoring.aggregate(options, protocol, items, verdicts, reference_of)
+        moments = from_statistics.moments_of(verdicts)
+        if moments is not None:
+            result = from_statistics.aggregate(options, moments, verdicts, reference_of)
+        else:
+            result = scoring.aggregate(options, protocol, items, verdicts, reference_of)
+        if not untold:
+            return result
+        text = (
+            f"no extractor is named by {' and '.join(untold)}: that both sides are by the same weights and "
+            "resizing is taken on trust"
+        )
+        return result.model_copy(update={"warnings": [*result.warnings, text]})
+
+    def write_statistics(self, file: Path, protocol: ResolvedProtocol, verdicts: Sequence[Verdict]) -> None:
+        """Write mean and covariance of the images' features, those of the first metric of sets.
+
+        The format is clean-fid's; the extractor stands in it where it is known. Raises UserError where no
+        metric is of sets, or the verdicts hold fewer than two rows.
+        """
+        roles = [ROLE_OF[name] for name in options_of(protocol).metrics if name in MEASURES]
+        if not roles:
+            raise UserError(
+                f"expected a metric of sets for --write-statistics, found none, in protocol {protocol.name}; "
+                "fix: --set 'metrics=[\"fid\"]'"
+            )
+        if not verdicts or from_statistics.moments_of(verdicts) is not None:
+            raise UserError(
+                "expected features of images to write statistics of, found none; fix: --images or --features"
+            )
+        rows, digest = rows_of(verdicts, roles[0])
+        write_statistics(file, Moments.of(rows), None if digest == UNKNOWN else digest)
 
     def _check_reference(self, options: Options, protocol: ResolvedProtocol) -> None:
         if options.reference == "given" and options.needs_reference and self._address(protocol) is None:

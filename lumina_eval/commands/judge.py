@@ -11,7 +11,7 @@ from lumina_eval.commands import options as o
 from lumina_eval.commands.run import exit_code, finish, make_site
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.external import judge_features, judge_folder, judge_verdicts
+from lumina_eval.external import judge_features, judge_folder, judge_verdicts, statistics_writer
 from lumina_eval.files import make_folder
 
 
@@ -28,6 +28,12 @@ def judge(
     reference_features: Annotated[
         str | None,
         typer.Option(help="Features of the reference, FILE.npz or FILE.npz:KEY.", show_default=False),
+    ] = None,
+    write_statistics: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write mu and sigma of the images' features, FILE.npz (fidelity).", show_default=False
+        ),
     ] = None,
     questions: o.Questions = None,
     parses: o.Parses = None,
@@ -70,6 +76,7 @@ def judge(
                 "expected --complete with --images or --verdicts, found it with --features, whose rows are "
                 "of no prompts; fix: leave it out"
             )
+        write = None if write_statistics is None else statistics_writer(benchmark, write_statistics)
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
         kept = o.features_folder(out, store)
@@ -91,6 +98,8 @@ def judge(
                 benchmark, protocol, set_, verdicts, site, images_per_prompt, complete, questions,
                 held_against, kept,
             )  # fmt: skip
+        if write is not None:
+            write(run_dir)
         results = finish([run_dir], site, streams, report=False, mlflow=False, uri=None)
         code = exit_code(results, min_overall, strict_gate, streams)
         if allow_missing and code == ExitCode.INCOMPLETE:

@@ -10,7 +10,6 @@ from pytorch_fid.fid_score import compute_statistics_of_path
 
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.metrics.statistics_file import (
-    check_same_extractor,
     read_features,
     read_statistics,
     write_statistics,
@@ -38,15 +37,9 @@ def test_a_file_of_another_tool(tmp_path: Path) -> None:
     np.savez(file, mu=ROWS.mean(axis=0), sigma=np.cov(ROWS, rowvar=False))
     found = read_statistics(file)
     assert (found.moments.n, found.extractor) == (None, None)
-    write_statistics(
-        tmp_path / "c.npz", Moments(None, found.moments.mean, found.moments.covariance), "f" * 64
-    )
+    write_statistics(tmp_path / "c.npz", found.moments, None)
     ours = read_statistics(tmp_path / "c.npz")
-    assert ours.moments.n is None
-    check_same_extractor(found, ours)
-    write_statistics(tmp_path / "d.npz", Moments.of(ROWS), "0" * 64)
-    with pytest.raises(UserError, match=r"found ffffffffffff in .*c\.npz and 000000000000 in .*d\.npz"):
-        check_same_extractor(ours, read_statistics(tmp_path / "d.npz"))
+    assert (ours.moments.n, ours.extractor) == (None, None)
 
 
 def test_features_by_name(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A statistics file is clean-fid's and pytorch-fid's: an ``.npz`` with ``mu`` and ``sigma``. Ours hold two
 arrays more, which those tools pass over: ``n``, the number of images, and ``extractor``, the digest of what
-computed the features, so that statistics of two extractors are never compared unseen.
+computed the features, so that those of two extractors are refused (``adapter.py``).
 """
 
 from __future__ import annotations
@@ -36,13 +36,11 @@ class Statistics:
     file: Path
 
 
-def write_statistics(file: Path, moments: Moments, extractor: str) -> None:
-    """Write statistics so that clean-fid and pytorch-fid read them too."""
-    arrays: dict[str, Any] = {
-        "mu": moments.mean,
-        "sigma": moments.covariance,
-        "extractor": np.array(extractor),
-    }
+def write_statistics(file: Path, moments: Moments, extractor: str | None) -> None:
+    """Write statistics so that clean-fid and pytorch-fid read them too; ``extractor`` is None if untold."""
+    arrays: dict[str, Any] = {"mu": moments.mean, "sigma": moments.covariance}
+    if extractor is not None:
+        arrays["extractor"] = np.array(extractor)
     if moments.n is not None:
         arrays["n"] = np.array(moments.n)
     held = io.BytesIO()
@@ -79,15 +77,6 @@ def read_statistics(file: Path) -> Statistics:
         )
     extractor = str(arrays["extractor"]) if "extractor" in arrays else None
     return Statistics(moments, extractor, file)
-
-
-def check_same_extractor(one: Statistics, two: Statistics) -> None:
-    """Raise UserError if both files tell their extractor and it is not the same."""
-    if None not in (one.extractor, two.extractor) and one.extractor != two.extractor:
-        raise UserError(
-            f"expected statistics of one extractor, found {str(one.extractor)[:12]} in {one.file} and "
-            f"{str(two.extractor)[:12]} in {two.file}; fix: compute both with the same weights and resizing"
-        )
 
 
 def read_features(address: str) -> NDArray[np.floating[Any]]:
