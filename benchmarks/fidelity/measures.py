@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.fidelity.metrics.extrapolation import fid_infinity
 from benchmarks.fidelity.metrics.frechet import FrechetReference
 from benchmarks.fidelity.metrics.inception_score import inception_score
-from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife
 from benchmarks.fidelity.metrics.kernel import KernelReference, cmmd_reference, kid_reference
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.metrics.neighbours import density_coverage, precision_recall
@@ -78,12 +78,12 @@ def _frechet(rows: Rows, reference: Reference, groups: Groups | None) -> Measure
     real = FrechetReference(reference.moments)
     if groups is None:
         return Measured(real.distance(Moments.of(rows)))
-    found = frechet_jackknife(rows, groups, real)
+    found = frechet_jackknife(rows, groups, real, reference.rows)
     return Measured(found.value, found)
 
 
 def _extrapolated(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
-    found = fid_infinity(rows, FrechetReference(reference.moments), groups)
+    found = fid_infinity(rows, FrechetReference(reference.moments), groups, real=reference.rows)
     return Measured(found.value, found.groups)
 
 
@@ -105,8 +105,12 @@ def _neighbours(statistic: Callable[[Rows, Rows], float]) -> Callable[..., Measu
         assert real is not None
         if groups is None or len(rows) > MOST_NEIGHBOURS:
             return Measured(statistic(rows, real))
-        found = jackknife(lambda some: statistic(some, real), rows, groups)
-        return Measured(found.value, found)
+        without = [
+            statistic(rows[groups.index != group], groups.left_of(real, group))
+            for group in range(len(groups.sizes))
+        ]
+        value = statistic(rows, real)
+        return Measured(value, Jackknife.of(value, without, groups))
 
     return measure
 

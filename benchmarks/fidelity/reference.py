@@ -47,6 +47,8 @@ class Reference:
     """Digest of what computed it; None in a file of another tool."""
     stems: tuple[str, ...] = ()
     """File name of each row without its ending, where it comes from a folder."""
+    prompts: tuple[str, ...] = ()
+    """Prompt of each row, where it was drawn for the prompts that were asked, as the images were."""
 
     def only(self, stems: Collection[str]) -> Reference:
         """Return the rows of some file names; UserError where none are known, or under 2 are left."""
@@ -66,9 +68,11 @@ def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extra
     Raises UserError for a prompt of none of its protocols.
     """
     # Extractors are objects with an identity, which is all that remembering needs.
-    rows = _drawn_rows(tuple(sorted(set(prompts))), count, base_seed, side, extractor)  # type: ignore[arg-type]
+    asked = tuple(sorted(set(prompts)))
+    rows = _drawn_rows(asked, count, base_seed, side, extractor)  # type: ignore[arg-type]
     what = f"{len(rows)} pictures of the same prompts, drawn with other seeds at {side} pixels"
-    return Reference(what, Moments.of(rows), rows, extractor.digest)
+    of_rows = tuple(prompt for prompt in asked for _ in range(count))
+    return Reference(what, Moments.of(rows), rows, extractor.digest, prompts=of_rows)
 
 
 @functools.lru_cache(maxsize=4)

@@ -48,7 +48,8 @@ def aggregate(
     told: list[str] = []
     names: dict[str, str] = {}
     rows: dict[Role, tuple[Rows, Reference]] = {}
-    groups = Groups.by_prompt([verdict.item_id for verdict in verdicts]) if verdicts else None
+    prompt_of = {item.id: item.prompt or item.id for item in items}
+    prompts = [prompt_of.get(verdict.item_id, verdict.item_id) for verdict in verdicts]
     for name in options.metrics:
         if name in ALONE:
             metrics.append(_alone(name, verdicts, told))
@@ -71,6 +72,7 @@ def aggregate(
                 rows[role] = features, reference_of(role, digest)
             names[role] = rows[role][1].name
             try:
+                groups = Groups.by_prompt(prompts, reference=rows[role][1].prompts)
                 found = measured(name, *rows[role], groups)
             except UserError as error:
                 if all(other not in MEASURES for other in options.metrics if other != name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.fidelity.measures import measured
 from benchmarks.fidelity.metrics.extrapolation import fid_infinity
 from benchmarks.fidelity.metrics.frechet import FrechetReference, frechet_distance
 from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
 from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.reference import Reference
 from lumina_eval.errors import UserError
 
 WIDTH = 6
@@ -186,3 +189,59 @@ def test_the_design_of_fid_infinity() -> None:
     assert fid_infinity(rows, REFERENCE, seed=1).value != found.value
     with pytest.raises(UserError, match="at least 24 images to extrapolate from 6 features, found 23"):
         fid_infinity(rows[:23], REFERENCE)
+
+
+def shared_world(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64], Groups]:
+    """Draw 2 images and 4 of a reference for each of 60 prompts, far apart from each other."""
+    rng = np.random.default_rng(seed)
+    means = 2 * rng.standard_normal((60, 1, WIDTH))
+    made, real = ((means + rng.standard_normal((60, count, WIDTH))).reshape(-1, WIDTH) for count in (2, 4))
+    prompts = [f"prompt {i}" for i in range(60)]
+    groups = Groups.by_prompt(
+        [prompt for prompt in prompts for _ in range(2)],
+        reference=[prompt for prompt in prompts for _ in range(4)],
+    )
+    assert groups is not None
+    return made, real, groups
+
+
+@pytest.mark.parametrize("name", ["fid", "kid", "cmmd"])
+def test_a_reference_for_the_same_prompts_leaves_with_them(name: str) -> None:
+    """Truth against truth of the same prompts, 40 times: no more is corrected than what was too much."""
+    corrected, alone, values, covered = [], [], [], []
+    for seed in range(40):
+        made, real, groups = shared_world(seed)
+        reference = Reference("truth", Moments.of(real), real, None)
+        found = measured(name, made, reference, groups).groups
+        assert found is not None
+        low, high = found.interval()
+        covered.append(low <= 0 <= high)
+        values.append(found.value)
+        corrected.append(found.corrected)
+        of_one_side = measured(name, made, reference, dataclasses.replace(groups, reference=None)).groups
+        assert of_one_side is not None
+        alone.append(of_one_side.corrected)
+    assert np.mean(covered) >= 0.9
+    assert abs(np.mean(corrected)) < abs(np.mean(alone)) / 2
+
+
+@pytest.mark.parametrize("name", ["fid", "fid_infinity", "kid", "cmmd", "recall", "density"])
+def test_both_sides_without_a_group_are_measured_as_if_it_had_never_been(name: str) -> None:
+    made, real, groups = shared_world(0)
+    assert groups.reference is not None
+    found = measured(name, made, Reference("truth", Moments.of(real), real, None), groups)
+    assert found.groups is not None
+    left = real[groups.reference != 3]
+    without = measured(name, made[groups.index != 3], Reference("", Moments.of(left), left, None), None).value
+    if name != "fid_infinity":  # whose subsets would be others
+        pseudo = 20 * found.value - 19 * without
+        assert found.groups.pseudo_values[3] == pytest.approx(pseudo, rel=1e-6)
+    fixed = measured(
+        name,
+        made,
+        Reference("truth", Moments.of(real), real, None),
+        dataclasses.replace(groups, reference=None),
+    )
+    assert fixed.groups is not None
+    assert fixed.value == found.value
+    assert fixed.groups.pseudo_values[3] != pytest.approx(found.groups.pseudo_values[3], rel=1e-3)

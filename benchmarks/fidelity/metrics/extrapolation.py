@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.fidelity.metrics.frechet import FrechetReference
-from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife
+from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, reference_without
 from benchmarks.fidelity.metrics.moments import BLOCK, Moments, RunningMoments
 from lumina_eval.errors import UserError
 
@@ -46,8 +46,9 @@ def fid_infinity(
     groups: Groups | None = None,
     points: int = POINTS,
     seed: int = SEED,
+    real: NDArray[Any] | None = None,
 ) -> Extrapolation:
-    """Extrapolate the Fréchet distance of generated rows (N, d) from a reference.
+    """Extrapolate the Fréchet distance of generated rows (N, d) from a reference, whose rows are ``real``.
 
     It takes ``points`` distances, and with ``groups`` another ``points`` for each group. Raises UserError for
     fewer than four images per feature.
@@ -63,6 +64,11 @@ def fid_infinity(
     columns = 1 + (0 if groups is None else len(groups.sizes))
     counts, values = np.empty((points, columns)), np.empty((points, columns))
     rng = np.random.default_rng(seed)
+    held = [reference] + [
+        reference_without(reference, groups, group, real)
+        for group in range(columns - 1)
+        if groups is not None
+    ]
     for point, size in enumerate(sizes):
         chosen = np.sort(rng.permutation(n)[:size])
         moments = _moments_of(features, chosen)
@@ -71,7 +77,7 @@ def fid_infinity(
             assert groups is not None
             # The same subsets, less the group: new ones would add their own noise to what is a difference.
             left = moments.without(features[chosen[groups.index[chosen] == group]])
-            counts[point, 1 + group], values[point, 1 + group] = left.n or 0, reference.distance(left)
+            counts[point, 1 + group], values[point, 1 + group] = left.n or 0, held[1 + group].distance(left)
     ends = [intercept(1 / counts[:, column], values[:, column]) for column in range(columns)]
     return Extrapolation(
         ends[0],

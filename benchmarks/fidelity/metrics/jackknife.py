@@ -11,7 +11,9 @@ group j, h[j] = N / m[j], T the value of all images and T[-j] the one without gr
     corrected       = sum of m[j] / N * pseudo-value[j]
     variance        = mean of (pseudo-value[j] - corrected)² / (h[j] - 1)
 
-The reference is fixed: its own finite size stays in the value, and is no part of the interval.
+A reference that was drawn for the same prompts is a sample of them as well: a prompt leaves both sides, or
+what they share would count as a difference. Any other reference is fixed: its own finite size stays in the
+value, and is no part of the interval.
 """
 
 from __future__ import annotations
@@ -45,10 +47,17 @@ class Groups:
     """(N,) group of each image, 0 .. count - 1, none of them empty."""
     digest: str
     """Of prompts and groups: of equal digest are those whose values may be paired."""
+    reference: NDArray[np.intp] | None = None
+    """(M,) group of each row of a reference for the same prompts, -1 where there is no image of its prompt;
+    None for a fixed reference."""
 
     @classmethod
-    def by_prompt(cls, prompts: Sequence[str], count: int = GROUPS) -> Groups | None:
+    def by_prompt(
+        cls, prompts: Sequence[str], count: int = GROUPS, reference: Sequence[str] = ()
+    ) -> Groups | None:
         """Deal the prompts of N images to ``count`` groups, or to as many as there are prompts.
+
+        ``reference`` holds the prompt of each of its rows, where it was drawn for the same prompts.
 
         Neither order nor number of the images matters, only which prompts there are: they are dealt in the
         order of their sha256. Returns None for a single prompt, from which no interval can be had.
@@ -57,12 +66,20 @@ class Groups:
         if len(names) < 2:
             return None
         group = {name: place % min(count, len(names)) for place, name in enumerate(names)}
-        return cls(np.array([group[prompt] for prompt in prompts], dtype=np.intp), digest_of(group))
+        return cls(
+            np.array([group[prompt] for prompt in prompts], dtype=np.intp),
+            digest_of(group),
+            np.array([group.get(prompt, -1) for prompt in reference], dtype=np.intp) if reference else None,
+        )
 
     @property
     def sizes(self) -> NDArray[np.intp]:
         """Images in each group, (K,)."""
         return np.bincount(self.index)
+
+    def left_of(self, reference: NDArray[Any], group: int) -> NDArray[Any]:
+        """Return the rows (M, d) of the reference that stay when a group is left out: all of a fixed one."""
+        return reference if self.reference is None else reference[self.reference != group]
 
 
 @dataclass(frozen=True)
@@ -127,19 +144,32 @@ def jackknife(statistic: Callable[[Any], float], features: NDArray[Any], groups:
     return Jackknife.of(statistic(features), without, groups)
 
 
-def frechet_jackknife(features: NDArray[Any], groups: Groups, reference: FrechetReference) -> Jackknife:
-    """Jackknife the Fréchet distance of the rows (N, d) from a fixed reference.
+def frechet_jackknife(
+    features: NDArray[Any], groups: Groups, reference: FrechetReference, real: NDArray[Any] | None = None
+) -> Jackknife:
+    """Jackknife the Fréchet distance of the rows (N, d) from a reference; ``real`` are its rows (M, d).
 
-    Rows are read in blocks and by groups, and the reference's factor is shared. It takes K + 1 symmetric
-    eigenvalue problems, as many at a time as there are cores, up to four: beside the rows of those groups
-    there are a few (d, d) matrices for each in memory.
+    These are needed where the groups are of both sides. Rows are read in blocks and by groups, and the factor
+    of a fixed reference is shared. It takes K + 1 symmetric eigenvalue problems, as many at a time as there
+    are cores, up to four: beside the rows of those groups there are a few (d, d) matrices for each in memory.
     """
     moments = Moments.of(features)
 
     def without(group: int) -> float:
-        return reference.distance(moments.without(features[groups.index == group]))
+        held = reference_without(reference, groups, group, real)
+        return held.distance(moments.without(features[groups.index == group]))
 
     # Side by side, the groups use all cores, which one distance does not.
     with on_one_core(moments.width), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         values = list(pool.map(without, range(len(groups.sizes))))
     return Jackknife.of(reference.distance(moments), values, groups)
+
+
+def reference_without(
+    reference: FrechetReference, groups: Groups, group: int, real: NDArray[Any] | None
+) -> FrechetReference:
+    """Return the reference less the rows of a group, or itself where it is fixed."""
+    if groups.reference is None:
+        return reference
+    assert real is not None
+    return FrechetReference(reference.moments.without(real[groups.reference == group]))

@@ -53,7 +53,7 @@ class Discrepancy:
     standard_error: float
     """Of the value, over both sets, images taken as independent (delete-one jackknife)."""
     groups: Jackknife | None
-    """Over the prompts of the generated set, the reference fixed; None without groups."""
+    """Over the prompts of the generated set, and of the reference where it is of the same; None without."""
 
 
 class KernelReference:
@@ -95,7 +95,17 @@ class KernelReference:
                 out = groups.index == group
                 inner = _sums_within(rows[out], self._kernel, self._block)[0].sum()
                 left = own - 2 * within[out].sum() + inner
-                without.append(float(unbiased(left, n - size, other, m, both - across[out].sum())))
+                shared = both - across[out].sum()
+                if groups.reference is None:
+                    without.append(float(unbiased(left, n - size, other, m, shared)))
+                    continue
+                gone = groups.reference == group
+                inner = _sums_within(self._rows[gone], self._kernel, self._block)[0].sum()
+                other_left = other - 2 * self._within[gone].sum() + inner
+                # What is between the two that are left out was taken from the sum twice.
+                between = _sums_across(rows[out], self._rows[gone], self._kernel, self._block)[0].sum()
+                shared += between - back[gone].sum()
+                without.append(float(unbiased(left, n - size, other_left, m - gone.sum(), shared)))
             jackknife = Jackknife.of(value, without, groups)
         return Discrepancy(value, float(self._scale * biased), float(np.sqrt(variance)), jackknife)
 
