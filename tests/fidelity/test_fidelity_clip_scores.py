@@ -1,0 +1,78 @@
+"""CLIP-scores from the command line: each convention's own mean, and a gap only where there is one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.fidelity.adapter import Fidelity
+from lumina_eval import cli
+from lumina_eval.plugins import injected
+
+Judge = Callable[..., tuple[int, dict[str, Any], str]]
+CAPTIONS = ("a red cube", "two blue spheres", "a green cone", "a dog")
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Judge:
+    """Judge images of four captions by one metric; return exit code, record and stderr."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    Path("made").mkdir()
+    for place in range(len(CAPTIONS)):
+        pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"made/{place:05d}.png")
+    Path("captions.csv").write_text("caption\n" + "".join(f"{caption}\n" for caption in CAPTIONS))
+
+    def run(metric: str, convention: str, *more: str) -> tuple[int, dict[str, Any], str]:
+        monkeypatch.setattr(sys, "argv", [
+            "lumina-eval", "judge", "fidelity", "--protocol", "coco30k", "--set", "prompts.file=captions.csv",
+            "--set", "judge.clip=tabletop", "--set", f'metrics=["{metric}"]',
+            "--set", f"judge.convention={convention}", "--json", *more,
+        ])  # fmt: skip
+        capsys.readouterr()
+        with injected("benchmarks", fidelity=Fidelity), pytest.raises(SystemExit) as end:
+            cli.main()
+        streams = capsys.readouterr()
+        return int(end.value.code or 0), json.loads(streams.out or "{}"), streams.err
+
+    return run
+
+
+def of_cosines(run_dir: str, cosines: list[float]) -> Path:
+    """Write a run's verdicts again with other cosines."""
+    path = Path(run_dir) / "verdicts.jsonl"
+    verdicts = [json.loads(line) for line in path.read_text().splitlines()]
+    for verdict, cosine in zip(verdicts, cosines, strict=True):
+        verdict["output"]["cosine"] = cosine
+    path.write_text("".join(json.dumps(verdict) + "\n" for verdict in verdicts))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("convention", "value"), [("torchmetrics", 0.0), ("hessel", 2.5 * 0.2 / 4), ("cosine", -0.175)]
+)
+def test_each_conventions_own_mean(judge: Judge, convention: str, value: float) -> None:
+    """torchmetrics 1.9.0: ``torch.max(score, zeros)`` of the mean; Hessel et al. clamp each pair."""
+    code, record, _ = judge("clip_score", convention, "--images", "made")
+    assert code == 0
+    file = of_cosines(record["run_dir"], [-0.3, -0.2, -0.4, 0.2])
+    code, record, errors = judge("clip_score", convention, "--verdicts", str(file), "--out", "again")
+    assert code == 0, errors
+    (found,) = record["metrics"]
+    assert found["value"] == pytest.approx(value)
+    low, high = found["ci_prompts"]
+    assert low <= found["value"] <= high
+
+
+def test_a_gap_without_wrong_captions_is_told(judge: Judge) -> None:
+    code, _, errors = judge("clip_score_gap", "cosine", "--images", "made")
+    assert code == 2
+    assert "clip_score_gap is not measured: no prompt comes with a wrong caption" in errors
