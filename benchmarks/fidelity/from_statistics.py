@@ -73,7 +73,9 @@ def aggregate(
     There is no interval: what other prompts would show is not in a mean and a covariance. Raises UserError
     where no metric that was asked for can be had.
     """
-    names, metrics, told = {}, [], []
+    names: dict[str, str] = {}
+    metrics: list[Metric] = []
+    told: list[str] = []
     for name in options.metrics:
         value = None
         if name in ENOUGH:
