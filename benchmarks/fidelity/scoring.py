@@ -261,9 +261,10 @@ def _told_of_bias(name: str, found: Measured, count: int) -> list[str]:
         return []
     assert found.groups is not None
     low, high = found.groups.interval()
+    share = f"{bias / found.value:.0%} of it" if bias < found.value else "as much as it is or more"
     return [
         f"{name} of {count} images is about {bias:.3g} above what endlessly many would have, "
-        f"{bias / found.value:.0%} of it; without that it is {found.groups.corrected:.3g} "
+        f"{share}; without that it is {found.groups.corrected:.3g} "
         f"(95 % over prompts {low:.3g} to {high:.3g}, which is its interval); compare {name} at the same N "
         "alone, or take fid_infinity or kid"
     ]

@@ -48,3 +48,24 @@ def test_the_printed_interval_covers_what_fid_tends_to(tmp_path: Path) -> None:
         assert f"without the bias of N {np.mean(fid.ci_prompts):.6g}, 95 % over prompts" in record.summary
     assert min(values) > truth
     assert np.mean(covered) >= 0.88
+
+
+def test_features_against_themselves_are_told_without_a_share(tmp_path: Path) -> None:
+    """FID is 0 or a rounding error, and nothing can be a part of that."""
+    rows = normal(1, 200, width=6)
+    shown = [told(tmp_path, rows, rows=real) for real in (rows, rows[::-1])]
+    for record in shown:
+        fid = named(record, "fid")
+        assert fid.value is not None
+        assert 0 <= fid.value < 1e-9
+        (warning,) = (text for text in record.warnings if "endlessly many" in text)
+        assert "as much as it is or more; without that" in warning
+        assert "%" not in warning.partition("(95 %")[0]
+    single = told(tmp_path, np.repeat(rows[:1], 8, axis=0), rows=np.repeat(rows[:1], 8, axis=0))
+    assert named(single, "fid").value == 0
+
+
+def test_a_bias_that_is_a_part_of_fid_is_told_with_its_share(tmp_path: Path) -> None:
+    record = told(tmp_path, normal(1, 300, 0.5), rows=normal(2, 300))
+    (warning,) = (text for text in record.warnings if "endlessly many" in text)
+    assert "% of it; without that" in warning
