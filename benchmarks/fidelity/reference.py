@@ -110,13 +110,13 @@ def check_given(address: str) -> None:
 
 
 def listing_digest(address: str) -> str:
-    """Return a digest of an address: of a file's content, of names and sizes of a folder's images."""
+    """Return a digest of an address: of a file's content, of names and contents of a folder's images."""
     path = Path(address)
     if address.startswith(SCHEME):
         return place_of(address).digest
     if path.is_dir():
         return digest_of(
-            [[file.relative_to(path).as_posix(), file.stat().st_size] for file in find_pictures(path)]
+            [[file.relative_to(path).as_posix(), sha256_file(file)] for file in find_pictures(path)]
         )
     return digest_of([sha256_file(_file_of(address)), address.rpartition(":")[2] if ":" in address else ""])
 
