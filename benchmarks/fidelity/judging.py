@@ -17,11 +17,12 @@ from PIL import Image
 
 from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
 from benchmarks.fidelity.features.opening import open_extractor, open_text_extractor
+from benchmarks.fidelity.features.pictures import pixel_key
 from benchmarks.fidelity.features.store import FeatureStore
 from benchmarks.fidelity.metrics.clip_score import cosines
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
 from benchmarks.fidelity.rows import Rows, output_of
-from lumina_eval.digests import digest_of, sha256_bytes
+from lumina_eval.digests import digest_of
 from lumina_eval.records import Item
 
 
@@ -34,6 +35,7 @@ class FeatureJudge:
     def __init__(self, options: Options, features: Path | None = None) -> None:
         """Take a protocol's options; ``features`` is a folder in which rows are kept between runs."""
         self._options, self._features = options, features
+        self._stores: dict[str, FeatureStore] = {}
         self._reads = [name for name in options.metrics if name.startswith("clip_score")]
 
     @cached_property
@@ -89,18 +91,14 @@ class FeatureJudge:
         """Return the rows of the images, those that the feature folder knows from there."""
         if self._features is None:
             return extractor.images(images)
-        store = FeatureStore(self._features, extractor.digest, extractor.width)
+        if extractor.digest not in self._stores:  # to open one is to read all its keys
+            self._stores[extractor.digest] = FeatureStore(self._features, extractor.digest, extractor.width)
+        store = self._stores[extractor.digest]
         keys = [pixel_key(image) for image in images]
         new = {key: place for place, key in enumerate(keys) if key not in store}
         if new:
             store.add(list(new), extractor.images([images[place] for place in new.values()]))
         return np.asarray(store.rows(keys), dtype=np.float32)
-
-
-def pixel_key(image: Image.Image) -> str:
-    """Return the sha256 of an image's size, mode and pixels: what an extractor sees of a file."""
-    width, height = image.size
-    return sha256_bytes(f"{image.mode} {width} {height}\0".encode() + image.tobytes())
 
 
 def wrong_caption(item: Item) -> str | None:

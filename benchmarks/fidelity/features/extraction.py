@@ -1,4 +1,4 @@
-"""From image files to rows in a store: each file is hashed, read and seen at most once."""
+"""From image files to rows in a store: no picture is seen twice, on whichever side it lies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.fidelity.features.extractor import Extractor
-from benchmarks.fidelity.features.pictures import Broken, BrokenPictureError, read_picture
+from benchmarks.fidelity.features.pictures import Broken, BrokenPictureError, pixel_key, read_picture
 from benchmarks.fidelity.features.store import FeatureStore
-from lumina_eval.digests import sha256_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Extracted:
     """What came of some files."""
 
     keys: tuple[str, ...]
-    """Sha256 of each file that could be read, in the order of the files; equal files have equal keys."""
+    """``pixel_key`` of each file that could be read, in their order; equal pictures have equal keys."""
     broken: tuple[Broken, ...]
     """The files that could not; nothing stands in their place."""
 
@@ -35,7 +34,7 @@ def extract(
 ) -> Extracted:
     """Bring the features of all files into ``store``, ``batch_size`` files at a time.
 
-    ``readers`` threads hash and decode. ``advance`` is called with the number of files done. A broken file
+    ``readers`` threads decode and hash. ``advance`` is called with the number of files done. A broken file
     stops nothing. After a kill the same call goes on: what was added is not seen again.
     """
     keys: list[str] = []
@@ -65,11 +64,10 @@ def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
 
 
 def _look(path: Path, store: FeatureStore) -> tuple[str, Image.Image | None] | Broken:
-    """Return the key of a file, and its image unless the store knows it."""
+    """Return the key of a file's pixels, and its image unless the store knows it."""
     try:
-        key = sha256_file(path)
-        return key, None if key in store else read_picture(path)
+        image = read_picture(path)
     except BrokenPictureError as error:
         return error.broken
-    except OSError as error:
-        return Broken(path, error.strerror or type(error).__name__)
+    key = pixel_key(image)
+    return key, None if key in store else image

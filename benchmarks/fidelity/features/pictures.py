@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lumina_eval.digests import sha256_bytes
 from lumina_eval.errors import UserError
 
 
@@ -91,6 +92,12 @@ def check_pictures(paths: Iterable[Path]) -> list[Broken]:
         except BrokenPictureError as error:
             found.append(error.broken)
     return found
+
+
+def pixel_key(image: Image.Image) -> str:
+    """Return the sha256 of an image's size, mode and pixels: what an extractor sees of a file."""
+    width, height = image.size
+    return sha256_bytes(f"{image.mode} {width} {height}\0".encode() + image.tobytes())
 
 
 def told(broken: Sequence[Broken], most: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Features on disk, each computed once: a row for each image file, in a folder for each extractor.
+"""Features on disk, each computed once: a row for each picture, in a folder for each extractor.
 
 .. code-block:: text
 
@@ -39,7 +39,7 @@ class Header(Record):
 
 
 class FeatureStore:
-    """Rows of one extractor, by the sha256 of the image file. Other processes may read, and add in turn."""
+    """Rows of one extractor, by ``pixel_key``. Other processes may read, and add in turn."""
 
     def __init__(self, root: Path, extractor: str, width: int) -> None:
         """Open, or make, the store below ``root`` for an extractor's digest and width.
