@@ -41,8 +41,12 @@ def by_prompt(folder: Path, known: Mapping[str, Item]) -> list[Found]:
 
 
 def write(folder: Path, images: Iterable[Found]) -> None:
-    """Write ``ID/INDEX.png`` for each image."""
+    """Write ``ID/INDEX.png`` for each image; UserError for an id that would leave the folder."""
     for item, index, path in images:
+        if not (folder / item.id).resolve().is_relative_to(folder.resolve()):
+            raise UserError(
+                f"expected an id that names a place in {folder}, found {item.id!r}; fix: give it another id"
+            )
         place = make_folder(folder / item.id)
         with said_clearly(place):
             shutil.copyfile(path, place / f"{index:05d}{path.suffix}")

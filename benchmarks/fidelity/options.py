@@ -60,21 +60,20 @@ class Options:
 
 def options_of(protocol: ResolvedProtocol) -> Options:
     """Return the options; UserError for a metric, convention or reference that there is not."""
-    metrics = protocol.value("metrics")
-    if not isinstance(metrics, list) or not metrics:
+    metrics = _names(protocol, "metrics", None)
+    if not metrics:
         raise UserError(
-            f"expected a list of metrics, found {metrics!r}, in protocol {protocol.name}; "
-            "fix: metrics = ['fid']"
+            f"expected a list of metrics, found none, in protocol {protocol.name}; fix: metrics = ['fid']"
         )
-    by_task = protocol.value("by_task", [])
-    if not isinstance(by_task, list) or not {*by_task} <= {*metrics}:
+    for name in metrics:
+        if name not in ROLE_OF:
+            raise unknown(f"metric in protocol {protocol.name}:", name, ROLE_OF)
+    by_task = _names(protocol, "by_task", [])
+    if not {*by_task} <= {*metrics}:
         raise UserError(
             f"expected by_task to be some of {metrics}, found {by_task!r}, in protocol {protocol.name}; "
             "fix: by_task = ['fid']"
         )
-    for name in metrics:
-        if name not in ROLE_OF:
-            raise unknown(f"metric in protocol {protocol.name}:", str(name), ROLE_OF)
     roles = list(dict.fromkeys(ROLE_OF[name] for name in metrics))
     extractors = {role: str(protocol.value(f"judge.{role}", "")) for role in roles}
     for role, words in extractors.items():
@@ -90,6 +89,9 @@ def options_of(protocol: ResolvedProtocol) -> Options:
             f"expected prompts to hold images against for {asked[0]}, found none, in protocol "
             f"{protocol.name}; fix: leave it out, or --protocol coco30k --set prompts.file=FILE.csv"
         )
+    reference = _one_of(protocol, "reference.source", "given", REFERENCES)
+    if reference == "tabletop":
+        _check_drawn(protocol, source)
     return Options(
         metrics=tuple(metrics),
         by_task=tuple(by_task),
@@ -99,8 +101,40 @@ def options_of(protocol: ResolvedProtocol) -> Options:
         device=str(protocol.value("judge.device", "auto")),
         batch_size=_count(protocol, "judge.batch_size", 32),
         source=source,
-        reference=_one_of(protocol, "reference.source", "given", REFERENCES),
+        reference=reference,
     )
+
+
+def _check_drawn(protocol: ResolvedProtocol, source: str) -> None:
+    """Raise UserError where no truth can be drawn for the prompts, before images are made for them."""
+    if source != "geneval":
+        raise UserError(
+            f"expected prompts of the embedded world for reference.source = tabletop, found prompts.source = "
+            f"{source}, in protocol {protocol.name}; fix: --protocol tabletop, or reference.source = given"
+        )
+    _count(protocol, "reference.side", None)
+    _count(protocol, "reference.images_per_prompt", None)
+    seed = protocol.value("reference.base_seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(
+            f"expected a whole number of 0 or more for reference.base_seed, found {seed!r}, in protocol "
+            f"{protocol.name}; fix: set one"
+        )
+
+
+def _names(protocol: ResolvedProtocol, key: str, default: Any) -> list[str]:
+    found = protocol.value(key, default)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise UserError(
+            f"expected a list of names for {key}, found {found!r}, in protocol {protocol.name}; "
+            f"fix: {key} = ['fid']"
+        )
+    if twice := sorted({name for name in found if found.count(name) > 1}):
+        raise UserError(
+            f"expected each name once in {key}, found {', '.join(twice)} again, in protocol {protocol.name}; "
+            "fix: leave it out"
+        )
+    return found
 
 
 def _one_of(protocol: ResolvedProtocol, key: str, default: str, known: Any) -> str:
@@ -110,7 +144,7 @@ def _one_of(protocol: ResolvedProtocol, key: str, default: str, known: Any) -> s
     return value
 
 
-def _count(protocol: ResolvedProtocol, key: str, default: int) -> int:
+def _count(protocol: ResolvedProtocol, key: str, default: int | None) -> int:
     value = protocol.value(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(

@@ -68,7 +68,7 @@ def _of_mjhq(protocol: ResolvedProtocol) -> list[Item]:
             f"expected an object of ids, each with category and prompt, found {error!r}, in {file}; "
             f"fix: lumina-eval data fetch {protocol.value('prompts.asset')}"
         ) from error
-    return items
+    return _checked(items, file)
 
 
 def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
@@ -87,10 +87,31 @@ def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
             f"expected a column caption, text or prompt, found {list(rows[0]) if rows else 'no rows'}, in "
             f"{file}; fix: name another file"
         )
-    return [
-        Item(id=row.get("image_id") or f"{place:05d}", prompt=row[column].strip(), task="all")
+    items = [
+        # A short row has None where a cell is missing.
+        Item(id=row.get("image_id") or f"{place:05d}", prompt=(row[column] or "").strip(), task="all")
         for place, row in enumerate(rows)
     ]
+    return _checked(items, file)
+
+
+def _checked(items: list[Item], file: Path) -> list[Item]:
+    """Return the items of a file; UserError for none, an empty prompt, an id twice or one that is no name."""
+    if not items:
+        raise UserError(f"expected prompts, found none, in {file}; fix: name another file")
+    seen: set[str] = set()
+    for item in items:
+        if not item.prompt.strip():
+            found = f"none for id {item.id!r}"
+        elif item.id in seen:
+            found = f"id {item.id!r} twice"
+        elif item.id in ("", ".", "..") or set(item.id) & {"/", "\\", "\0"}:
+            found = f"id {item.id!r}, which is no name of a folder"
+        else:
+            seen.add(item.id)
+            continue
+        raise UserError(f"expected a prompt for each id, found {found}, in {file}; fix: mend that line")
+    return items
 
 
 def _none(protocol: ResolvedProtocol) -> list[Item]:
