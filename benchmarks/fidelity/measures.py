@@ -29,6 +29,8 @@ Rows = NDArray[np.floating[Any]]
 
 #: Neighbours of more images than these have no interval: it would be their cost twenty-one times over.
 MOST_NEIGHBOURS: Final = 5000
+#: Nor have those of sets of which less would be left without a group: each has to have its five neighbours.
+FEWEST_NEIGHBOURS: Final = 6
 #: Units: a squared distance of means and spreads, and one of distributions; of both, less is better.
 DISTANCE: Final = "distance"
 DISCREPANCY: Final = "squared_mmd"
@@ -103,7 +105,8 @@ def _neighbours(statistic: Callable[[Rows, Rows], float]) -> Callable[..., Measu
     def measure(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
         real = reference.rows
         assert real is not None
-        if groups is None or len(rows) > MOST_NEIGHBOURS:
+        few = groups is not None and min(groups.least_left(len(real))) < FEWEST_NEIGHBOURS
+        if groups is None or few or len(rows) > MOST_NEIGHBOURS:
             return Measured(statistic(rows, real))
         without = [
             statistic(rows[groups.index != group], groups.left_of(real, group))

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from benchmarks.fidelity.adapter import Fidelity
+from benchmarks.fidelity.measures import measured
+from benchmarks.fidelity.metrics.jackknife import Groups
+from benchmarks.fidelity.metrics.moments import Moments
+from benchmarks.fidelity.reference import Reference
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.records import Aggregate, Metric
 
@@ -65,7 +70,29 @@ def test_features_against_themselves_are_told_without_a_share(tmp_path: Path) ->
     assert named(single, "fid").value == 0
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_few_images_are_measured_without_what_they_cannot_tell(tmp_path: Path, count: int) -> None:
+    every = '["fid", "kid", "precision", "density"]'
+    record = told(tmp_path, normal(1, count, width=3), every, rows=normal(2, 9, width=3))
+    for name in ("fid", "kid", "density"):
+        assert named(record, name).value is not None
+    assert (named(record, "precision").value is None) == (count < 4)
+    assert (named(record, "kid").ci_prompts is None) == (count < 3)
+    assert named(record, "density").ci_prompts is None
+
+
 def test_a_bias_that_is_a_part_of_fid_is_told_with_its_share(tmp_path: Path) -> None:
     record = told(tmp_path, normal(1, 300, 0.5), rows=normal(2, 300))
     (warning,) = (text for text in record.warnings if "endlessly many" in text)
     assert "% of it; without that" in warning
+
+
+def test_three_images_of_two_prompts_have_a_distance_and_no_interval() -> None:
+    """By verdicts, since each row of a file is a prompt of its own."""
+    rows = normal(3, 3, width=3)
+    reference = Reference("", Moments.of(rows + 1), rows + 1, None)
+    groups = Groups.by_prompt(["a", "a", "b"])
+    for name in ("fid", "kid", "cmmd"):
+        found = measured(name, rows, reference, groups)
+        assert np.isfinite(found.value)
+        assert found.groups is None

@@ -135,6 +135,9 @@ def test_groups_are_by_prompt_and_depend_on_the_prompts_alone() -> None:
     assert few is not None
     assert len(few.sizes) == 3
     assert Groups.by_prompt(["a", "a"]) is None
+    assert Groups.by_prompt(["a", "a", "b"]) is None  # a single image would be left
+    assert Groups.by_prompt(["a", "a", "b", "b"], reference=["a", "a", "b"]) is None
+    assert Groups.by_prompt(["a", "a", "b", "b"], reference=["a", "a", "b", "b"]) is not None
     other = Groups.by_prompt([*prompts, "one more"])
     assert other is not None
     assert other.digest != groups.digest

@@ -153,6 +153,14 @@ def test_leaving_prompts_out_is_the_sum_without_them() -> None:
     assert kid_reference(y).discrepancy(x).groups is None
 
 
+def test_two_images_are_a_set_without_a_standard_error() -> None:
+    x, y = features(0, 2), features(1, 3)
+    found = kid_reference(y).discrepancy(x)
+    assert found.value == pytest.approx(by_pairs(x, y, lambda a, b: (a @ b / 12 + 1) ** 3, False), rel=1e-10)
+    assert found.standard_error is None
+    assert kid_reference(y).discrepancy(features(0, 3)).standard_error is not None
+
+
 def test_what_is_refused() -> None:
     x, y = features(0, 30), features(1, 25)
     with pytest.raises(UserError, match=r"at least 1000 .* in the generated set"):
@@ -161,8 +169,8 @@ def test_what_is_refused() -> None:
         kid_clean_fid(x, y[:, :5])
     with pytest.raises(UserError, match=r"one width, found 5 and 12"):
         kid_reference(y).discrepancy(x[:, :5])
-    with pytest.raises(UserError, match="at least 3 images"):
-        kid_reference(y[:2])
+    with pytest.raises(UserError, match="at least 2 images"):
+        kid_reference(y[:1])
     x[4, 4] = np.nan
     with pytest.raises(UserError, match="first is row 4"):
         kid_reference(y).discrepancy(x)

@@ -60,22 +60,29 @@ class Groups:
         ``reference`` holds the prompt of each of its rows, where it was drawn for the same prompts.
 
         Neither order nor number of the images matters, only which prompts there are: they are dealt in the
-        order of their sha256. Returns None for a single prompt, from which no interval can be had.
+        order of their sha256. Returns None where no interval can be had: for a single prompt, or if fewer
+        than two rows of either side would be left without some group.
         """
         names = sorted(set(prompts), key=lambda prompt: hashlib.sha256(prompt.encode()).digest())
         if len(names) < 2:
             return None
         group = {name: place % min(count, len(names)) for place, name in enumerate(names)}
-        return cls(
+        found = cls(
             np.array([group[prompt] for prompt in prompts], dtype=np.intp),
             digest_of(group),
             np.array([group.get(prompt, -1) for prompt in reference], dtype=np.intp) if reference else None,
         )
+        return found if min(found.least_left(len(reference) or 2)) >= 2 else None
 
     @property
     def sizes(self) -> NDArray[np.intp]:
         """Images in each group, (K,)."""
         return np.bincount(self.index)
+
+    def least_left(self, of_reference: int) -> tuple[int, int]:
+        """Return the fewest rows that are left without a group: of the images, and of a reference's (M,)."""
+        gone = 0 if self.reference is None else int(np.bincount(self.reference + 1)[1:].max(initial=0))
+        return len(self.index) - int(self.sizes.max()), of_reference - gone
 
     def left_of(self, reference: NDArray[Any], group: int) -> NDArray[Any]:
         """Return the rows (M, d) of the reference that stay when a group is left out: all of a fixed one."""

@@ -50,8 +50,8 @@ class Discrepancy:
     """The U-statistic; unbiased."""
     biased: float
     """The V-statistic with the diagonals, at least 0: what CMMD's authors publish; its bias is c / N."""
-    standard_error: float
-    """Of the value, over both sets, images taken as independent (delete-one jackknife)."""
+    standard_error: float | None
+    """Of the value, over both sets, images as independent (delete-one jackknife); None for two images."""
     groups: Jackknife | None
     """Over the prompts of the generated set, and of the reference where it is of the same; None without."""
 
@@ -67,7 +67,7 @@ class KernelReference:
     def discrepancy(self, rows: NDArray[Any], groups: Groups | None = None) -> Discrepancy:
         """Compare generated rows (N, d) with the reference; ``groups`` are of these rows.
 
-        Raises UserError for fewer than three rows or for another width than the reference's.
+        Raises UserError for fewer than two rows or for another width than the reference's.
         """
         _enough(rows)
         if rows.shape[1] != self._rows.shape[1]:
@@ -84,9 +84,11 @@ class KernelReference:
             return self._scale * (own / (n * (n - 1)) + other / (m * (m - 1)) - 2 * both / (n * m))
 
         value = float(unbiased(own, n, other, m, both))
-        without_x = unbiased(own - 2 * within, n - 1, other, m, both - across)
-        without_y = unbiased(own, n, other - 2 * self._within, m - 1, both - back)
-        variance = sum((len(w) - 1) * w.var() for w in (without_x, without_y))
+        standard_error = None
+        if min(n, m) > 2:
+            without_x = unbiased(own - 2 * within, n - 1, other, m, both - across)
+            without_y = unbiased(own, n, other - 2 * self._within, m - 1, both - back)
+            standard_error = float(np.sqrt(sum((len(w) - 1) * w.var() for w in (without_x, without_y))))
         biased = (own + diagonal) / n**2 + (other + self._diagonal) / m**2 - 2 * both / (n * m)
         jackknife = None
         if groups is not None:
@@ -107,7 +109,7 @@ class KernelReference:
                 shared += between - back[gone].sum()
                 without.append(float(unbiased(left, n - size, other_left, m - gone.sum(), shared)))
             jackknife = Jackknife.of(value, without, groups)
-        return Discrepancy(value, float(self._scale * biased), float(np.sqrt(variance)), jackknife)
+        return Discrepancy(value, float(self._scale * biased), standard_error, jackknife)
 
 
 def kid_reference(rows: NDArray[Any]) -> KernelReference:
@@ -128,10 +130,10 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _enough(rows: NDArray[Any]) -> None:
-    if rows.ndim != 2 or len(rows) < 3:
+    if rows.ndim != 2 or len(rows) < 2:
         raise UserError(
-            "expected features of at least 3 images for a kernel distance and its standard error, found "
-            f"shape {rows.shape}; fix: give more images"
+            f"expected features of at least 2 images for a kernel distance, found shape {rows.shape}; "
+            "fix: give more images"
         )
 
 
