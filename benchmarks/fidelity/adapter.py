@@ -69,7 +69,7 @@ class Fidelity:
 
     def items(self, protocol: ResolvedProtocol) -> list[Item]:
         """Return the prompts of the protocol; UserError where it has none."""
-        options_of(protocol)
+        self._check_given(options_of(protocol), protocol)
         return prompt_sets.items_of(protocol)
 
     def prompt_lines(self, protocol: ResolvedProtocol) -> Iterator[str]:
@@ -167,7 +167,15 @@ class Fidelity:
         rows, digest = rows_of(verdicts, roles[0])
         write_statistics(file, Moments.of(rows), None if digest == UNKNOWN else digest)
 
+    def _check_given(self, options: Options, protocol: ResolvedProtocol) -> None:
+        if self._given is not None and options.reference != "given":
+            raise UserError(
+                f"expected no --reference, since protocol {protocol.name} draws its own, found "
+                f"{self._given}; fix: leave it out, or --set reference.source=given"
+            )
+
     def _check_reference(self, options: Options, protocol: ResolvedProtocol) -> None:
+        self._check_given(options, protocol)
         if options.reference == "given" and options.needs_reference and self._address(protocol) is None:
             asset = protocol.value("reference.asset")
             raise UserError(

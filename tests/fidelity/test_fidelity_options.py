@@ -56,6 +56,13 @@ def test_a_protocol_that_cannot_be_is_refused_at_once(name: str, change: str, sa
         options(name, change)
 
 
+def test_a_reference_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    bench = Fidelity(str(tmp_path))
+    with pytest.raises(UserError, match=r"expected no --reference.*tabletop.*; fix: "):
+        bench.items(find_protocol(bench, "tabletop"))
+
+
 @pytest.mark.parametrize(
     ("protocol", "text", "said"),
     [
