@@ -43,6 +43,8 @@ class Measured:
     value: float
     groups: Jackknife | None = None
     """Over the prompts; None where an interval is not known."""
+    biased: float | None = None
+    """The estimate with the bias of its N, where there is one beside the value: of KID and CMMD."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,11 @@ def _extrapolated(rows: Rows, reference: Reference, groups: Groups | None) -> Me
     return Measured(found.value, found.groups)
 
 
-def _kernel(make: Callable[[Rows], KernelReference], normalised: bool) -> Callable[..., Measured]:
+def _kernel(make: Callable[[Rows], KernelReference]) -> Callable[..., Measured]:
     def measure(rows: Rows, reference: Reference, groups: Groups | None) -> Measured:
         assert reference.rows is not None
-        real = reference.rows
-        if normalised:
-            rows, real = _of_length_one(rows), _of_length_one(real)
-        found = make(real).discrepancy(rows, groups)
-        return Measured(found.value, found.groups)
+        found = make(reference.rows).discrepancy(rows, groups)
+        return Measured(found.value, found.groups, found.biased)
 
     return measure
 
@@ -118,16 +117,6 @@ def _neighbours(statistic: Callable[[Rows, Rows], float]) -> Callable[..., Measu
     return measure
 
 
-def _of_length_one(rows: Rows) -> Rows:
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    if not lengths.all():
-        raise UserError(
-            f"expected features with a length, found zeros in row {int(np.flatnonzero(lengths == 0)[0])}; "
-            "fix: look at that image"
-        )
-    return np.asarray(rows / lengths)
-
-
 #: Metrics that know no reference, with their units.
 ALONE: Final[dict[str, tuple[str, Callable[[Rows], float]]]] = {
     "inception_score": ("classes", lambda rows: inception_score(rows).mean),
@@ -138,8 +127,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "clip_fid": _FRECHET,
     "fd_dinov2": _FRECHET,
     "fid_infinity": Measure(DISTANCE, False, _extrapolated),
-    "kid": Measure(DISCREPANCY, True, _kernel(kid_reference, normalised=False)),
-    "cmmd": Measure(DISTANCE, True, _kernel(cmmd_reference, normalised=True)),
+    "kid": Measure(DISCREPANCY, True, _kernel(kid_reference)),
+    "cmmd": Measure(DISTANCE, True, _kernel(cmmd_reference)),
     "precision": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).precision), False),
     "recall": Measure("fraction", True, _neighbours(lambda x, y: precision_recall(x, y).recall), False),
     "density": Measure("ratio", True, _neighbours(lambda x, y: density_coverage(x, y).density), False),

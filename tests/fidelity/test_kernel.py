@@ -171,6 +171,8 @@ def test_what_is_refused() -> None:
         kid_reference(y).discrepancy(x[:, :5])
     with pytest.raises(UserError, match="at least 2 images"):
         kid_reference(y[:1])
+    with pytest.raises(UserError, match="found zeros in row 4"):
+        cmmd_reference(y).discrepancy(np.where(np.arange(30)[:, None] == 4, 0.0, x))
     x[4, 4] = np.nan
     with pytest.raises(UserError, match="first is row 4"):
         kid_reference(y).discrepancy(x)

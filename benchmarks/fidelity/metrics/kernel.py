@@ -3,8 +3,8 @@
 KID is the MMD² of the cubic kernel on Inception features (Bińkowski et al. 2018), CMMD that of a wide
 Gaussian on CLIP's, times 1000 (Jayasumana et al. 2024). The U-statistic over *all* pairs is unbiased at every
 N, has no seed and the least variance; it may be slightly negative. Kernel matrices exist block by block only,
-so memory does not grow with the sets, which may be memory-mapped. What tools publish from random subsets is
-in :mod:`benchmarks.fidelity.metrics.kernel_subsets`.
+so memory does not grow with the sets, which may be memory-mapped (CMMD holds its unit vectors). What tools
+publish from random subsets is in :mod:`benchmarks.fidelity.metrics.kernel_subsets`.
 """
 
 from __future__ import annotations
@@ -59,10 +59,19 @@ class Discrepancy:
 class KernelReference:
     """One side of many discrepancies; the sums within it are taken once."""
 
-    def __init__(self, rows: NDArray[Any], kernel: Kernel, scale: float = 1.0, block: int = BLOCK) -> None:
-        self._rows, self._kernel, self._scale, self._block = rows, kernel, scale, block
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        kernel: Kernel,
+        scale: float = 1.0,
+        block: int = BLOCK,
+        prepared: Callable[[NDArray[Any]], NDArray[Any]] = lambda rows: rows,
+    ) -> None:
+        """``prepared`` is done to the rows of either side once, before any kernel."""
         _enough(rows)
-        self._within, self._diagonal = _sums_within(rows, kernel, block)
+        self._rows, self._kernel, self._scale, self._block = prepared(rows), kernel, scale, block
+        self._prepared = prepared
+        self._within, self._diagonal = _sums_within(self._rows, kernel, block)
 
     def discrepancy(self, rows: NDArray[Any], groups: Groups | None = None) -> Discrepancy:
         """Compare generated rows (N, d) with the reference; ``groups`` are of these rows.
@@ -75,6 +84,7 @@ class KernelReference:
                 f"expected features of one width, found {rows.shape[1]} and {self._rows.shape[1]}; "
                 "fix: use the same extractor for both sets"
             )
+        rows = self._prepared(rows)
         within, diagonal = _sums_within(rows, self._kernel, self._block)
         across, back = _sums_across(rows, self._rows, self._kernel, self._block)
         n, m = len(within), len(self._within)
@@ -120,13 +130,22 @@ def kid_reference(rows: NDArray[Any]) -> KernelReference:
 def cmmd_reference(rows: NDArray[Any]) -> KernelReference:
     """Return the reference of CMMD: CLIP embeddings (M, d).
 
-    These, and the generated ones compared with them, are scaled to length 1 as in ``cmmd/embedding.py``.
+    These, and the generated ones compared with them, are scaled to length 1 as in ``cmmd/embedding.py``: a
+    copy of either in float64. Raises UserError for a row of zeros.
     """
-    return KernelReference(rows, lambda x, y: gaussian(_unit(x), _unit(y)), scale=CMMD_SCALE)
+    return KernelReference(rows, gaussian, scale=CMMD_SCALE, prepared=of_length_one)
 
 
-def _unit(rows: Floats) -> Floats:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+def of_length_one(rows: NDArray[Any]) -> Floats:
+    """Return rows (N, d) scaled to length 1. Raises UserError for a row of zeros, NaN or infinity."""
+    found = as_rows(rows)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    if not lengths.all():
+        raise UserError(
+            f"expected features with a length, found zeros in row {int(np.flatnonzero(lengths == 0)[0])}; "
+            "fix: look at that image"
+        )
+    return np.asarray(found / lengths)
 
 
 def _enough(rows: NDArray[Any]) -> None:
