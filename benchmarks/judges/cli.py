@@ -82,7 +82,8 @@ def _blip(source: Path | None, folder: Path | None, vocabulary: Path | None) -> 
     if vocabulary is None:
         raise UserError(
             "expected --vocabulary FILE, the vocab.txt of bert-base-uncased, which the checkpoint does not "
-            "hold, found none; fix: hf download google-bert/bert-base-uncased vocab.txt, and name that file"
+            "hold, found none; fix: hf download google-bert/bert-base-uncased vocab.txt --revision COMMIT, "
+            "and name that file"
         )
     target = folder or converted_folder()
     _tell(convert(file, target, vocabulary), target, "T2I-CompBench", OFFICIAL_SHA256)

@@ -6,12 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.judges.offline import refuse_offline
 from benchmarks.judges.openai_clip import clip_source, load_openai
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError, first_line
 
 #: What open_clip reads in a folder of one's own.
 CONFIGURATION: Final = "open_clip_config.json"
+#: Where open_clip keeps what it fetched from plain addresses (``download_pretrained_from_url``).
+CACHE: Final = Path("~/.cache/clip")
 #: Files that a model in a folder is made of.
 PARTS: Final = (".json", ".safetensors", ".pt", ".bin", ".pth", ".txt")
 
@@ -56,6 +59,8 @@ class ClipModel:
         import open_clip
 
         if self._folder is None:
+            if self._file is None:
+                refuse_fetching(self.name, self._key)
             name, _, tag = self.name.partition("/")
             found = {"model_name": name, "pretrained": tag}
         else:
@@ -83,6 +88,7 @@ class ClipModel:
         """Return the weights file of ``NAME/TAG``, fetched if it is not there."""
         import open_clip
 
+        refuse_fetching(self.name, self._key)
         name, _, tag = self.name.partition("/")
         try:
             return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag)))
@@ -91,6 +97,20 @@ class ClipModel:
                 f"cannot get the weights of CLIP {self.name}: {first_line(error)}; fix: run it once with a "
                 f"network, or name a folder in open_clip's form with --set {self._key}=DIR"
             ) from error
+
+
+def refuse_fetching(model: str, key: str) -> None:
+    """Raise UserError if open_clip would fetch ``NAME/TAG`` from a plain address while offline.
+
+    What comes from Hugging Face's hub is that package's own to refuse, which it does.
+    """
+    import open_clip
+
+    name, _, tag = model.partition("/")
+    found = open_clip.get_pretrained_cfg(name, tag)
+    address = "" if found.get("hf_hub") else str(found.get("url", ""))
+    if address and not (CACHE / address.rpartition("/")[2]).expanduser().is_file():
+        refuse_offline(f"CLIP {model}", address, f"--set {key}=DIR, a folder in open_clip's form")
 
 
 def check_tag(model: str, key: str = "judge.clip", usual: str = "ViT-B-32-quickgelu/openai") -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.judges.clip_model import CONFIGURATION, PARTS, check_tag
+from benchmarks.judges.clip_model import CONFIGURATION, PARTS, check_tag, refuse_fetching
 from benchmarks.judges.detectors.detection import Box, Detection
 from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
@@ -126,6 +126,8 @@ class ColorClassifier:
         """Model in float32 for evaluation, its image transform, its tokenizer."""
         import open_clip
 
+        if not Path(self._weights).exists():
+            refuse_fetching(self._weights, "judge.colors")
         try:
             if Path(self._weights).is_file():
                 model, preprocess, tokenizer = load_openai(Path(self._weights), self._device)
@@ -161,6 +163,7 @@ def _rounded(box: Box) -> tuple[int, int, int, int]:
 def _downloaded(model: str) -> Path:
     import open_clip
 
+    refuse_fetching(model, "judge.colors")
     name, _, tag = model.partition("/")
     try:
         return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag)))

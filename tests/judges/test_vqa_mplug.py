@@ -30,7 +30,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, hub: Path) -> list[tuple[str, str, s
     """A modelscope whose pipeline says how large the picture is; what it was opened with is returned."""
     calls: list[tuple[str, str, str]] = []
 
-    def snapshot_download(model: str, revision: str = "master") -> str:
+    def snapshot_download(model: str, revision: str = "master", local_files_only: bool = False) -> str:
+        if local_files_only:
+            raise ValueError("not on this machine")
         if model != MODEL:
             raise OSError("no such model")
         return str(hub / revision)
@@ -53,6 +55,14 @@ def opened(monkeypatch: pytest.MonkeyPatch, hub: Path) -> list[tuple[str, str, s
     for module in (package, pipelines, utils, constant, downloads, download):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     return calls
+
+
+def test_nothing_is_fetched_offline(
+    opened: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="not on this machine; fix: modelscope download"):
+        _ = MplugAnswerer(device="cpu").digest
 
 
 def test_one_picture_and_one_question_at_a_time(opened: list[tuple[str, str, str]], hub: Path) -> None:

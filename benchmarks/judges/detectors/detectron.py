@@ -16,6 +16,7 @@ from PIL import Image
 from benchmarks.judges.detectors.coco import coco_name
 from benchmarks.judges.detectors.detection import Detection
 from benchmarks.judges.detectors.detectron_weights import load_whole
+from benchmarks.judges.offline import refuse_offline
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.weights import device_of
 from lumina_eval.digests import digest_of, sha256_file
@@ -148,6 +149,7 @@ class Detectron2Detector:
                 f"expected weights for detectron2, found MODEL.WEIGHTS empty, in {self._config_name}; "
                 f"fix: --set judge.weights={self._config_name}:FILE"
             )
+        refuse_offline("detectron2", named, f"--set judge.weights={self._config_name}:FILE")
         try:
             file = Path(PathManager.get_local_path(named))
         except Exception as error:  # an address has many ways to fail, all of them the user's to mend

@@ -17,6 +17,7 @@ from benchmarks.judges.vqa.answering import Answer, check_aligned
 from benchmarks.judges.weights import device_of, weights_digest
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError, first_line
+from lumina_eval.fetching import is_offline
 
 #: Raised whenever the same weights and settings give other answers.
 VERSION: Final = 1
@@ -73,12 +74,14 @@ class MplugAnswerer:
 
     @cached_property
     def _folder(self) -> Path:
-        """Where the weights lie; modelscope fetches those of a name, and keeps them."""
+        """Where the weights lie; modelscope fetches those of a name, but not offline, and keeps them."""
         from modelscope.hub.snapshot_download import snapshot_download
 
         if Path(self._model).is_dir():
             return Path(self._model)
-        pinned = {"revision": self._revision} if self._revision else {}
+        pinned: dict[str, Any] = {"revision": self._revision} if self._revision else {}
+        if is_offline():
+            pinned["local_files_only"] = True
         try:
             return Path(snapshot_download(self._model, **pinned))
         except Exception as error:  # the hub has many ways to fail, all of them the user's to mend
