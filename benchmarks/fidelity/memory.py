@@ -4,6 +4,10 @@ Small random pictures are made batch by batch, a random projection stands for th
 a file that is mapped, and FID, KID, precision, recall, density and coverage are computed from there. Each
 count has a process of its own. Resident memory counts the pages of the mapped file too, which the system
 takes back when it needs them; anonymous memory is the rest, which it cannot.
+
+This is what the metrics need, and not what the command takes: verdicts hold their rows as text, and
+``lumina-eval judge fidelity --features`` grows by some 33 KB an image of 2048 features (metrics = ["fid"],
+against statistics: a peak of 924 MiB at 5,001 rows, of 1,255 MiB at 15,001).
 """
 
 from __future__ import annotations
