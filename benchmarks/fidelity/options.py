@@ -20,6 +20,9 @@ ROLE_OF: Final[dict[str, Role]] = {
     "fd_dinov2": "dinov2",
     "inception_score": "classes",
 }
+Kid = Literal["all", "torch-fidelity", "clean-fid"]
+"""Which KID: that of all pairs, or the mean over random subsets as one of two tools draws them."""
+
 #: Where the reference comes from: pictures of the embedded world for the same prompts, or the user.
 REFERENCES: Final = ("tabletop", "given")
 #: Dotted keys that a protocol may hold beside the core's own.
@@ -29,7 +32,7 @@ KEYS: Final = (
     "reference.source", "reference.asset", "reference.side", "reference.images_per_prompt",
     "reference.base_seed",
     "judge.name", "judge.fid", "judge.clip", "judge.cmmd", "judge.dinov2", "judge.classes", "judge.prefix",
-    "judge.convention", "judge.device", "judge.batch_size",
+    "judge.convention", "judge.kid", "judge.device", "judge.batch_size",
 )  # fmt: skip
 
 
@@ -45,6 +48,7 @@ class Options:
     prefix: str
     """What stands before each prompt when it is read; part of the CLIP-score's convention."""
     convention: Convention
+    kid: Kid
     device: str
     batch_size: int
     source: str
@@ -98,6 +102,7 @@ def options_of(protocol: ResolvedProtocol) -> Options:
         extractors=extractors,
         prefix=str(protocol.value("judge.prefix", "")),
         convention=cast(Convention, _one_of(protocol, "judge.convention", "cosine", get_args(Convention))),
+        kid=cast(Kid, _one_of(protocol, "judge.kid", "all", get_args(Kid))),
         device=str(protocol.value("judge.device", "auto")),
         batch_size=_count(protocol, "judge.batch_size", 32),
         source=source,

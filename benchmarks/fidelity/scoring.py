@@ -12,6 +12,7 @@ from benchmarks.fidelity.measures import ALONE, MEASURES, Measured, Rows, bias_o
 from benchmarks.fidelity.metrics.clip_score import Convention, clip_score, pair_scores
 from benchmarks.fidelity.metrics.jackknife import Groups
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
+from benchmarks.fidelity.published import measured_as
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import rows_of
 from lumina_eval.digests import digest_of
@@ -73,7 +74,7 @@ def aggregate(
             names[role] = rows[role][1].name
             try:
                 groups = Groups.by_prompt(prompts, reference=rows[role][1].prompts)
-                found = measured(name, *rows[role], groups)
+                found = measured_as(name, options.kid, *rows[role], groups, told)
             except UserError as error:
                 if all(other not in MEASURES for other in options.metrics if other != name):
                     raise
