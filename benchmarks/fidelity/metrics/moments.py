@@ -96,15 +96,6 @@ class RunningMoments:
         mean = rows.mean(axis=0)
         self._add(len(rows), mean, rows - mean)
 
-    def merge(self, other: RunningMoments) -> None:
-        """Add all that another has seen, for example in another process."""
-        if not other.n:
-            return
-        if not self.n:
-            self._mean, self._scatter = np.zeros_like(other._mean), np.zeros_like(other._scatter)
-        self._add(other.n, other._mean, np.zeros((0, len(other._mean))))
-        self._scatter += other._scatter
-
     def moments(self) -> Moments:
         """Return the moments of all rows so far. Raises UserError if there are fewer than two."""
         if self.n < 2:
