@@ -51,9 +51,7 @@ def test_weights_that_are_not_there(spec: str, message: str, monkeypatch: pytest
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"expected config\.json of a judge, found none, .*save_pretrained"
-    ):
+    with pytest.raises(UserError, match=r"expected config\.json of a judge, found none, .*save_pretrained"):
         find_weights(str(tmp_path), "a judge")
 
 
