@@ -18,7 +18,9 @@ from lumina_eval.files import make_folder
 def judge(
     benchmark: o.BenchmarkName,
     protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
-    images: Annotated[Path | None, typer.Option(help="Folder in the benchmark's official layout.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder in the benchmark's official layout; any folder for fidelity.")
+    ] = None,
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts saved before, JSON lines.")] = None,
     features: Annotated[
         str | None,

@@ -13,7 +13,12 @@ from lumina_eval.runs import DEFAULT_OUT
 BenchmarkName = Annotated[
     str, typer.Argument(help="Name of the benchmark, e.g. geneval.", show_default=False)
 ]
-ProtocolName = Annotated[str, typer.Option("--protocol", help="Pinned variant by name, or a TOML file.")]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        "--protocol", help="Pinned variant by name, or a TOML file; fidelity's own default is folder."
+    ),
+]
 Models = Annotated[
     list[str],
     typer.Option("--model", help="SCHEME[:SPEC] or FILE.py:function; may be given several times."),
@@ -59,7 +64,7 @@ Reference = Annotated[
     str | None,
     typer.Option(
         "--reference",
-        help="What images are held against (fidelity): a folder, FILE.npz or FILE.npz:KEY.",
+        help="What images are held against (fidelity): DIR, FILE.npz, FILE.npz:KEY or datasets:PLACE.",
         show_default=False,
     ),
 ]
