@@ -1,6 +1,6 @@
 """How long a Fréchet distance takes, beside clean-fid: `python -m benchmarks.fidelity.speed`.
 
-Both see the same statistics of random features of full rank, in one process: ours keeps to one core,
+Both see the same statistics of random features of full rank, in one process: ours keeps to two cores,
 clean-fid's ``scipy.linalg.sqrtm`` has all of them.
 """
 

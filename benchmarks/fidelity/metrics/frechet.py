@@ -7,7 +7,7 @@ the last trace without any matrix square root: real and non-negative, with no co
 1e-6 on the diagonal as in the tools that call ``sqrtm``. F is Cholesky's where S2 is positive definite, else
 Cholesky's with pivoting, cut at the rank: rounding errors of empty directions would enter by their roots.
 
-One distance keeps to one core. The reduction to a tridiagonal matrix gains little from more, and its
+One distance keeps to two cores. The reduction to a tridiagonal matrix gains little from more, and its
 thousands of small steps wait for each other wherever another program has taken a core.
 """
 
@@ -24,8 +24,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks.fidelity.metrics.moments import Floats, Moments
 from lumina_eval.errors import UserError
 
-#: Widths up to this are done sooner than the libraries are asked to keep to one core.
+#: Widths up to this are done sooner than the libraries are asked to keep to some cores.
 SMALL = 256
+#: Cores for one distance, unless said otherwise.
+CORES = 2
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Factor:
 class FrechetReference:
     """One side of many distances; its factor is computed once."""
 
-    def __init__(self, moments: Moments) -> None:
-        self.moments = moments
-        with on_one_core(moments.width):
+    def __init__(self, moments: Moments, cores: int = CORES) -> None:
+        self.moments, self._cores = moments, cores
+        with on_cores(moments.width, cores):
             self._factor = factor_of(moments)
 
-    def distance(self, sample: Moments) -> float:
+    def distance(self, sample: Moments, cores: int | None = None) -> float:
         """Return the distance from ``sample``, at least 0. Raises UserError for another width."""
         one, two = sample, self.moments
         if one.width != two.width:
@@ -59,7 +61,7 @@ class FrechetReference:
                 f"expected features of one width, found {one.width} and {two.width}; "
                 "fix: use the same extractor for both sets"
             )
-        with on_one_core(one.width):
+        with on_cores(one.width, cores or self._cores):
             factor = factor_of(one)
             rank = min(factor.rank, self._factor.rank)
             if factor.rank < self._factor.rank:
@@ -108,7 +110,7 @@ def congruence(covariance: Floats, factor: Factor) -> Floats:
 
 
 @contextlib.contextmanager
-def on_one_core(width: int) -> Iterator[None]:
-    """Keep linear algebra within the ``with`` block to one core, unless the matrices are small anyway."""
-    with contextlib.nullcontext() if width <= SMALL else threadpool_limits(1):
+def on_cores(width: int, cores: int) -> Iterator[None]:
+    """Keep linear algebra within the ``with`` block to some cores, unless the matrices are small anyway."""
+    with contextlib.nullcontext() if width <= SMALL else threadpool_limits(cores):
         yield

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.fidelity.metrics.frechet import FrechetReference, on_one_core
+from benchmarks.fidelity.metrics.frechet import FrechetReference, on_cores
 from benchmarks.fidelity.metrics.moments import Floats, Moments
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
@@ -164,10 +164,10 @@ def frechet_jackknife(
 
     def without(group: int) -> float:
         held = reference_without(reference, groups, group, real)
-        return held.distance(moments.without(features[groups.index == group]))
+        return held.distance(moments.without(features[groups.index == group]), cores=1)
 
-    # Side by side, the groups use all cores, which one distance does not.
-    with on_one_core(moments.width), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    # Side by side, the groups use all cores, each of them one.
+    with on_cores(moments.width, 1), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         values = list(pool.map(without, range(len(groups.sizes))))
     return Jackknife.of(reference.distance(moments), values, groups)
 
@@ -179,4 +179,4 @@ def reference_without(
     if groups.reference is None:
         return reference
     assert real is not None
-    return FrechetReference(reference.moments.without(real[groups.reference == group]))
+    return FrechetReference(reference.moments.without(real[groups.reference == group]), cores=1)
