@@ -24,7 +24,7 @@ from rich.progress import (
 LINE_EVERY: Final = 10.0
 
 Advance = Callable[[int], None]
-"""Called with the number of images that are now done."""
+"""Called with how many images were done since the last call; bytes are counted from the start."""
 
 
 @contextmanager

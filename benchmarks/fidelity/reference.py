@@ -28,6 +28,7 @@ from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.metrics.statistics_file import array_names, read_features, read_statistics
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
+from lumina_eval.progress import progress
 from lumina_eval.seeds import image_seed
 
 #: Truth is drawn this many pictures at a time.
@@ -178,9 +179,8 @@ def _of_folder(folder: Path, extractor: Extractor, features: Path | None) -> Ref
         rows: NDArray[np.float32] = np.concatenate(parts)
     else:
         store = FeatureStore(features, extractor.digest, extractor.width)
-        console = Console(stderr=True)
-        with console.status(f"reference: {len(paths)} images of {folder}"):
-            found = extract(paths, extractor, store)
+        with progress(Console(stderr=True), "reference", len(paths)) as advance:
+            found = extract(paths, extractor, store, advance=advance)
         if found.broken:
             raise UserError(
                 f"expected whole images in {folder}, found {told(found.broken)}; fix: remove them"

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import evalica
 import numpy as np
 import pytest
 from scipy.optimize import minimize, root
@@ -157,7 +158,6 @@ def test_fastchat_and_evalica_are_near_the_optimum(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_evalica_itself(seed: int) -> None:
-    evalica = pytest.importorskip("evalica")
     battles = arena(seed, weights=True)
     winners = {1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}
     given = (

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas as pd
 import pytest
 
@@ -113,7 +114,6 @@ def test_the_three_conversions_of_rapidata(tmp_path: Path, conversion: str, outc
 
 
 def test_rapidata_by_another_criterion_older_counts_and_saved_data_sets(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_list([RAPIDATA, RAPIDATA]).save_to_disk(str(tmp_path / "saved"))
     tie = read(tmp_path / "saved", conversion="majority", criterion="coherence").battles
     assert [each.outcome for each in tie] == [0.5, 0.5]

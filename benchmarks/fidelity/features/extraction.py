@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PIL import Image
 from benchmarks.fidelity.features.extractor import Extractor
 from benchmarks.fidelity.features.pictures import Broken, BrokenPictureError, pixel_key, read_picture
 from benchmarks.fidelity.features.store import FeatureStore
+from lumina_eval.progress import Advance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,16 +31,15 @@ def extract(
     store: FeatureStore,
     batch_size: int = 64,
     readers: int = 4,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = lambda _: None,
 ) -> Extracted:
     """Bring the features of all files into ``store``, ``batch_size`` files at a time.
 
-    ``readers`` threads decode and hash. ``advance`` is called with the number of files done. A broken file
+    ``readers`` threads decode and hash. ``advance`` is told how many files each step has done. A broken file
     stops nothing. After a kill the same call goes on: what was added is not seen again.
     """
     keys: list[str] = []
     broken: list[Broken] = []
-    done = 0
     with ThreadPoolExecutor(readers) as threads:
         for part in _parts(paths, batch_size):
             new: dict[str, Image.Image] = {}
@@ -53,8 +53,7 @@ def extract(
                     new.setdefault(key, image)
             if new:
                 store.add(list(new), extractor.images(list(new.values())))
-            done += len(part)
-            advance(done)
+            advance(len(part))
     return Extracted(tuple(keys), tuple(broken))
 
 

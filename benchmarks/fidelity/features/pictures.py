@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,17 +81,6 @@ def read_picture(path: Path) -> Image.Image:
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         # Pillow's decoders say that a file is damaged by any of these.
         raise BrokenPictureError(path, f"damage ({str(error) or type(error).__name__})") from error
-
-
-def check_pictures(paths: Iterable[Path]) -> list[Broken]:
-    """Read every file whole and return those that are broken, in order."""
-    found = []
-    for path in paths:
-        try:
-            read_picture(path)
-        except BrokenPictureError as error:
-            found.append(error.broken)
-    return found
 
 
 def pixel_key(image: Image.Image) -> str:

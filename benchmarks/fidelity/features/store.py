@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -90,11 +90,6 @@ class FeatureStore:
             return np.empty((0, self._width), dtype=np.float32)
         found: NDArray[np.float32] = self._mapped()[places].astype(np.float32, copy=False)
         return found
-
-    def batches(self, keys: Sequence[str], size: int = 1024) -> Iterator[NDArray[np.float32]]:
-        """Yield the rows of ``keys`` in their order, at most ``size`` at a time; no more lies in memory."""
-        for start in range(0, len(keys), size):
-            yield self.rows(keys[start : start + size])
 
     def _mapped(self) -> np.memmap[tuple[int, int], np.dtype[np.float32]]:
         shape = (len(self._places), self._width)

@@ -7,13 +7,12 @@ compute what the cascade of detectron2 does with a sigmoid for the softmax, and 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from benchmarks.judges.detectors.unidet.resnest import ResNeSt
 
 #: The backbone: ResNet-50, or ResNeSt-200.
 Kind = Literal["R50", "RS200"]
-KINDS: Final = get_args(Kind)
 #: Labels of the unified space (configs/Unified_learned_OCIM_R50_6x+2x.yaml, 5).
 LABELS: Final = 722
 #: Written into the heads (unified_roi_heads.py, 110): ``--confidence-threshold``, 0.5, has no effect.
