@@ -151,7 +151,7 @@ class Benchmark(Protocol):
     - ``verification(evidence) -> Iterable[Check]``: its own code against what others published, a row for
       each figure (:mod:`lumina_eval.verification`);
     - ``assets() -> Path``: an ``assets.toml``: what must come from elsewhere, pinned
-      (:mod:`lumina_eval.assets`);
+      (:mod:`lumina_eval.assets.catalogue`);
     - ``protocol_keys: Collection[str]``: dotted names that a protocol may hold beside the core's own.
     """
 

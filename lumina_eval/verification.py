@@ -16,11 +16,11 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from lumina_eval.assets import Asset, all_assets, read_lock
+from lumina_eval.assets.catalogue import Asset, all_assets, read_lock
+from lumina_eval.assets.fetching import GOOD, fetch
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import ExitCode, UserError, unknown
 from lumina_eval.evaluation import Site
-from lumina_eval.fetching import GOOD, fetch
 from lumina_eval.files import append_lines, make_folder
 from lumina_eval.records import Record
 from lumina_eval.runs import now

@@ -6,10 +6,10 @@ import itertools
 import math
 from typing import Final
 
-from lumina_eval.comparison import Comparison, Difference, compare
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric
-from lumina_eval.statistics import BOUNDS, LOWER_IS_BETTER, Weights
+from lumina_eval.statistics.comparison import Comparison, Difference, compare
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Weights
 from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, interval, p_value, signed

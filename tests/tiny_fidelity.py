@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lumina_eval.assets import FOLDER_VARIABLE
+from lumina_eval.assets.catalogue import FOLDER_VARIABLE
 from lumina_eval.digests import sha256_file
 
 

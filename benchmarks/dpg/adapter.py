@@ -18,7 +18,7 @@ from benchmarks.dpg.rules import asked
 from benchmarks.dpg.scoring import Options, Outcome, options_of, outcome
 from benchmarks.judges.vqa.opening import AnswererOptions
 from benchmarks.tabletop import overlay, prompt_table
-from lumina_eval.assets import fetched
+from lumina_eval.assets.catalogue import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol

@@ -11,9 +11,9 @@ from benchmarks.dpg.questions import Question, broad_category
 from benchmarks.dpg.rules import NO, YES, dpg_score
 from benchmarks.dpg.scoring import Outcome
 from lumina_eval.protocol import ResolvedProtocol
-from lumina_eval.ratios import Part, pooled_ratio
 from lumina_eval.records import Interval, Item, Metric, Score
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
+from lumina_eval.statistics.ratios import Part, pooled_ratio
 
 UNIT: Final = "percent"
 #: How many of a kind a warning spells out; results.jsonl has them all.

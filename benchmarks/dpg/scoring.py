@@ -18,7 +18,7 @@ from benchmarks.dpg.rules import (
 )
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
-from lumina_eval.ratios import Part
+from lumina_eval.statistics.ratios import Part
 
 CategoryCrops = Literal["last", "all"]
 UnknownItems = Literal["excluded", "refused"]

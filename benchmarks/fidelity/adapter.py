@@ -15,7 +15,7 @@ from benchmarks.fidelity.metrics.statistics_file import read_features, write_sta
 from benchmarks.fidelity.options import KEYS, ROLE_OF, Options, Role, options_of
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import output_of, rows_of
-from lumina_eval.assets import fetched
+from lumina_eval.assets.catalogue import fetched
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.geneval import prompt_set
-from lumina_eval.assets import fetched
+from lumina_eval.assets.catalogue import fetched
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item

@@ -19,7 +19,7 @@ from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Interval, Item, Metric, Score, Verdict
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 
 #: Part of a Fréchet distance that is bias from which on a reader is warned.
 _MUCH: Final = 0.05

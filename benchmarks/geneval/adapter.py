@@ -21,7 +21,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 from lumina_eval.verification import Check, Evidence
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.judges.conversion import Conversion
-from lumina_eval.assets import locate
+from lumina_eval.assets.catalogue import locate
 from lumina_eval.errors import UserError
 
 app = typer.Typer(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lumina_eval.assets.fetching import is_offline
 from lumina_eval.errors import UserError
-from lumina_eval.fetching import is_offline
 
 
 def refuse_offline(what: str, address: str, mending: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from lumina_eval.assets import locate
+from lumina_eval.assets.catalogue import locate
 
 #: ``NAME/TAG`` of open_clip, and the asset with the file that OpenAI published.
 ASSETS: Final = {

@@ -21,12 +21,12 @@ from benchmarks.t2i_compbench.parses import Parses, read_parses
 from benchmarks.t2i_compbench.prompt_set import BINDING, CATEGORIES, categories_of, no_prompts, read_items
 from benchmarks.t2i_compbench.scoring import Answer, answer_of
 from benchmarks.tabletop import overlay, prompt_table
-from lumina_eval.assets import fetched
+from lumina_eval.assets.catalogue import fetched
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge, protocol_judge
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Metric, Score, Verdict
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 
 _PROTOCOLS: Final = Path(__file__).parent / "protocols"
 _ASSETS: Final = Path(__file__).parent / "assets.toml"

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from lumina_eval.assets import Asset, absent, all_assets, chosen_assets, data_folder, files_of
+from lumina_eval.assets.catalogue import Asset, absent, all_assets, chosen_assets, data_folder, files_of
+from lumina_eval.assets.fetching import GOOD, FileState, check, fetch
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.fetching import GOOD, FileState, check, fetch
 
 Offline = Annotated[
     bool, typer.Option("--offline", help="Use no network; as HF_HUB_OFFLINE=1 in the environment.")

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
-from lumina_eval.comparison import Comparison, compare_many, comparison_gate
 from lumina_eval.console import Output, output, while_it_is_read
 from lumina_eval.doctor import examine
 from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples, write_reports
 from lumina_eval.runs import find_runs, read_manifest, read_result, read_scores, store_of
-from lumina_eval.statistics import BOUNDS, LOWER_IS_BETTER
+from lumina_eval.statistics.comparison import Comparison, compare_many, comparison_gate
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER
 
 Kind = Literal["benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs"]
 KINDS: tuple[Kind, ...] = ("benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs")

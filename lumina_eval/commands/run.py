@@ -12,7 +12,6 @@ import typer
 
 from lumina_eval import plugins, rewriting
 from lumina_eval.commands import options as o
-from lumina_eval.comparison import gate
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.evaluation import SHOWN_FAILURES, Question, Site, ask, evaluate, make_images, title_of
@@ -25,7 +24,8 @@ from lumina_eval.plugins import Model
 from lumina_eval.publishing import publish
 from lumina_eval.records import Metric, RunResult
 from lumina_eval.runs import find_runs, read_manifest, read_result
-from lumina_eval.statistics import BOUNDS
+from lumina_eval.statistics.comparison import gate
+from lumina_eval.statistics.means import BOUNDS
 from lumina_eval.store import ImageStore
 
 

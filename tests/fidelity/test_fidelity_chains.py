@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.fidelity.features.inception import Output, open_inception
 from benchmarks.fidelity.features.pictures import read_picture
 from benchmarks.fidelity.features.resizing import CHAINS, find_chain
-from lumina_eval.assets import FOLDER_VARIABLE
+from lumina_eval.assets.catalogue import FOLDER_VARIABLE
 from lumina_eval.errors import UserError
 
 PYTORCH = ("pytorch_fid", "torch_fidelity", "torchmetrics", "torchmetrics_no_antialias")

@@ -20,9 +20,9 @@ from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
 from benchmarks.tabletop.world.renderer import render
 from benchmarks.tabletop.world.scene import sample_scene
 from lumina_eval import cli
-from lumina_eval.comparison import compare, comparison_gate
 from lumina_eval.plugins import injected
 from lumina_eval.records import Score
+from lumina_eval.statistics.comparison import compare, comparison_gate
 
 Call = Callable[..., tuple[int, list[dict[str, Any]], str]]
 

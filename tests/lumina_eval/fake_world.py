@@ -20,7 +20,7 @@ from PIL import Image
 from lumina_eval.plugins import injected
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Score, Verdict
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 
 PROTOCOL = """\
 title = "Fake"

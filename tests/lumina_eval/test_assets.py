@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lumina_eval.assets import (
+from lumina_eval.assets.catalogue import (
     absent,
     all_assets,
     chosen_assets,
@@ -17,8 +17,8 @@ from lumina_eval.assets import (
     locate,
     read_assets,
 )
+from lumina_eval.assets.pins import File, Pin, git_blob_of
 from lumina_eval.errors import UserError
-from lumina_eval.pins import File, Pin, git_blob_of
 from lumina_eval.plugins import injected
 
 GOOD = """\

@@ -14,7 +14,7 @@ import pytest
 from fake_world import Cli
 from file_server import FileServer, serving
 
-from lumina_eval import download
+from lumina_eval.assets import download
 from lumina_eval.plugins import injected
 
 BODY = random.Random(1).randbytes(1_000_000)

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lumina_eval.comparison import (
+from lumina_eval.errors import UserError
+from lumina_eval.records import Metric, Score
+from lumina_eval.statistics.comparison import (
     compare,
     compare_many,
     comparison_gate,
     gate,
     minimum_detectable,
 )
-from lumina_eval.errors import UserError
-from lumina_eval.records import Metric, Score
-from lumina_eval.sign_flip import holm, sign_flip
-from lumina_eval.statistics import stratified_mean
+from lumina_eval.statistics.means import stratified_mean
+from lumina_eval.statistics.sign_flip import holm, sign_flip
 
 
 def scores_of(values: np.ndarray, tasks: list[str] | None = None) -> list[Score]:

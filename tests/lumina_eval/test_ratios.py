@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumina_eval.ratios import Part, pooled_ratio
+from lumina_eval.statistics.ratios import Part, pooled_ratio
 
 #: For each prompt: how much is asked, and the hits of its images.
 PROMPTS = st.lists(

@@ -7,7 +7,7 @@ import pytest
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Score
-from lumina_eval.selection import best_of
+from lumina_eval.statistics.selection import best_of
 
 
 def scores_of(values: np.ndarray) -> list[Score]:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lumina_eval.records import Score
-from lumina_eval.statistics import Clusters, bootstrap_prompts, interval, metric, moments, stratified_mean
+from lumina_eval.statistics.means import (
+    Clusters,
+    bootstrap_prompts,
+    interval,
+    metric,
+    moments,
+    stratified_mean,
+)
 
 SIMULATIONS = 2000
 NOISE = 3 * math.sqrt(0.95 * 0.05 / SIMULATIONS)  # three standard errors of a simulated coverage

@@ -27,7 +27,7 @@ from lumina_eval.records import (
     Verdict,
 )
 from lumina_eval.runs import RunFolder
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 from lumina_eval.store import ImageStore
 
 TASKS = ("single_object", "counting", "colors")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 from reports import delimited, html, latex, markdown
 from reports.document import document
 

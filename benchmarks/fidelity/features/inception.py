@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.fidelity.features.resizing import Chain, Network, find_chain
 from benchmarks.judges.precision import full_float32
-from lumina_eval.assets import read_assets
+from lumina_eval.assets.catalogue import read_assets
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.models import device_kind

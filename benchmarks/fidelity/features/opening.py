@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
-from lumina_eval.assets import locate
+from lumina_eval.assets.catalogue import locate
 from lumina_eval.errors import UserError, unknown
 
 SCHEMES: Final = ("tabletop", "inception", "clip", "cmmd", "dinov2")

@@ -10,7 +10,7 @@ from benchmarks.judges.conversion import Conversion, Shape, check_shapes, read_s
 from benchmarks.judges.loading import load_model
 from benchmarks.judges.vqa.blip import IMAGE_SIZE, OFFICIAL_IDS, VISION_EPS, WHAT
 from benchmarks.judges.vqa.blip_names import COMPUTED, names
-from lumina_eval.assets import data_folder
+from lumina_eval.assets.catalogue import data_folder
 from lumina_eval.errors import UserError
 
 #: Sha256 of ``model_base_vqa_capfilt_large.pth``, as in t2i_compbench/assets.toml.

@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchmarks.judges.vqa.answering import Answer, check_aligned
 from benchmarks.judges.weights import device_of, weights_digest
+from lumina_eval.assets.fetching import is_offline
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError, first_line
-from lumina_eval.fetching import is_offline
 
 #: Raised whenever the same weights and settings give other answers.
 VERSION: Final = 1

@@ -23,7 +23,7 @@ from benchmarks.tabletop.trial.truth import accepts, perfect_output, scene_for
 from benchmarks.tabletop.world.scene import Scene
 from lumina_eval.protocol import resolve
 from lumina_eval.records import Interval, Item, Metric, Score
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.means import metric
 
 #: Sides of the pictures, in pixels.
 SIZES: Final = (64, 128)

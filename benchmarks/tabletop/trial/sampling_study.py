@@ -21,12 +21,12 @@ from benchmarks.tabletop.sight.perception import see
 from benchmarks.tabletop.trial.card import Table
 from benchmarks.tabletop.trial.measure import prompts
 from benchmarks.tabletop.trial.truth import accepts
-from lumina_eval.comparison import Comparison, compare_many
 from lumina_eval.digests import digest_of
 from lumina_eval.files import write_atomic
 from lumina_eval.records import Item, Metric, Score
 from lumina_eval.seeds import image_seed
-from lumina_eval.statistics import metric
+from lumina_eval.statistics.comparison import Comparison, compare_many
+from lumina_eval.statistics.means import metric
 
 #: Steps of each solver: 10, 20 and 40 evaluations of the velocity (rk4: 12, 20, 40).
 STEPS: Final[Mapping[str, tuple[int, ...]]] = {

@@ -2,7 +2,7 @@
 
 Pictures of every prompt, right ones and minimally wrong ones, are drawn and judged once, by their pixels.
 Runs are then simulated by drawing among these verdicts as the generator would: right ones with the prompt's
-probability. Each simulated run goes through the statistics of :mod:`lumina_eval.statistics`.
+probability. Each simulated run goes through the statistics of :mod:`lumina_eval.statistics.means`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from benchmarks.tabletop.trial.measure import looked_at
 from benchmarks.tabletop.trial.models import own_probability
 from benchmarks.tabletop.trial.truth import accepts, scene_for
 from lumina_eval.records import Item
-from lumina_eval.sign_flip import sign_flip
-from lumina_eval.statistics import Clusters, interval, moments
+from lumina_eval.statistics.means import Clusters, interval, moments
+from lumina_eval.statistics.sign_flip import sign_flip
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from benchmarks.judges.conversion import Conversion, check_shapes, read_state, w
 from benchmarks.judges.detectors.mmdet.names import COMPUTED, UNUSED, Pair, pairs
 from benchmarks.judges.detectors.mmdet.shapes import Architecture, mmdet_shapes
 from benchmarks.judges.loading import load_model
-from lumina_eval.assets import data_folder
+from lumina_eval.assets.catalogue import data_folder
 
 #: What GenEval was made with.
 OFFICIAL: Final = Architecture()

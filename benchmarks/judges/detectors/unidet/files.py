@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.judges.detectors.detectron import require_detectron2
 from benchmarks.judges.detectors.unidet.detector import UniDetDetector
 from benchmarks.judges.detectors.unidet.network import Kind
-from lumina_eval.assets import data_folder, locate
+from lumina_eval.assets.catalogue import data_folder, locate
 
 #: The torch file with the names (dataset/detection_features.pt of T2I-CompBench), and the asset that it is.
 LABELS_FILE: Final = "detection_features.pt"

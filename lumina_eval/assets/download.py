@@ -17,9 +17,9 @@ from typing import Final
 import httpx
 import tenacity
 
+from lumina_eval.assets.pins import Pin
 from lumina_eval.errors import UserError
 from lumina_eval.files import said_clearly, sync_folder
-from lumina_eval.pins import Pin
 
 #: Tries for one file; each goes on where the one before broke off.
 ATTEMPTS: Final = 5

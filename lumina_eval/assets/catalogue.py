@@ -16,7 +16,7 @@ name tells a part of the sum, by ``sha256_prefix``. One without any of these is 
 what came is written to ``lock.json`` beside it, and a later copy must be the same. Instead of ``url`` and
 ``files`` a table may hold ``hub``: a repository of the Hugging Face hub, whose listing tells the files.
 
-Reading declarations and looking for files costs no network; :mod:`lumina_eval.fetching` brings them.
+Reading declarations and looking for files costs no network; :mod:`lumina_eval.assets.fetching` brings them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, ValidationError, model_validator
 
 from lumina_eval import plugins
+from lumina_eval.assets.pins import LOCK, File, Pin
 from lumina_eval.errors import UserError, first_line, is_user_error, unknown
-from lumina_eval.pins import LOCK, File, Pin
 from lumina_eval.records import Record
 
 #: Names the folder of all fetched files; else ``lumina-eval`` in the user's cache folder.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from lumina_eval.assets import Asset, Hub, Lock, read_lock
-from lumina_eval.download import DownloadError
+from lumina_eval.assets.catalogue import Asset, Hub, Lock, read_lock
+from lumina_eval.assets.download import DownloadError
+from lumina_eval.assets.fetching import FileState, check_file, label_of, write_lock
+from lumina_eval.assets.pins import File, Pin
 from lumina_eval.errors import UserError, first_line
-from lumina_eval.fetching import FileState, check_file, label_of, write_lock
-from lumina_eval.pins import File, Pin
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

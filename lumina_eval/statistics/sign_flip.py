@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lumina_eval.statistics import Floats
+from lumina_eval.statistics.means import Floats
 
 BLOCK = 1000  # sign vectors at a time: 4 MB at 500 prompts
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
-from lumina_eval.pairing import pair_runs
 from lumina_eval.records import Score
-from lumina_eval.statistics import Bounds, Estimate, Weights, stratified_mean
+from lumina_eval.statistics.means import Bounds, Estimate, Weights, stratified_mean
+from lumina_eval.statistics.pairing import pair_runs
 
 
 @dataclass(frozen=True)

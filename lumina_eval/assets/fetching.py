@@ -10,12 +10,12 @@ from typing import Final, Literal
 import httpx
 from rich.console import Console
 
-from lumina_eval.assets import Asset, Lock, absent, files_of, read_lock
+from lumina_eval.assets.catalogue import Asset, Lock, absent, files_of, read_lock
+from lumina_eval.assets.download import DownloadError, download, make_client
+from lumina_eval.assets.pins import LOCK, File, Pin
 from lumina_eval.digests import sha256_file
-from lumina_eval.download import DownloadError, download, make_client
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder, sole_writer, write_atomic
-from lumina_eval.pins import LOCK, File, Pin
 from lumina_eval.progress import byte_progress
 
 State = Literal["fetched", "already right", "right", "unpinned", "wrong", "missing", "failed"]
@@ -57,7 +57,7 @@ def fetch(asset: Asset, console: Console, offline: bool = False) -> list[FileSta
     make_folder(asset.folder)
     with sole_writer(asset.folder):
         if asset.hub is not None:
-            from lumina_eval.hub_snapshot import fetch_snapshot
+            from lumina_eval.assets.hub_snapshot import fetch_snapshot
 
             try:
                 return fetch_snapshot(asset, console)

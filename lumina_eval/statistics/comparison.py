@@ -17,10 +17,10 @@ from pydantic import Field
 from scipy import stats
 
 from lumina_eval.errors import UserError
-from lumina_eval.pairing import Paired, pair_runs
 from lumina_eval.records import Interval, Record, Score
-from lumina_eval.sign_flip import holm, sign_flip
-from lumina_eval.statistics import Bounds, Clusters, Weights, moments
+from lumina_eval.statistics.means import Bounds, Clusters, Weights, moments
+from lumina_eval.statistics.pairing import Paired, pair_runs
+from lumina_eval.statistics.sign_flip import holm, sign_flip
 
 POWER = 0.8
 

@@ -1,0 +1,1 @@
+"""Files that come from elsewhere: declared, pinned by checksum, fetched, verified."""
