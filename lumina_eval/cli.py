@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import data, export, judge, look, run, verify, watch
+from lumina_eval.commands import compare, data, export, judge, look, report, run, verify, watch
 from lumina_eval.errors import ExitCode, is_user_error
 
 
@@ -46,8 +46,8 @@ def make_app() -> typer.Typer:
         ("export", export.export),
         ("verify", verify.verify),
         ("watch", watch.watch),
-        ("report", look.report),
-        ("compare", look.compare),
+        ("report", report.report),
+        ("compare", compare.compare),
         ("prompts", look.prompts),
         ("list", look.list_),
         ("sync", look.sync),

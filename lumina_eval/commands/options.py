@@ -13,6 +13,7 @@ from lumina_eval.runs import DEFAULT_OUT
 BenchmarkName = Annotated[
     str, typer.Argument(help="Name of the benchmark, e.g. geneval.", show_default=False)
 ]
+RunDirs = Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs/.")]
 ProtocolName = Annotated[
     str,
     typer.Option(

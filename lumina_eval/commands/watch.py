@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval.commands import options as o
-from lumina_eval.commands.look import finish_report
+from lumina_eval.commands.report import finish_report
 from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site, rewritten
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError, is_user_error
