@@ -56,8 +56,8 @@ EMBEDDED = {
 
 @nox.session(reuse_venv=True, default=False)
 def project(session: nox.Session) -> None:
-    """Install the project with all that tests and type checks need, in the environment that is shared."""
-    groups = nox.project.dependency_groups(PYPROJECT, "test", "types")
+    """Install the project with all that tests, type checks and docs need, in the environment that is shared."""
+    groups = nox.project.dependency_groups(PYPROJECT, "test", "types", "docs")
     session.install("-c", CONSTRAINTS, "-e", ".", *groups, env=PINNED_BUILD)
 
 
