@@ -23,6 +23,8 @@ from lumina_eval.runs import (
     store_of,
 )
 from lumina_eval.store import ImageStore
+from lumina_eval.tracking import sending
+from lumina_eval.tracking.address import resolve_uri, ui_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +57,8 @@ def publish(
     if not mlflow:
         return Published(tuple(files), None, tuple(warnings))
     try:
-        from lumina_eval import tracking
-
-        sent = tracking.log_runs(run_dirs, uri, out, reports=files, samples=samples)
-        line = tracking.ui_command(tracking.resolve_uri(uri, out))
+        sent = sending.log_runs(run_dirs, uri, out, reports=files, samples=samples)
+        line = ui_command(resolve_uri(uri, out))
     except Exception as error:  # a tracker that is away or broken loses no run
         warnings.append(f"not sent to MLflow: {type(error).__name__}: {error}")
         return Published(tuple(files), None, tuple(warnings))

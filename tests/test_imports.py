@@ -23,7 +23,9 @@ ALLOWED = {
 PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 #: Heavy packages and the files that may import them.
 SOLE = {
-    "mlflow": {"lumina_eval/tracking.py"},
+    "mlflow": {
+        f"lumina_eval/tracking/{name}.py" for name in ("checkpoints", "connection", "hierarchy", "sending")
+    },
     "modelscope": {"benchmarks/judges/vqa/mplug.py"},
     "detectron2": {
         f"benchmarks/judges/detectors/{name}.py"

@@ -17,6 +17,7 @@ from lumina_eval.errors import ExitCode, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples
 from lumina_eval.runs import find_runs, read_result
+from lumina_eval.tracking import sending
 
 Kind = Literal["benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs"]
 KINDS: tuple[Kind, ...] = ("benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs")
@@ -68,11 +69,9 @@ def list_(
 
 def sync(out: o.Out = o.OUT, tracking_uri: o.TrackingUri = None, as_json: o.AsJson = False) -> None:
     """Send to MLflow what is not there yet; safe at any time."""
-    from lumina_eval import tracking
-
     code = ExitCode.OK
     with output(as_json) as streams:
-        for run in tracking.sync(out, tracking_uri, samples=samples):
+        for run in sending.sync(out, tracking_uri, samples=samples):
             streams.emit({"run_dir": str(run.run_dir), "mlflow_run_id": run.run_id, "warning": run.warning})
             streams.result(f"{run.run_id or 'not sent'}  {run.run_dir}")
             if run.warning:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fake_world import Cli
 
-from lumina_eval import tracking
 from lumina_eval.plugins import injected
 from lumina_eval.publishing import samples
-from lumina_eval.tracking import MlflowRun
+from lumina_eval.tracking import sending
+from lumina_eval.tracking.sending import MlflowRun
 
 
 def good(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
@@ -43,7 +43,7 @@ def sent(run_id: str | None, warning: str | None = None) -> Any:
 def test_reports_and_mlflow_ids_are_told_and_noted(
     call: Cli, publishing_words: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "log_runs", sent("abc123"))
+    monkeypatch.setattr(sending, "log_runs", sent("abc123"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with injected("reporters", markdown=good, html=bad):
         done = call(*publishing_words, "--json")
@@ -67,7 +67,7 @@ def test_a_tracker_that_is_away_loses_no_run(
     def away(*things: Any, **more: Any) -> Any:
         raise ConnectionError("server is away")
 
-    monkeypatch.setattr(tracking, "log_runs", away if how == "raises" else sent(None, "server is away"))
+    monkeypatch.setattr(sending, "log_runs", away if how == "raises" else sent(None, "server is away"))
     with injected("reporters", markdown=good, html=good):
         done = call(*publishing_words, "--json")
     assert done.code == 0

@@ -18,9 +18,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lumina_eval.errors import UserError
 from lumina_eval.plan import Planned
-from lumina_eval.projection import Projection
 from lumina_eval.records import ImageRef, Item
 from lumina_eval.rewriting import apply, open_rewriter
+from lumina_eval.tracking.projection import Projection
 from reports.groups import group_runs
 from reports.loading import load_runs
 

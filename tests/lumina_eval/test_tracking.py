@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lumina_eval import tracking
 from lumina_eval.digests import digest_of
 from lumina_eval.mosaic import Sample, mosaic
-from lumina_eval.projection import Projection, metric_key
 from lumina_eval.records import Coverage, Manifest, Metric, RunResult, Seconds
+from lumina_eval.tracking import address, sending
+from lumina_eval.tracking.hierarchy import Hierarchy
+from lumina_eval.tracking.projection import Projection, metric_key
 
 
 def write_run(
@@ -71,7 +72,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory):
     picture.parent.mkdir()
     picture.write_text("<svg/>")
     view = Image.new("RGB", (8, 8), "red")
-    runs = tracking.log_runs(
+    runs = sending.log_runs(
         folders,
         None,
         out,
@@ -167,10 +168,10 @@ def test_report_is_on_the_training_run_and_artifacts_are_beside_the_database(sen
 def test_sending_again_changes_nothing(sent):
     out, folders, runs, client = sent
     before = histories(client)
-    again = tracking.log_runs(folders, None, out)
+    again = sending.log_runs(folders, None, out)
     assert [run.run_id for run in again] == [run.run_id for run in runs]
     assert not any(run.new for run in again)
-    assert [run.run_id for run in tracking.sync(out)] == [
+    assert [run.run_id for run in sending.sync(out)] == [
         run.run_id for run in sorted(runs, key=lambda r: r.run_dir)
     ]
     assert histories(client) == before
@@ -182,11 +183,11 @@ def test_an_attempt_that_was_cut_off_is_finished_without_duplicates(sent, tmp_pa
     folder = write_run(tmp_path, "hq_tuning", 4000, 0.9, benchmark="dpg")
     uri = f"sqlite:///{out}/mlflow.db"
     with monkeypatch.context() as broken:
-        broken.setattr(tracking._Store, "mirror", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-        (failed,) = tracking.log_runs([folder], uri, tmp_path)
+        broken.setattr(Hierarchy, "mirror", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        (failed,) = sending.log_runs([folder], uri, tmp_path)
     assert failed.run_id is None
     assert "disk full" in failed.warning
-    (mended,) = tracking.log_runs([folder], uri, tmp_path)
+    (mended,) = sending.log_runs([folder], uri, tmp_path)
     assert mended.warning is None
     assert mended.new
     assert [p.value for p in client.get_metric_history(mended.run_id, "dpg/overall")] == [0.9]
@@ -197,7 +198,7 @@ def test_an_attempt_that_was_cut_off_is_finished_without_duplicates(sent, tmp_pa
 def test_other_weights_at_the_same_step_get_a_curve_of_their_own(sent, tmp_path):
     out, _, _, client = sent
     folder = write_run(tmp_path, "low_res", 1000, 0.3, weights=digest_of("retrained"))
-    tracking.log_runs([folder], f"sqlite:///{out}/mlflow.db", tmp_path)
+    sending.log_runs([folder], f"sqlite:///{out}/mlflow.db", tmp_path)
     curves = [values for values in histories(client).values() if (1000, 0.3) in values]
     assert curves
     assert all(len({step for step, _ in values}) == len(values) for values in histories(client).values())
@@ -206,7 +207,7 @@ def test_other_weights_at_the_same_step_get_a_curve_of_their_own(sent, tmp_path)
 def test_a_store_that_is_away_is_a_warning(tmp_path, monkeypatch):
     folder = write_run(tmp_path, "low_res", 1, 0.5)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    (run,) = tracking.log_runs([folder], "http://name:secret@127.0.0.1:9/", tmp_path)
+    (run,) = sending.log_runs([folder], "http://name:secret@127.0.0.1:9/", tmp_path)
     assert run.run_id is None
     assert "lumina-eval sync" in run.warning
     assert "secret" not in run.warning + run.tracking_uri
@@ -217,7 +218,7 @@ def test_a_broken_folder_does_not_stop_the_others(sent, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "manifest.json").write_text("{")
-    first, second = tracking.log_runs([broken, folders[0]], f"sqlite:///{out}/mlflow.db", out)
+    first, second = sending.log_runs([broken, folders[0]], f"sqlite:///{out}/mlflow.db", out)
     assert first.run_id is None
     assert "broken" in first.warning
     assert second.run_id == runs[0].run_id
@@ -225,15 +226,15 @@ def test_a_broken_folder_does_not_stop_the_others(sent, tmp_path):
 
 def test_address(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    local = tracking.resolve_uri(None, tmp_path)
+    local = address.resolve_uri(None, tmp_path)
     assert local == f"sqlite:///{tmp_path}/mlflow.db"
-    assert tracking.ui_command(local) == f"mlflow ui --backend-store-uri {local} --host 127.0.0.1 --port 5000"
-    assert tracking.ui_command("http://me:word@host:80/x") == "http://host:80/x"
+    assert address.ui_command(local) == f"mlflow ui --backend-store-uri {local} --host 127.0.0.1 --port 5000"
+    assert address.ui_command("http://me:word@host:80/x") == "http://host:80/x"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
-    assert tracking.resolve_uri(None, tmp_path) == "http://host"
-    assert tracking.resolve_uri("sqlite:///x.db", tmp_path) == "sqlite:///x.db"
+    assert address.resolve_uri(None, tmp_path) == "http://host"
+    assert address.resolve_uri("sqlite:///x.db", tmp_path) == "sqlite:///x.db"
     monkeypatch.chdir(tmp_path)
-    assert f"sqlite:///{os.getcwd()}/x.db" in tracking.ui_command("sqlite:///x.db")
+    assert f"sqlite:///{os.getcwd()}/x.db" in address.ui_command("sqlite:///x.db")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -18,6 +18,8 @@ from lumina_eval.runs import read_manifest, read_result
 DIGEST_LENGTH = 32  # MLflow refuses a dataset digest of more than 36 characters
 PARAM_LENGTH = 6000  # it truncates a longer value
 PARAM_COUNT = 100  # and takes no more in one batch
+EXPERIMENTS = "lumina-eval/"  # what stands before the model line in the name of an experiment
+COMPLETE = "lumina.complete"  # the tag that a run bears when all of it was sent
 
 
 def metric_key(*parts: str) -> str:

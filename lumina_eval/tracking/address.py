@@ -1,0 +1,42 @@
+"""Where the tracking store is, and what a person types to look at it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+from lumina_eval.errors import first_line
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+
+def resolve_uri(tracking_uri: str | None, out: Path) -> str:
+    """Return the argument, else `MLFLOW_TRACKING_URI`, else the database `out/mlflow.db`."""
+    return tracking_uri or os.environ.get(TRACKING_URI) or f"sqlite:///{out.absolute() / 'mlflow.db'}"
+
+
+def shown_uri(uri: str) -> str:
+    """Return the address without the name and the password that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", uri)
+
+
+def ui_command(uri: str) -> str:
+    """Return what shows the runs: a shell line for a database, the address itself for a server."""
+    if "://" in uri and not uri.startswith(("sqlite:", "mysql", "postgresql", "mssql")):
+        return shown_uri(uri)
+    database = sqlite_file(uri)
+    store = shown_uri(uri) if database is None else f"sqlite:///{database}"
+    return f"mlflow ui --backend-store-uri {shlex.quote(store)} --host 127.0.0.1 --port 5000"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The database file of `sqlite:///relative` or `sqlite:////absolute`; None for any other store."""
+    path = uri.removeprefix("sqlite:///")
+    return None if path == uri or path.startswith(":memory:") else Path(path).absolute()
+
+
+def reason(error: Exception, uri: str) -> str:
+    """Return the first line of what an error says, without the secrets of the address."""
+    return first_line(error).replace(uri, shown_uri(uri))
