@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from reports.table import EM_DASH, Interval
+#: Shown wherever a value is unknown. Never an empty cell, never a zero.
+EM_DASH: Final = "—"
 
 #: Digits after the point by unit: fractions (0 to 1) need three, percentages two, KID five.
 DIGITS: Final = {"fraction": 3, "percent": 2, "squared_mmd": 5}
@@ -37,14 +38,6 @@ def p_value(p: float | None) -> str:
     if p is None or not math.isfinite(p):
         return EM_DASH
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def interval(name: str, bounds: tuple[float, float] | None, places: int) -> tuple[Interval, ...]:
-    """Return the named interval as a tuple of one, or an empty tuple where there is none."""
-    if bounds is None or not all(math.isfinite(b) for b in bounds):
-        return ()
-    low, high = bounds
-    return (Interval(name, low, high, f"[{fixed(low, places)}, {fixed(high, places)}]"),)
 
 
 def count(number: int | None) -> str:

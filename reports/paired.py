@@ -12,21 +12,21 @@ from lumina_eval.statistics.comparison import Comparison, Difference, compare
 from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Weights
 from reports.groups import Group, metric_of
 from reports.loading import RunView
-from reports.numbers import count, digits, fixed, interval, p_value, signed
+from reports.numbers import count, digits, fixed, p_value
+from reports.provenance import provenance
 from reports.stage_tables import WIDEST
-from reports.table import Cell, HeaderCell, Row, Table
+from reports.table import Cell, Column, Footnote, Row, Table, interval
 
 ALPHA: Final = 0.05
-NOTE_TEST: Final = (
-    "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison; * marks p ≤ 0.05."
-)
+NOTE_TEST: Final = "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison."
 NOTE_MDE: Final = (
     "detectable: the true difference that these prompts would have shown with power 0.8. "
     "pairs: of prompts; of groups of prompts for a measure of whole sets."
 )
-NOTE_HOLM: Final = (
-    "Differences with their 95 % interval over prompts; * marks p ≤ 0.05 after Holm's correction over the "
-    "categories of a comparison."
+NOTE_HOLM: Final = "Differences with their 95 % interval over prompts."
+SIGNIFICANT: Final = Footnote("*", "p ≤ 0.05")
+SIGNIFICANT_HOLM: Final = Footnote(
+    "*", "p ≤ 0.05 after Holm's correction over the categories of a comparison"
 )
 
 
@@ -46,11 +46,10 @@ def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
             problems.append(f"{names[0]} and {names[1]} are not compared: {error}")
     if not compared:
         return (), tuple(problems)
-    places = digits(group.unit)
     known = list(dict.fromkeys(task.name for found in compared for task in found.tasks))
     tasks = sorted(known, key=[*group.parts(), *known].index)  # in the order of the tables above
     chunks = [tasks[start : start + WIDEST] for start in range(0, len(tasks), WIDEST)]
-    tables = (_primary(group, compared, places), *(_parts(group, compared, c, places) for c in chunks))
+    tables = (_primary(group, compared), *(_parts(group, compared, chunk) for chunk in chunks))
     return tables, tuple(problems)
 
 
@@ -89,57 +88,69 @@ def _metric(group: Group, run: RunView) -> Metric:
     return found
 
 
-def _primary(group: Group, compared: list[Comparison], places: int) -> Table:
-    header = (
-        HeaderCell("comparison", numeric=False),
-        HeaderCell("before"),
-        HeaderCell("after"),
-        HeaderCell("difference"),
-        HeaderCell("p"),
-        HeaderCell("detectable"),
-        HeaderCell("pairs"),
+def _primary(group: Group, compared: list[Comparison]) -> Table:
+    columns = (
+        Column("comparison", numeric=False),
+        Column("before", unit=group.unit),
+        Column("after", unit=group.unit),
+        Column("difference", unit=group.unit, signed=True),
+        Column("p"),
+        Column("detectable", unit=group.unit),
+        Column("pairs", unit="count"),
     )
     rows = []
     for found in compared:
         one = found.primary
         cells = (
             Cell(_title(found)),
-            Cell(fixed(one.baseline, places), one.baseline),
-            Cell(fixed(one.candidate, places), one.candidate),
-            _difference(one, places),
+            Cell(value=one.baseline),
+            Cell(value=one.candidate),
+            _difference(group, one),
             Cell(p_value(one.p_adjusted), one.p_adjusted),
-            Cell(fixed(one.minimum_detectable, places), one.minimum_detectable),
-            Cell(count(one.n_prompts), one.n_prompts),
+            Cell(value=one.minimum_detectable),
+            Cell(value=one.n_prompts),
         )
         rows.append(Row(cells))
     lower = " (less is better)" if group.unit in LOWER_IS_BETTER else ""
     caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}{lower}"
-    return Table(caption, header, tuple(rows), (NOTE_TEST, NOTE_MDE), mark=group.mark)
+    return _table(group, caption, columns, rows, (NOTE_TEST, NOTE_MDE), SIGNIFICANT)
 
 
-def _parts(group: Group, compared: list[Comparison], tasks: list[str], places: int) -> Table:
-    header = (
-        HeaderCell("comparison", numeric=False),
-        *(HeaderCell(t.replace("_", " "), note=t) for t in tasks),
+def _parts(group: Group, compared: list[Comparison], tasks: list[str]) -> Table:
+    columns = (
+        Column("comparison", numeric=False),
+        *(Column(t.replace("_", " "), unit=group.unit, note=t, signed=True) for t in tasks),
     )
     rows = []
     for found in compared:
         known = {task.name: task for task in found.tasks}
-        cells = [_difference(known[t], places) if t in known else Cell.missing() for t in tasks]
+        cells = [_difference(group, known[t]) if t in known else Cell.missing() for t in tasks]
         rows.append(Row((Cell(_title(found)), *cells)))
-    return Table("Paired differences by category", header, tuple(rows), (NOTE_HOLM,), mark=group.mark)
+    return _table(group, "Paired differences by category", columns, rows, (NOTE_HOLM,), SIGNIFICANT_HOLM)
+
+
+def _table(
+    group: Group,
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: list[Row],
+    notes: tuple[str, ...],
+    significant: Footnote,
+) -> Table:
+    origin = provenance(group.stages, group.label)
+    return Table(caption, columns, tuple(rows), notes, (significant,), origin, mark=group.mark)
 
 
 def _title(found: Comparison) -> str:
     return f"{found.baseline} → {found.candidate}"
 
 
-def _difference(found: Difference, places: int) -> Cell:
+def _difference(group: Group, found: Difference) -> Cell:
+    places = digits(group.unit)
     return Cell(
-        signed(found.difference, places),
-        found.difference,
-        interval("prompts", found.ci, places),
+        value=found.difference,
+        intervals=interval("prompts", found.ci),
         note=f"{found.name}: {fixed(found.baseline, places)} to {fixed(found.candidate, places)}, "
         f"p {p_value(found.p_adjusted)}, {count(found.n_prompts)} prompts",
-        significance="*" if found.p_adjusted <= ALPHA else "",
+        marks=(SIGNIFICANT.mark,) if found.p_adjusted <= ALPHA else (),
     )

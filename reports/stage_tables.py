@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.records import Metric
 from reports.groups import LOWER_IS_BETTER, Group, metric_of
 from reports.loading import RunView
-from reports.numbers import count, digits, fixed, interval, percent
-from reports.table import Cell, Direction, HeaderCell, Row, Table, mark_best
+from reports.numbers import count, percent
+from reports.provenance import provenance
+from reports.table import Cell, Column, Direction, Row, RowKind, Table, interval
 
 #: Columns beside the row names in one table; more metrics go on in the next one.
 WIDEST: Final = 7
@@ -26,34 +28,34 @@ NOTE_CEILING: Final = (
 
 def overview(group: Group) -> Table:
     """The headline: primary metric, its splits, n and coverage of each run; ceilings last."""
-    header = [
-        HeaderCell("checkpoint", numeric=False),
-        HeaderCell("step"),
-        _header(group.primary),
-        *(_header(name, name.split("/")[0]) for name in group.splits()),
-        HeaderCell("prompts"),
-        HeaderCell("images"),
-        HeaderCell("coverage"),
+    columns = [
+        Column("checkpoint", numeric=False),
+        Column("step", unit="count"),
+        _column(group, group.primary),
+        *(_column(group, name, name.split("/")[0]) for name in group.splits()),
+        Column("prompts", unit="count"),
+        Column("images", unit="count"),
+        Column("coverage"),
     ]
     rows = []
     for run in (*group.stages, *group.ceilings):
         metric = metric_of(run, group.primary)
         cells = [
             name_cell(group, run),
-            Cell(count(run.result.step), run.result.step),
+            Cell(value=run.result.step),
             metric_cell(metric),
             *(metric_cell(metric_of(run, name)) for name in group.splits()),
-            Cell(count(metric.n_prompts), metric.n_prompts) if metric else Cell.missing(),
-            Cell(count(metric.n_images), metric.n_images) if metric else Cell.missing(),
+            Cell(value=metric.n_prompts) if metric else Cell.missing(),
+            Cell(value=metric.n_images) if metric else Cell.missing(),
             coverage_cell(run),
         ]
-        rows.append(Row(tuple(cells), "ceiling" if run.is_ceiling else "measured"))
+        rows.append(_row(run, cells))
     notes = [
         *_interval_notes(group),
         *([NOTE_SPLITS] if group.splits() else []),
         *([NOTE_CEILING] if group.ceilings else []),
     ]
-    return mark_best(Table(group.title, tuple(header), tuple(rows), tuple(notes), scale(group), group.mark))
+    return _table(group, group.title, columns, rows, notes)
 
 
 def parts(group: Group) -> tuple[Table, ...]:
@@ -62,17 +64,12 @@ def parts(group: Group) -> tuple[Table, ...]:
     tables = []
     for start in range(0, len(names), WIDEST):
         chosen = names[start : start + WIDEST]
-        header = (HeaderCell("checkpoint", numeric=False), *(_header(name) for name in chosen))
+        columns = [Column("checkpoint", numeric=False), *(_column(group, name) for name in chosen)]
         rows = [
-            Row(
-                (name_cell(group, run), *(metric_cell(metric_of(run, name)) for name in chosen)),
-                "ceiling" if run.is_ceiling else "measured",
-            )
+            _row(run, [name_cell(group, run), *(metric_cell(metric_of(run, name)) for name in chosen)])
             for run in (*group.stages, *group.ceilings)
         ]
-        caption = f"{group.title}, by category"
-        notes = tuple(_interval_notes(group))
-        tables.append(mark_best(Table(caption, header, tuple(rows), notes, scale(group), group.mark)))
+        tables.append(_table(group, f"{group.title}, by category", columns, rows, _interval_notes(group)))
     return tuple(tables)
 
 
@@ -92,11 +89,9 @@ def metric_cell(metric: Metric | None) -> Cell:
     """A value with both of its named intervals; the tooltip says on how much it stands."""
     if metric is None or metric.value is None:
         return Cell.missing("not measured")
-    places = digits(metric.unit)
     return Cell(
-        fixed(metric.value, places),
-        metric.value,
-        interval("seeds", metric.ci_seeds, places) + interval("prompts", metric.ci_prompts, places),
+        value=metric.value,
+        intervals=interval("seeds", metric.ci_seeds) + interval("prompts", metric.ci_prompts),
         note=f"{metric.name}: {count(metric.n_prompts)} prompts, {count(metric.n_images)} images",
     )
 
@@ -115,9 +110,30 @@ def coverage_cell(run: RunView) -> Cell:
     )
 
 
-def _header(name: str, label: str | None = None) -> HeaderCell:
+def _table(
+    group: Group, caption: str, columns: Sequence[Column], rows: Sequence[Row], notes: Sequence[str]
+) -> Table:
+    return Table(
+        caption,
+        tuple(columns),
+        tuple(rows),
+        tuple(notes),
+        provenance=provenance(group.runs, group.label),
+        scale=scale(group),
+        mark=group.mark,
+    )
+
+
+def _row(run: RunView, cells: Sequence[Cell]) -> Row:
+    kind: RowKind = "ceiling" if run.is_ceiling else "measured"
+    return Row(tuple(cells), kind, run=run.manifest.run_id)
+
+
+def _column(group: Group, name: str, label: str | None = None) -> Column:
     direction: Direction = "lower" if name.split("/")[-1] in LOWER_IS_BETTER else "higher"
-    return HeaderCell((label or name).replace("_", " "), direction, note=name)
+    units = [found.unit for run in group.runs if (found := metric_of(run, name)) is not None]
+    unit = units[0] if units else "fraction"
+    return Column((label or name).replace("_", " "), direction, unit, note=name)
 
 
 def _interval_notes(group: Group) -> list[str]:

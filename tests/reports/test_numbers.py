@@ -43,8 +43,3 @@ def test_full_coverage_is_only_written_when_nothing_is_missing(part: int, whole:
 
 def test_nothing_expected_has_no_coverage() -> None:
     assert numbers.percent(0, 0) == "—"
-
-
-def test_an_interval_that_is_not_known_is_none() -> None:
-    assert numbers.interval("seeds", None, 3) == ()
-    assert numbers.interval("seeds", (-0.05, 0.25), 2)[0].display == "[−0.05, 0.25]"

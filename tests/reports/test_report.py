@@ -17,11 +17,13 @@ from PIL import Image
 from lumina_eval.errors import UserError
 from lumina_eval.records import Item
 from lumina_eval.statistics.means import metric
-from reports import delimited, html, latex, markdown
+from reports import html
 from reports.document import document
+from reports.renderers import csv, latex, markdown_report
+from reports.renderers import json as json_renderer
 
 MakeRun = Callable[..., Path]
-RENDERERS = [html.render, markdown.render, latex.render, delimited.render]
+RENDERERS = [html.render, markdown_report.render, latex.render, csv.render, json_renderer.render]
 
 
 class Page(HTMLParser):
@@ -136,16 +138,16 @@ def test_a_value_never_stands_alone(stages: list[Path], store: Path) -> None:
     measured = [c for row in section.overview.rows for c in row.cells if c.intervals]
     assert len(measured) == 4 * 3
     assert all({i.name for i in cell.intervals} == {"seeds", "prompts"} for cell in measured)
-    assert [cell.display for cell in section.overview.column(5)] == ["12"] * 4
-    assert [cell.display for cell in section.overview.column(6)] == ["24"] * 4
-    assert [cell.display for cell in section.overview.column(7)] == ["100 %"] * 4
+    assert section.overview.shown(5) == ["12"] * 4
+    assert section.overview.shown(6) == ["24"] * 4
+    assert section.overview.shown(7) == ["100 %"] * 4
 
 
 def test_stages_stand_in_the_order_of_training_whatever_the_shell_says(
     stages: list[Path], store: Path
 ) -> None:
     (section,) = document(sorted(stages, reverse=True), store).sections
-    assert [cell.display for cell in section.overview.column(0)] == [
+    assert section.overview.shown(0) == [
         "low_res", "high_res", "hq_tuning", "ceiling 64 px",
     ]  # fmt: skip
 
@@ -155,22 +157,23 @@ def test_the_ceiling_is_a_row_that_does_not_compete(stages: list[Path], store: P
     last = section.overview.rows[-1]
     assert last.kind == "ceiling"
     assert last.cells[2].value == 1.0
-    assert not last.cells[2].best
-    values = {cell.value for cell in section.overview.column(2) if cell.best}
+    ranks = [row[2] for row in section.overview.ranks()]
+    assert ranks[-1] is None
+    values = {cell.value for cell, rank in zip(section.overview.column(2), ranks, strict=True) if rank == 1}
     assert values == {max(row.cells[2].value or 0.0 for row in section.overview.rows[:-1])}
 
 
 def test_stages_are_compared_in_pairs_and_the_last_with_the_first(stages: list[Path], store: Path) -> None:
     (section,) = document(stages, store).sections
     primary, parts = section.paired
-    assert [cell.display for cell in primary.column(0)] == [
+    assert primary.shown(0) == [
         "low_res → high_res", "high_res → hq_tuning", "low_res → hq_tuning",
     ]  # fmt: skip
     difference = primary.rows[2].cells[3]
     values = [cell.value for cell in section.overview.column(2)]
     assert difference.value == pytest.approx(values[2] - values[0])  # type: ignore[operator]
     assert difference.intervals[0].low <= difference.value <= difference.intervals[0].high  # type: ignore[operator]
-    assert [header.label for header in parts.header[1:]] == ["single object", "counting", "colors"]
+    assert [column.label for column in parts.columns[1:]] == ["single object", "counting", "colors"]
 
 
 def test_a_subset_is_marked_and_never_shares_a_table(make_run: MakeRun, store: Path, tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_a_subset_is_marked_and_never_shares_a_table(make_run: MakeRun, store: P
     whole, part = content.sections
     assert all(table.mark == "" for table in whole.tables())
     assert all("2 per task" in table.mark for table in part.tables())
-    for render in (html.render, markdown.render, latex.render):
+    for render in (html.render, markdown_report.render, latex.render):
         text = render(runs, tmp_path, store)[0].read_text(encoding="utf-8")
         assert text.count("subset: 2 per task") >= len(part.tables())
 
@@ -210,18 +213,17 @@ def test_missing_values_are_em_dashes(make_run: MakeRun, store: Path, tmp_path: 
 
     runs = [make_run("low_res", None, metrics=without), make_run("high_res", 2000)]
     (section,) = document(runs, store).sections
-    low = section.overview.rows[0]
-    assert [cell.display for cell in low.cells][1] == "—"
-    assert low.cells[3].display == "—"
-    assert section.parts[0].rows[0].cells[2].display == "—"
+    assert section.overview.shown(1)[0] == "—"
+    assert section.overview.shown(3)[0] == "—"
+    assert section.parts[0].shown(2)[0] == "—"
     page = page_of(runs, store, tmp_path)
     assert "None" not in page.text
-    assert "nan" not in page.text
+    assert not re.search(r"\bnan\b", page.text)
 
 
 def test_missing_images_are_said_beside_the_score(make_run: MakeRun, store: Path) -> None:
     (section,) = document([make_run(failed=6)], store).sections
-    assert section.overview.rows[0].cells[-1].display == "80.0 % (6 failed)"
+    assert section.overview.shown(7)[0] == "80.0 % (6 failed)"
     assert any("24 of 30 images judged, 6 failed" in text for text in section.warnings)
 
 
@@ -236,7 +238,7 @@ def test_warnings_of_runs_and_uncommitted_changes_reach_the_reader(
 
 def test_a_single_run_has_no_best_no_curve_and_no_comparison(make_run: MakeRun, store: Path) -> None:
     (section,) = document([make_run()], store).sections
-    assert not any(cell.best for row in section.overview.rows for cell in row.cells)
+    assert not any(rank for row in section.overview.ranks() for rank in row)
     assert section.curve is None
     assert section.paired == ()
     assert section.categories is not None
@@ -247,8 +249,8 @@ def test_many_checkpoints_keep_a_curve_and_a_short_comparison(make_run: MakeRun,
     (section,) = document(runs, store).sections
     assert len(section.overview.rows) == 12
     assert len(section.paired[0].rows) == 1
-    assert section.paired[0].rows[0].cells[0].display == "low_res @ 100 → low_res @ 1\u202f200"
-    assert len({row.cells[0].display for row in section.overview.rows}) == 12
+    assert section.paired[0].shown(0)[0] == "low_res @ 100 → low_res @ 1\u202f200"
+    assert len(set(section.overview.shown(0))) == 12
     assert section.curve is not None
     assert all(len(gallery.strips) == 2 for gallery in section.galleries)
 
@@ -311,7 +313,7 @@ def test_the_store_of_the_run_helps_out(make_run: MakeRun, tmp_path: Path) -> No
 
 
 def test_figures_of_the_markdown_are_there(stages: list[Path], store: Path, tmp_path: Path) -> None:
-    text = markdown.render(stages, tmp_path / "out", store)[0].read_text(encoding="utf-8")
+    text = markdown_report.render(stages, tmp_path / "out", store)[0].read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert len(linked) == 2 + 3 * 4
     assert all((tmp_path / "out" / name).is_file() for name in linked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import re
 from html.parser import HTMLParser
 
@@ -12,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.delimited import csv_table
-from reports.html import bar, html_table
-from reports.latex import escape as latex_escape
-from reports.latex import latex_table
-from reports.markdown import escape as markdown_escape
-from reports.markdown import markdown_table
-from reports.table import EM_DASH, Cell, HeaderCell, Interval, Row, Table, mark_best
+from reports.plain_text import visible
+from reports.renderers.csv import csv_table
+from reports.renderers.html import bar, html_table
+from reports.renderers.json import json_table
+from reports.renderers.latex import latex_table
+from reports.renderers.latex_text import escape as latex_escape
+from reports.renderers.markdown import escape as markdown_escape
+from reports.renderers.markdown import markdown_table
+from reports.table import EM_DASH, Cell, Column, Footnote, Interval, Row, RowKind, Table, interval
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs"]), max_size=40)
 
@@ -27,15 +30,18 @@ def table(*values: float | None, direction: str = "higher", ceiling: float | Non
     rows = [Row((Cell(f"r{n}"), number(v))) for n, v in enumerate(values)]
     if ceiling is not None:
         rows.append(Row((Cell("ceiling"), number(ceiling)), "ceiling"))
-    header = (HeaderCell("model", numeric=False), HeaderCell("score", direction))  # type: ignore[arg-type]
-    return Table("Scores", header, tuple(rows), ("a note",), (0.0, 1.0))
+    columns = (Column("model", numeric=False), Column("score", direction, digits=2))  # type: ignore[arg-type]
+    return Table("Scores", columns, tuple(rows), ("a note",), scale=(0.0, 1.0))
 
 
 def number(value: float | None) -> Cell:
     if value is None:
         return Cell.missing()
-    interval = Interval("seeds", value - 0.1, value + 0.1, f"[{value - 0.1:.2f}, {value + 0.1:.2f}]")
-    return Cell(f"{value:.2f}", value, (interval,))
+    return Cell(value=value, intervals=(Interval("seeds", value - 0.1, value + 0.1),))
+
+
+def ranks(found: Table) -> list[int | None]:
+    return [row[1] for row in found.ranks()]
 
 
 class Text(HTMLParser):
@@ -63,19 +69,65 @@ class Text(HTMLParser):
             self.cells[-1] += data
 
 
-@pytest.mark.parametrize(("direction", "best"), [("higher", "r1"), ("lower", "r0")])
-def test_the_best_follows_the_direction_and_ignores_the_ceiling(direction: str, best: str) -> None:
-    marked = mark_best(table(0.2, 0.7, None, direction=direction, ceiling=0.99 if best == "r1" else 0.0))
-    assert [row.cells[0].display for row in marked.rows if row.cells[1].best] == [best]
+@pytest.mark.parametrize(("direction", "wanted"), [("higher", [2, 1, None]), ("lower", [2, None, 1])])
+def test_ranks_follow_the_direction_and_ignore_the_ceiling(direction: str, wanted: list[int | None]) -> None:
+    ceiling = 0.99 if direction == "higher" else 0.0
+    found = table(0.2, 0.7, 0.1, None, direction=direction, ceiling=ceiling)
+    assert ranks(found) == [*wanted, None, None]
 
 
 def test_values_that_look_alike_are_equally_good() -> None:
-    marked = mark_best(table(0.701, 0.704, 0.2))
-    assert [row.cells[1].best for row in marked.rows] == [True, True, False]
+    assert ranks(table(0.701, 0.704, 0.2)) == [1, 1, 2]
+    assert ranks(table(0.9, 0.701, 0.704, 0.2)) == [1, 2, 2, None]
 
 
-def test_a_single_value_is_not_the_best() -> None:
-    assert not any(row.cells[1].best for row in mark_best(table(0.5, None, ceiling=0.9)).rows)
+def test_a_single_value_is_not_the_best_and_the_worse_of_two_is_no_second() -> None:
+    assert ranks(table(0.5, None, ceiling=0.9)) == [None, None, None]
+    assert ranks(table(0.5, 0.4)) == [1, None]
+
+
+def test_a_column_without_a_direction_has_no_best() -> None:
+    found = table(0.1, 0.2, 0.3)
+    plain = dataclasses.replace(found, columns=(found.columns[0], Column("score")))
+    assert ranks(plain) == [None, None, None]
+
+
+def test_what_stands_apart_never_competes_and_says_why() -> None:
+    found = table(0.1, 0.2, 0.3)
+    other = Row((Cell("drawn"), number(0.9)), "apart", "tabletop world: not comparable")
+    whole = dataclasses.replace(found, rows=(*found.rows, other))
+    assert ranks(whole) == [None, 2, 1, None]
+    for render in (markdown_table, html_table, latex_table, csv_table, json_table):
+        assert "tabletop world: not comparable" in render(whole)
+    with pytest.raises(ValueError, match="says why"):
+        Row((Cell("drawn"),), "apart")
+
+
+def test_a_mark_without_a_footnote_is_refused() -> None:
+    columns = (Column("model", numeric=False),)
+    with pytest.raises(ValueError, match="no footnote for a"):
+        Table("c", columns, (Row((Cell("x", marks=("a",)),)),))
+    with pytest.raises(ValueError, match="no footnote for b"):
+        Table("c", (Column("model", numeric=False, marks=("b",)),), ())
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", " HTTPS://x", "//host/x"])
+def test_a_link_leads_nowhere_but_beside_the_table(link: str) -> None:
+    with pytest.raises(ValueError, match="relative address"):
+        Cell("x", link=link)
+
+
+def test_a_value_that_is_not_finite_is_unknown() -> None:
+    assert [Cell(value=value).value for value in (float("nan"), float("inf"), 1.5)] == [None, None, 1.5]
+
+
+def test_a_column_says_how_its_values_are_written() -> None:
+    assert Column("n", unit="count").shows(Cell(value=12345)) == "12\u202f345"
+    assert Column("d", unit="percent", signed=True).shows(Cell(value=0.5)) == "+0.50"
+    assert Column("d", digits=1).shows(Cell(value=0.25)) == "0.2"
+    assert Column("d").shows(Cell()) == EM_DASH
+    assert Column("d").shows(Cell("2.6B", 2.6e9)) == "2.6B"
+    assert Column("d", digits=2).bounds(Interval("i", -0.05, 0.25)) == "[−0.05, 0.25]"
 
 
 def test_a_row_of_another_length_is_refused() -> None:
@@ -85,16 +137,15 @@ def test_a_row_of_another_length_is_refused() -> None:
 
 def test_an_interval_the_wrong_way_round_is_refused() -> None:
     with pytest.raises(ValueError, match="above high"):
-        Interval("seeds", 0.5, 0.4, "")
+        Interval("seeds", 0.5, 0.4)
 
 
 @pytest.mark.parametrize("render", [markdown_table, html_table, latex_table])
 def test_every_renderer_says_values_intervals_notes_marks_and_what_is_missing(render: object) -> None:
-    marked = dataclasses.replace(mark_best(table(0.25, 0.75, None)), mark="subset: 8 per task")
-    text = render(marked).replace("\\[", "[").replace("\\]", "]")  # type: ignore[operator]
-    assert all(
-        word in text for word in ("0.25", "0.75", "[0.15, 0.35]", "seeds", "a note", "subset: 8 per task")
-    )
+    marked = dataclasses.replace(table(0.25, 0.75, None), mark="subset: 8 per task", provenance=("origin",))
+    text = re.sub(r"[\\{]([\[\]])\}?", r"\1", render(marked))  # type: ignore[operator]
+    wanted = ("0.25", "0.75", "[0.15, 0.35]", "seeds", "a note", "origin", "subset: 8 per task")
+    assert [word for word in wanted if word not in text] == []
     assert (EM_DASH if render is not latex_table else "---") in text
 
 
@@ -114,33 +165,35 @@ def test_markdown_shows_any_text_as_it_stands(text: str) -> None:
 
 @given(TEXT)
 def test_html_shows_any_text_as_it_stands(text: str) -> None:
-    made = Table("c", (HeaderCell("h", numeric=False),), (Row((Cell(text, note=text),)),))
+    made = Table("c", (Column("h", numeric=False),), (Row((Cell(text, note=text),)),))
     parsed = Text(html_table(made))
-    assert parsed.cells[1].strip() == text.strip()
-    assert parsed.tags <= {"figure", "figcaption", "div", "table", "thead", "tbody", "tr", "th", "td", "span"}
+    assert parsed.cells[1].strip() == visible(text).strip()
+    table_tags = {"table", "thead", "tbody", "tr", "th", "td"}
+    assert parsed.tags <= {"figure", "figcaption", "div", "span", "bdi"} | table_tags
 
 
 @given(TEXT)
-def test_latex_leaves_no_special_character_bare(text: str) -> None:
+def test_latex_leaves_no_special_character_bare_and_is_ascii(text: str) -> None:
     """After taking the commands out, nothing is left that TeX would read as anything but a letter."""
-    commands = (
-        r"\\(textbackslash|textasciicircum|textasciitilde|textless|textgreater|textbar|textminus|textpm"
-        r"|texttimes|textperiodcentered|ldots|textrightarrow|dag|ddag)\{\}|\\ensuremath\{\\(geq|leq|Delta)\}|\\,|\\[{}$&#%_]"
-    )
-    rest = re.sub(commands, "", latex_escape(text)).replace("~", "")
-    assert not re.search(r"[\\{}$&#%_^<>|]", rest)
+    made = latex_escape(text)
+    assert made.isascii()
+    commands = r"\\scriptsize|\\ensuremath\{\\[A-Za-z]+\}|\\[A-Za-z]+\{|\\['`^~\"=.]|\\,|\\[{}$&#%_]"
+    rest = re.sub(commands, "", made)
+    assert not re.search(r"[\\$&#%_^<>|]", rest.replace("~", ""))
 
 
 def test_latex_escapes_once() -> None:
     assert latex_escape(r"50% of {a_b} \ ~") == r"50\% of \{a\_b\} \textbackslash{} \textasciitilde{}"
+    assert latex_escape("--''") == "-{}-'{}'"
 
 
 def test_latex_rows_are_as_wide_as_the_table_and_the_best_is_bold() -> None:
-    text = latex_table(mark_best(table(0.25, 0.75)), "tab:x")
+    text = latex_table(table(0.25, 0.75, 0.5), "tab:x")
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.count("&") for line in body} == {1}
     assert r"\textbf{0.75}" in text
-    assert r"\textbf{0.25}" not in text
+    assert r"\underline{0.50}" in text
+    assert r"{0.25}" not in text
     assert r"score\,$\uparrow$" in text
     assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule")
     assert r"\label{tab:x}" in text
@@ -161,7 +214,7 @@ def test_bars_stay_within_the_cell_and_the_widest_lies_below(
     cell = Cell(
         "x",
         value,
-        (Interval("a", value - narrow, value + narrow, ""), Interval("b", value - wide, value + wide, "")),
+        (Interval("a", value - narrow, value + narrow), Interval("b", value - wide, value + wide)),
     )
     spans = bar(cell, (0.0, 1.0))
     assert all(left >= 0 and width >= 0 and left + width <= 100.01 for _, left, width in spans)
@@ -172,3 +225,32 @@ def test_bars_stay_within_the_cell_and_the_widest_lies_below(
 def test_no_bar_without_a_scale_or_an_interval() -> None:
     assert bar(number(0.5), None) == []
     assert bar(Cell("0.5", 0.5), (0.0, 1.0)) == []
+
+
+def test_an_interval_that_is_not_known_is_none() -> None:
+    assert interval("seeds", None) == ()
+    assert interval("seeds", (0.0, float("inf"))) == ()
+    assert interval("seeds", (-0.05, 0.25)) == (Interval("seeds", -0.05, 0.25),)
+
+
+@pytest.mark.parametrize("kind", ["measured", "ceiling"])
+def test_json_says_all_that_a_table_holds(kind: RowKind) -> None:
+    columns = (Column("model", numeric=False), Column("score", "higher", "percent", marks=("a",)))
+    cells = (Cell("x", link="runs/x.html"), Cell(value=1 / 3, intervals=(Interval("seeds", 0.1, 0.5),)))
+    rows = (Row(cells, kind, run="r"), Row((Cell("y"), Cell.missing("not measured")), run="s"))
+    made = Table("c", columns, rows, ("n",), (Footnote("a", "why"),), ("origin",), mark="subset")
+    read = json.loads(json_table(made), parse_constant=pytest.fail)
+    assert (read["schema"], read["caption"], read["mark"]) == (1, "c", "subset")
+    assert read["columns"][1] == {
+        "label": "score", "direction": "higher", "unit": "percent", "digits": 2, "numeric": True,
+        "marks": ["a"], "note": None,
+    }  # fmt: skip
+    first, second = read["rows"]
+    assert (first["kind"], first["run"], first["section"]) == (kind, "r", None)
+    assert first["cells"][0]["link"] == "runs/x.html"
+    assert first["cells"][1]["value"] == 1 / 3
+    assert first["cells"][1]["text"] == "0.33"
+    assert first["cells"][1]["intervals"] == {"seeds": [0.1, 0.5]}
+    assert (second["cells"][1]["value"], second["cells"][1]["note"]) == (None, "not measured")
+    assert (read["notes"], read["provenance"]) == (["n"], ["origin"])
+    assert read["footnotes"] == [{"mark": "a", "text": "why"}]

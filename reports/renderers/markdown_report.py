@@ -1,9 +1,9 @@
-"""The Markdown renderer: the same report for a repository, with its figures and images as files beside it."""
+"""The report as Markdown: the same for a repository, with its figures and images as files beside it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +11,12 @@ from lumina_eval.files import write_atomic
 from reports.document import Document, Section, document
 from reports.gallery import Picture, TaskGallery
 from reports.pictures import beside, together
+from reports.renderers.markdown import escape, markdown_table
 from reports.svg import in_file
-from reports.table import Cell, Table
 
 #: Name of the document within the output folder, and of the folder for its figures.
 PAGE: Final = "report.md"
 FIGURES: Final = "report-figures"
-
-ARROWS: Final = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
@@ -41,39 +39,6 @@ def page(content: Document) -> tuple[str, dict[str, bytes]]:
     for section in content.sections:
         blocks += _section(section, figures, alone=len(content.sections) == 1)
     return "\n\n".join(blocks) + "\n", figures
-
-
-def markdown_table(table: Table) -> str:
-    """Render as a GitHub table with its caption and notes; intervals stand below their value, by name."""
-    lines = [
-        f"**{escape(table.marked_caption)}**",
-        "",
-        _row(escape(cell.label) + ARROWS[cell.direction] for cell in table.header),
-        _row("---:" if cell.numeric else ":---" for cell in table.header),
-        *(_row(_cell(cell, italic=row.kind == "ceiling") for cell in row.cells) for row in table.rows),
-    ]
-    if table.notes:
-        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
-    return "\n".join(lines)
-
-
-def escape(text: str) -> str:
-    """Return ``text`` so that Markdown shows it as it stands, also within a table."""
-    escaped = re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", text)
-    return re.sub(r"\s*\n\s*", " ", escaped)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(cell: Cell, *, italic: bool) -> str:
-    text = escape(cell.display)
-    text = f"**{text}**" if cell.best else f"*{text}*" if italic else text
-    text += f" {escape(cell.significance)}" if cell.significance else ""
-    for found in cell.intervals:
-        text += f"<br><sub>{escape(found.name)} {escape(found.display)}</sub>"
-    return text
 
 
 def _section(section: Section, figures: dict[str, bytes], *, alone: bool) -> list[str]:

@@ -1,0 +1,115 @@
+"""A table as LaTeX: booktabs, everything escaped, as wide as the text at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from lumina_eval.files import write_atomic
+from reports.document import document
+from reports.plain_text import short, visible
+from reports.renderers.below import below
+from reports.renderers.latex_text import escape
+from reports.table import Cell, Column, Row, Table
+
+ARROWS: Final = {"higher": r"\,$\uparrow$", "lower": r"\,$\downarrow$", None: ""}
+
+#: Name of the file within the output folder.
+PAGE: Final = "report.tex"
+PREAMBLE: Final = r"% needs \usepackage{booktabs,graphicx,textcomp}"
+
+#: From this many columns on a table is set small and tight.
+WIDE: Final = 8
+
+
+def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
+    """Write all tables of a report to ``report.tex`` in folder ``out``; a paper inputs it or copies from it.
+
+    Raises :class:`lumina_eval.errors.UserError` for a broken run folder or an unwritable ``out``.
+    """
+    sections = document(run_dirs, None).sections
+    tables = [
+        latex_table(table, f"tab:{section.anchor}-{place}")
+        for section in sections
+        for place, table in enumerate(section.tables(), 1)
+    ]
+    path = Path(out) / PAGE
+    write_atomic(path, "\n".join([PREAMBLE, *tables]).encode())
+    return [path]
+
+
+def latex_table(table: Table, label: str = "") -> str:
+    r"""Render as a ``table`` float; needs ``\usepackage{booktabs,graphicx,textcomp}``.
+
+    Each interval of a row stands on a line of its own below the values, named at the left, so that the table
+    stays narrow enough for a column. One that is wider than the text even so is made smaller to fit it. The
+    best of a column is bold, the second underlined.
+    """
+    align = "".join("r" if column.numeric else "l" for column in table.columns)
+    names = table.interval_names()
+    lines = [
+        r"\begin{table}[t]",
+        r"  \centering",
+        rf"  \caption{{{escape(visible(table.marked_caption))}}}",
+        *([rf"  \label{{{label}}}"] if label else []),
+        *([r"  \small\setlength{\tabcolsep}{4pt}"] if len(table.columns) >= WIDE else []),
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"  \begin{{tabular}}{{@{{}}{align}@{{}}}}",
+        r"    \toprule",
+        f"    {' & '.join(_head(column) for column in table.columns)} \\\\",
+        r"    \midrule",
+    ]
+    previous = None
+    for row, ranks in zip(table.rows, table.ranks(), strict=True):
+        lines += _between(table, previous, row)
+        lines += _row(table, row, ranks, names)
+        previous = row
+    lines += [r"    \bottomrule", r"  \end{tabular}}"]
+    for mark, text in below(table):
+        note = (rf"\textsuperscript{{{escape(mark)}}}\," if mark else "") + escape(visible(text))
+        lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\footnotesize {note}}}")
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _between(table: Table, previous: Row | None, row: Row) -> list[str]:
+    """The rule, the space or the section's line that stands above a row."""
+    section = "" if previous is None else previous.section
+    if row.section and row.section != section:
+        rule = [] if previous is None else [r"    \midrule"]
+        title = rf"\textit{{{escape(visible(row.section))}}}"
+        return [*rule, rf"    \multicolumn{{{len(table.columns)}}}{{@{{}}l}}{{{title}}} \\"]
+    if previous is not None and row.section != section:
+        return [r"    \midrule"]
+    return [r"    \addlinespace"] if previous is not None and row.kind != previous.kind else []
+
+
+def _row(table: Table, row: Row, ranks: Sequence[Literal[1, 2] | None], names: Sequence[str]) -> list[str]:
+    cells = list(zip(table.columns, row.cells, strict=True))
+    shown = [_cell(column, cell, rank) for (column, cell), rank in zip(cells, ranks, strict=True)]
+    lines = [f"    {' & '.join(shown)} \\\\"]
+    for name in names:
+        found = [
+            next((column.bounds(one) for one in cell.intervals if one.name == name), "")
+            for column, cell in cells
+        ]
+        if any(found):
+            small = [rf"{{\scriptsize {escape(text)}}}" if text else "" for text in found]
+            small[0] = small[0] or rf"{{\scriptsize\quad {escape(visible(name))}}}"
+            lines.append(f"    {' & '.join(small)} \\\\")
+    return lines
+
+
+def _head(column: Column) -> str:
+    return escape(short(column.label)) + ARROWS[column.direction] + _raised(column.marks)
+
+
+def _raised(marks: Sequence[str]) -> str:
+    return rf"\textsuperscript{{{escape(','.join(marks))}}}" if marks else ""
+
+
+def _cell(column: Column, cell: Cell, rank: Literal[1, 2] | None) -> str:
+    text = escape(short(column.shows(cell)))
+    if rank is not None:
+        text = rf"\{'textbf' if rank == 1 else 'underline'}{{{text}}}"
+    return text + _raised(cell.marks)
