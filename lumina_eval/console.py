@@ -163,7 +163,8 @@ def heading(results: Sequence[RunResult]) -> str:
     ]
     rewriting = f"REWRITTEN: {first.rewriting.in_words}" if first.rewriting else ""
     changed = f"changed: {', '.join(first.changed)}" if first.changed else ""
-    return ", ".join(word for word in [*words, rewriting, changed] if word)
+    against = f"against {' and '.join(first.against)}" if first.against else ""
+    return ", ".join(word for word in [*words, rewriting, changed, against] if word)
 
 
 def _number(metric: Metric | None) -> str:

@@ -147,6 +147,7 @@ def conclude(
             excluded=aggregate.excluded,
         ),
         warnings=[*_warnings(failures, expected, len(judged.verdicts)), *aggregate.warnings],
+        against=aggregate.against,
     )
     folder.finish(result, aggregate, failures)
     seconds = folder.seconds()

@@ -117,6 +117,8 @@ class Aggregate(Record):
     (GenEval's first line says how much hangs on the threshold)."""
     warnings: list[str] = []
     """What a reader of the metrics must know: what was excluded by name, answers that no rule understands."""
+    against: list[str] = []
+    """What distances are from, in words with size and digest; those from something else do not compare."""
 
 
 class Rewriting(Record):
@@ -159,6 +161,8 @@ class RunResult(Record):
     run_dir: str | None = None
     mlflow_run_id: str | None = None
     warnings: list[str] = []
+    against: list[str] = []
+    """As in :class:`Aggregate`."""
     title: str | None = None
     """The name for tables, e.g. ``embedded:low_res``."""
     changed: list[str] = []

@@ -67,6 +67,7 @@ class Group:
         marks = [f"subset: {run.subset}"] if run.subset is not None else []
         marks += [run.rewriting.in_words] if run.rewriting is not None else []
         marks += [f"changed: {change}" for change in run.changed]
+        marks += [f"against {what}" for what in run.against]
         return "; ".join(marks)
 
     @property
@@ -143,7 +144,8 @@ def value_of(metric: Metric) -> float:
 
 def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
     """Part runs into groups. A subset never shares a group with a whole protocol, nor with another subset;
-    runs with rewritten prompts share one with those alone that were given the same texts.
+    runs with rewritten prompts share one with those alone that were given the same texts, and distances from
+    one reference stand in no table with those from another.
 
     Groups of whole protocols come first. Within a group, model lines stand in the order given, the
     checkpoints of each in the order of training: a shell hands folders over by name.
@@ -153,7 +155,7 @@ def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
         made, result = run.manifest, run.result
         key = (
             (made.benchmark, made.protocol, made.protocol_digest, tuple(result.changed))
-            + (made.judge, made.judge_digest, result.subset)
+            + (made.judge, made.judge_digest, result.subset, tuple(result.against))
             + ((result.suite,) if run.is_subset else ())
             + ((result.rewriting.template, result.rewriting.outputs) if result.rewriting else ())
         )

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fidelity import from_statistics, layout, prompt_sets, reference, scoring, verification
+from benchmarks.fidelity import (
+    from_statistics,
+    layout,
+    prompt_sets,
+    reference,
+    saved_verdicts,
+    scoring,
+    verification,
+)
 from benchmarks.fidelity.features.opening import open_extractor
 from benchmarks.fidelity.judging import FeatureJudge
 from benchmarks.fidelity.measures import MEASURES
@@ -147,6 +155,12 @@ class Fidelity:
             "resizing is taken on trust"
         )
         return result.model_copy(update={"warnings": [*result.warnings, text]})
+
+    def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
+        """Read a copied ``verdicts.jsonl`` without its folder; prompts are the protocol's, by their ids."""
+        if options_of(protocol).source == "none":
+            return saved_verdicts.read(file, None)
+        return saved_verdicts.read(file, {item.id: item for item in self.items(protocol)})
 
     def write_statistics(self, file: Path, protocol: ResolvedProtocol, verdicts: Sequence[Verdict]) -> None:
         """Write mean and covariance of the images' features, those of the first metric of sets.

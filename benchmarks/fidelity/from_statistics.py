@@ -81,7 +81,7 @@ def aggregate(
         if name in ENOUGH:
             role = ROLE_OF[name]
             reference = reference_of(role, str(verdicts[0].output["extractors"].get(role)))
-            names[role] = reference.name
+            names[role] = reference.in_words
             value = frechet_distance(moments, reference.moments)
         else:
             told.append(f"{name} is not measured: of the images, mean and covariance alone are known")
@@ -99,7 +99,8 @@ def aggregate(
         results=[],
         scores=[],
         summary=summary_text(metrics, options, names),
-        warnings=[f"reference: {text}" for text in dict.fromkeys(names.values())] + told,
+        warnings=told,
+        against=list(dict.fromkeys(names.values())),
     )
 
 

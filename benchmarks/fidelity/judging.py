@@ -77,8 +77,14 @@ class FeatureJudge:
     def _read(
         self, outputs: list[dict[str, Any]], items: Sequence[Item], rows: Rows, reader: TextExtractor
     ) -> None:
-        """Add the cosine with the prompt, and with the wrong caption where the item has one."""
-        right = reader.texts([item.prompt for item in items])
+        """Add the cosine with the prompt, and with the wrong caption where the item has one.
+
+        ``cut`` is there, and true, where the prompt is longer than what the extractor reads.
+        """
+        prompts = [item.prompt for item in items]
+        for place in reader.too_long(prompts):
+            outputs[place]["cut"] = True
+        right = reader.texts(prompts)
         for output, value in zip(outputs, cosines(rows, right), strict=True):
             output["cosine"] = float(value)
         places = [place for place, item in enumerate(items) if wrong_caption(item) is not None]

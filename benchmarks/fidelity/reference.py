@@ -22,7 +22,7 @@ from rich.progress import track
 from benchmarks.fidelity.features.dataset_images import SCHEME, images_of, place_of
 from benchmarks.fidelity.features.extraction import extract
 from benchmarks.fidelity.features.extractor import Extractor
-from benchmarks.fidelity.features.pictures import find_pictures, read_picture, told
+from benchmarks.fidelity.features.pictures import find_pictures, pixel_key, read_picture, told
 from benchmarks.fidelity.features.store import FeatureStore
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.metrics.statistics_file import array_names, read_features, read_statistics
@@ -46,10 +46,17 @@ class Reference:
     """(M, d); None where only statistics are known."""
     extractor: str | None
     """Digest of what computed it; None in a file of another tool."""
+    digest: str
+    """Of the pictures' pixels, wherever they lie; of the file where features or statistics are given."""
     stems: tuple[str, ...] = ()
     """File name of each row without its ending, where it comes from a folder."""
     prompts: tuple[str, ...] = ()
     """Prompt of each row, where it was drawn for the prompts that were asked, as the images were."""
+
+    @property
+    def in_words(self) -> str:
+        """What and how many, and which: for tables."""
+        return f"{self.name} (digest {self.digest[:12]})"
 
     def only(self, stems: Collection[str]) -> Reference:
         """Return the rows of some file names; UserError where none are known, or under 2 are left."""
@@ -60,7 +67,8 @@ class Reference:
                 "fix: --reference DIR"
             )
         rows = self.rows[chosen]
-        return Reference(f"{len(rows)} of {self.name}", Moments.of(rows), rows, self.extractor)
+        digest = digest_of([self.digest, sorted(stems)])
+        return Reference(f"{len(rows)} of {self.name}", Moments.of(rows), rows, self.extractor, digest)
 
 
 def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extractor: Extractor) -> Reference:
@@ -70,27 +78,29 @@ def drawn(prompts: tuple[str, ...], count: int, base_seed: int, side: int, extra
     """
     # Extractors are objects with an identity, which is all that remembering needs.
     asked = tuple(sorted(set(prompts)))
-    rows = _drawn_rows(asked, count, base_seed, side, extractor)  # type: ignore[arg-type]
+    rows, digest = _drawn_rows(asked, count, base_seed, side, extractor)  # type: ignore[arg-type]
     what = f"{len(rows)} pictures of the same prompts, drawn with other seeds at {side} pixels"
     of_rows = tuple(prompt for prompt in asked for _ in range(count))
-    return Reference(what, Moments.of(rows), rows, extractor.digest, prompts=of_rows)
+    return Reference(what, Moments.of(rows), rows, extractor.digest, digest, prompts=of_rows)
 
 
 @functools.lru_cache(maxsize=4)
 def _drawn_rows(
     prompts: tuple[str, ...], count: int, base_seed: int, side: int, extractor: Extractor
-) -> NDArray[np.float32]:
-    """Return the features, prompt by prompt; the same for every checkpoint of a run."""
+) -> tuple[NDArray[np.float32], str]:
+    """Return the features, prompt by prompt, and the digest; the same for every checkpoint of a run."""
     from benchmarks.tabletop.trial.models import TruthModel
 
     truth = TruthModel(side)
     wanted = [(prompt, image_seed(base_seed, prompt, index)) for prompt in prompts for index in range(count)]
-    parts = []
+    parts: list[NDArray[np.float32]] = []
+    keys: list[str] = []
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
         pictures = truth.generate([prompt for prompt, _ in batch], [seed for _, seed in batch])
+        keys += map(pixel_key, pictures)
         parts.append(extractor.images(pictures))
-    return np.concatenate(parts)
+    return np.concatenate(parts), digest_of(sorted(keys))
 
 
 def check_given(address: str) -> None:
@@ -105,7 +115,7 @@ def check_given(address: str) -> None:
     if not _file_of(address).is_file():
         raise UserError(
             f"expected a folder of images, an .npz file or {SCHEME}… as reference, found none at {address}; "
-            "fix: name one with --reference"
+            "fix: name one that is there with --reference, or features with --reference-features FILE.npz"
         )
     array_names(_file_of(address))
 
@@ -150,33 +160,35 @@ def given(address: str, extractor: Extractor | None, features: Path | None) -> R
             return _of_dataset(address, extractor)
         return _of_folder(Path(address), extractor, features)
     file = _file_of(address)
+    digest = sha256_file(file)
     if str(file) == address and {"mu", "sigma"} <= {*array_names(file)}:
         found = read_statistics(file)
         many = "an unknown number of" if found.moments.n is None else str(found.moments.n)
-        name = f"statistics of {many} images, {file.name} (sha256 {sha256_file(file)[:12]})"
-        return Reference(name, found.moments, None, found.extractor)
+        name = f"statistics of {many} images, {file.name}"
+        return Reference(name, found.moments, None, found.extractor, digest)
     rows = read_features(address)
-    name = f"features of {len(rows)} images, {Path(address).name} (sha256 {sha256_file(file)[:12]})"
-    return Reference(name, Moments.of(rows), rows, None)
+    name = f"features of {len(rows)} images, {Path(address).name}"
+    return Reference(name, Moments.of(rows), rows, None, digest)
 
 
 def _of_dataset(address: str, extractor: Extractor) -> Reference:
     images = track(images_of(place_of(address)), "reference", console=Console(stderr=True), transient=True)
-    parts = []
+    parts: list[NDArray[np.float32]] = []
+    keys: list[str] = []
     while batch := list(itertools.islice(images, _BATCH)):
+        keys += map(pixel_key, batch)
         parts.append(extractor.images(batch))
     if not parts:
         raise UserError(f"expected images in {address}, found none; fix: name another split")
     rows = np.concatenate(parts)
     name = f"{len(rows)} images of {address.removeprefix(SCHEME)}"
-    return Reference(name, Moments.of(rows), rows, extractor.digest)
+    return Reference(name, Moments.of(rows), rows, extractor.digest, digest_of(sorted(keys)))
 
 
 def _of_folder(folder: Path, extractor: Extractor, features: Path | None) -> Reference:
     paths = find_pictures(folder)
     if features is None:
-        stems, parts = _read_directly(paths, extractor)
-        rows: NDArray[np.float32] = np.concatenate(parts)
+        rows, keys = _read_directly(paths, extractor)
     else:
         store = FeatureStore(features, extractor.digest, extractor.width)
         with progress(Console(stderr=True), "reference", len(paths)) as advance:
@@ -185,17 +197,22 @@ def _of_folder(folder: Path, extractor: Extractor, features: Path | None) -> Ref
             raise UserError(
                 f"expected whole images in {folder}, found {told(found.broken)}; fix: remove them"
             )
-        rows, stems = np.asarray(store.rows(found.keys)), [path.stem for path in paths]
-    name = f"{len(rows)} images of {folder}"
-    return Reference(name, Moments.of(rows), rows, extractor.digest, tuple(stems))
+        rows, keys = np.asarray(store.rows(found.keys)), list(found.keys)
+    name = f"{len(rows)} images of {folder.resolve().name}"
+    stems = tuple(path.stem for path in paths)
+    return Reference(name, Moments.of(rows), rows, extractor.digest, digest_of(sorted(keys)), stems)
 
 
-def _read_directly(
-    paths: Sequence[Path], extractor: Extractor
-) -> tuple[list[str], list[NDArray[np.float32]]]:
-    starts = track(range(0, len(paths), _BATCH), "reference", console=Console(stderr=True), transient=True)
-    parts = [extractor.images([read_picture(path) for path in paths[i : i + _BATCH]]) for i in starts]
-    return [path.stem for path in paths], parts
+def _read_directly(paths: Sequence[Path], extractor: Extractor) -> tuple[NDArray[np.float32], list[str]]:
+    """Return rows and pixel keys of the files."""
+    parts: list[NDArray[np.float32]] = []
+    keys: list[str] = []
+    starts = range(0, len(paths), _BATCH)
+    for start in track(starts, "reference", console=Console(stderr=True), transient=True):
+        pictures = [read_picture(path) for path in paths[start : start + _BATCH]]
+        keys += map(pixel_key, pictures)
+        parts.append(extractor.images(pictures))
+    return np.concatenate(parts), keys
 
 
 def _file_of(address: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.fidelity.measures import ALONE, MEASURES, Measured, Rows, bias_of_fid, measured
+from benchmarks.fidelity.measures import ALONE, MEASURES, Measured, Sets, bias_of_fid, measured
 from benchmarks.fidelity.metrics.clip_score import Convention, clip_score, pair_scores
 from benchmarks.fidelity.metrics.jackknife import Groups
 from benchmarks.fidelity.options import ROLE_OF, Options, Role
@@ -47,8 +47,7 @@ def aggregate(
     metrics: list[Metric] = []
     scores: list[Score] = []
     told: list[str] = []
-    names: dict[str, str] = {}
-    rows: dict[Role, tuple[Rows, Reference]] = {}
+    held: dict[Role, Sets] = {}
     prompt_of = {item.id: item.prompt or item.id for item in items}
     prompts = [prompt_of.get(verdict.item_id, verdict.item_id) for verdict in verdicts]
     for name in options.metrics:
@@ -68,13 +67,13 @@ def aggregate(
         unit, role = MEASURES[name].unit, ROLE_OF[name]
         found: Measured | None = None
         if verdicts:
-            if role not in rows:
+            if role not in held:
                 features, digest = rows_of(verdicts, role)
-                rows[role] = features, reference_of(role, digest)
-            names[role] = rows[role][1].name
+                reference = reference_of(role, digest)
+                groups = Groups.by_prompt(prompts, reference=reference.prompts)
+                held[role] = Sets(features, reference, groups)
             try:
-                groups = Groups.by_prompt(prompts, reference=rows[role][1].prompts)
-                found = measured_as(name, options.kid, *rows[role], groups, told)
+                found = measured_as(name, options.kid, held[role], told)
             except UserError as error:
                 if all(other not in MEASURES for other in options.metrics if other != name):
                     raise
@@ -91,19 +90,33 @@ def aggregate(
         )
         if found is not None:
             told += _told_of_bias(name, found, len(verdicts))
-            scores = scores or group_scores(name, found, rows[role][1])
+            scores = scores or group_scores(name, found, held[role].reference)
     if verdicts and all(one.value is None for one in metrics):
         raise UserError("\n".join(told))
     for name in options.by_task if verdicts else ():
-        metrics += _by_task(name, *rows[ROLE_OF[name]], items, verdicts, told)
-    told = [f"reference: {text}" for text in dict.fromkeys(names.values())] + told
+        metrics += _by_task(name, held[ROLE_OF[name]], items, verdicts, told)
+    told += _told_of_cut(verdicts)
+    names = {role: sets.reference.in_words for role, sets in held.items()}
     return Aggregate(
         metrics=metrics,
         results=result_lines(options, verdicts),
         scores=scores,
         summary=summary_text(metrics, options, names),
         warnings=told,
+        against=list(dict.fromkeys(names.values())),
     )
+
+
+def _told_of_cut(verdicts: Sequence[Verdict]) -> list[str]:
+    """Say how many captions the CLIP read only the beginning of."""
+    cut = {verdict.item_id for verdict in verdicts if verdict.output.get("cut")}
+    if not cut:
+        return []
+    prompts = len({verdict.item_id for verdict in verdicts})
+    return [
+        f"the captions of {len(cut)} of {prompts} prompts are longer than the CLIP reads and were cut "
+        f"({', '.join(sorted(cut)[:3])}{', …' if len(cut) > 3 else ''}): its cosine is with their beginning"
+    ]
 
 
 def _by_convention(one: Metric, verdicts: Sequence[Verdict], convention: Convention) -> Metric:
@@ -122,7 +135,8 @@ def _alone(name: str, verdicts: Sequence[Verdict], told: list[str]) -> Metric:
     value: float | None = None
     if verdicts:
         try:
-            value = of(rows_of(verdicts, ROLE_OF[name])[0])
+            value, apart = of(rows_of(verdicts, ROLE_OF[name])[0])
+            told.append(f"{name}: its ten splits lie {apart:.3g} apart (standard deviation)")
         except UserError as error:
             told.append(f"{name} is not measured: {error}")
     prompts = len({verdict.item_id for verdict in verdicts})
@@ -130,34 +144,40 @@ def _alone(name: str, verdicts: Sequence[Verdict], told: list[str]) -> Metric:
 
 
 def _by_task(
-    name: str,
-    rows: Rows,
-    reference: Reference,
-    items: Sequence[Item],
-    verdicts: Sequence[Verdict],
-    told: list[str],
+    name: str, sets: Sets, items: Sequence[Item], verdicts: Sequence[Verdict], told: list[str]
 ) -> list[Metric]:
     """Measure each task alone against the reference's images of its prompts; what cannot be is ``told``."""
     task_of = {item.id: item.task for item in items}
-    found = []
+    prompt_of = {item.id: item.prompt or item.id for item in items}
+    metrics: list[Metric] = []
+    above: list[str] = []
     for task in dict.fromkeys(task_of.values()):
         inside = [place for place, verdict in enumerate(verdicts) if task_of[verdict.item_id] == task]
         try:
-            real = reference.only({key for key, its_task in task_of.items() if its_task == task})
-            value = measured(name, rows[inside], real, None).value
+            real = sets.reference.only({key for key, its_task in task_of.items() if its_task == task})
+            groups = Groups.by_prompt([prompt_of[verdicts[place].item_id] for place in inside])
+            found = measured(name, Sets(sets.rows[inside], real, groups))
         except UserError as error:
             told.append(f"{task}/{name} is not measured: {error}")
             continue
-        found.append(
+        if _much(name, found):
+            above.append(task)
+        metrics.append(
             Metric(
                 name=f"{task}/{name}",
-                value=value,
+                value=found.value,
+                ci_prompts=interval_of(name, found),
                 n_prompts=len({verdicts[place].item_id for place in inside}),
                 n_images=len(inside),
                 unit=MEASURES[name].unit,
             )
         )
-    return found
+    if above:
+        told.append(
+            f"{name} of {', '.join(above)} is, by the bias of so few images, above what endlessly many would "
+            "have; its interval is about the value without it"
+        )
+    return metrics
 
 
 def interval_of(name: str, found: Measured) -> Interval | None:
@@ -186,7 +206,7 @@ def group_scores(name: str, found: Measured, reference: Reference) -> list[Score
         return []
     pseudo = found.groups.pseudo_values
     moved = pseudo - pseudo.mean() + found.value
-    name_of = digest_of([found.groups.digest, reference.name])[:8]
+    name_of = digest_of([found.groups.digest, reference.digest])[:8]
     return [
         Score(item_id=f"group {place:02d} of {name_of}", task=name, index=0, value=float(one))
         for place, one in enumerate(moved)
@@ -258,9 +278,8 @@ def _without_bias(measure: str, one: Metric) -> str:
 
 def _told_of_bias(name: str, found: Measured, count: int) -> list[str]:
     bias = bias_of_fid(found)
-    if name not in ("fid", "clip_fid", "fd_dinov2") or bias is None or bias <= _MUCH * found.value:
+    if not _much(name, found) or bias is None or found.groups is None:
         return []
-    assert found.groups is not None
     low, high = found.groups.interval()
     share = f"{bias / found.value:.0%} of it" if bias < found.value else "as much as it is or more"
     return [
@@ -269,6 +288,12 @@ def _told_of_bias(name: str, found: Measured, count: int) -> list[str]:
         f"(95 % over prompts {low:.3g} to {high:.3g}, which is its interval); compare {name} at the same N "
         "alone, or take fid_infinity or kid"
     ]
+
+
+def _much(name: str, found: Measured) -> bool:
+    """Whether more of a Fréchet distance is bias than a reader should have to guess."""
+    bias = bias_of_fid(found)
+    return name in ("fid", "clip_fid", "fd_dinov2") and bias is not None and bias > _MUCH * found.value
 
 
 def _cosines(verdicts: Sequence[Verdict], key: str) -> list[float]:

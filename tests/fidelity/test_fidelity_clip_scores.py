@@ -72,6 +72,20 @@ def test_each_conventions_own_mean(judge: Judge, convention: str, value: float) 
     assert low <= found["value"] <= high
 
 
+def test_captions_that_are_cut_are_counted(judge: Judge) -> None:
+    """The embedded CLIP reads 26 words, of which the prefix takes three."""
+    long = " ".join(["red"] * 23)
+    Path("captions.csv").write_text(f"caption\n{long}\n{long} cube\n{long} and {long}\na dog\n")
+    code, record, _ = judge("clip_score", "cosine", "--images", "made")
+    assert code == 0
+    (said,) = [text for text in record["warnings"] if "were cut" in text]
+    assert "captions of 2 of 4 prompts" in said
+    assert "00001, 00002" in said
+    Path("captions.csv").write_text(f"caption\n{long}\na cube\na dog\na cat\n")
+    _, record, _ = judge("clip_score", "cosine", "--images", "made")
+    assert not any("were cut" in text for text in record["warnings"])
+
+
 def test_a_gap_without_wrong_captions_is_told(judge: Judge) -> None:
     code, _, errors = judge("clip_score_gap", "cosine", "--images", "made")
     assert code == 2

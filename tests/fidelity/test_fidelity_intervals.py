@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.fidelity.adapter import Fidelity
-from benchmarks.fidelity.measures import measured
+from benchmarks.fidelity.measures import Sets, measured
 from benchmarks.fidelity.metrics.jackknife import Groups
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.reference import Reference
@@ -90,9 +90,9 @@ def test_a_bias_that_is_a_part_of_fid_is_told_with_its_share(tmp_path: Path) -> 
 def test_three_images_of_two_prompts_have_a_distance_and_no_interval() -> None:
     """By verdicts, since each row of a file is a prompt of its own."""
     rows = normal(3, 3, width=3)
-    reference = Reference("", Moments.of(rows + 1), rows + 1, None)
+    reference = Reference("", Moments.of(rows + 1), rows + 1, None, "")
     groups = Groups.by_prompt(["a", "a", "b"])
     for name in ("fid", "kid", "cmmd"):
-        found = measured(name, rows, reference, groups)
+        found = measured(name, Sets(rows, reference, groups))
         assert np.isfinite(found.value)
         assert found.groups is None

@@ -23,6 +23,9 @@ from lumina_eval import cli
 from lumina_eval.plugins import injected
 from lumina_eval.records import Score
 from lumina_eval.statistics.comparison import compare, comparison_gate
+from reports.groups import group_runs
+from reports.loading import load_runs
+from reports.stage_tables import overview, parts
 
 Call = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
@@ -121,7 +124,27 @@ def test_two_folders_give_the_textbook_distance_of_their_features(
         "expected": 90, "generated": 90, "judged": 90, "failed": 0, "excluded": 0,
     }  # fmt: skip
     assert record["metrics"][0]["n_images"] == 90
-    assert any("80 images of" in text for text in record["warnings"])
+    (against,) = record["against"]
+    assert against.startswith("80 images of real (digest ")
+
+
+def test_every_table_says_the_reference(judge: Call, tmp_path: Path) -> None:
+    """Name, number and digest, which is of the pixels: the place and the names of the files do not matter."""
+    made, real = pictures(tmp_path / "made", 8, 1), pictures(tmp_path / "real", 8, 2)
+    (copy := tmp_path / "elsewhere" / "real").mkdir(parents=True)
+    for place, file in enumerate(sorted(real.iterdir(), reverse=True)):
+        (copy / f"copy{place}.png").write_bytes(file.read_bytes())
+    other = pictures(tmp_path / "other", 9, 3)
+    runs = [judge(made, "--reference", folder)[1][0] for folder in (real, copy, other)]
+    one, two, three = (run["against"][0] for run in runs)
+    assert one == two != three
+    for run in runs:
+        assert run["against"][0] in (Path(run["run_dir"]) / "summary.txt").read_text()
+    groups = group_runs(load_runs([Path(run["run_dir"]) for run in runs]))
+    assert [len(group.runs) for group in groups] == [2, 1]  # other references are in no table together
+    for group, what in zip(groups, (one, three), strict=True):
+        for table in (overview(group), *parts(group)):
+            assert f"against {what}" in table.marked_caption
 
 
 def test_a_folder_against_itself_is_at_no_distance(judge: Call, tmp_path: Path) -> None:
@@ -173,6 +196,7 @@ def test_broken_images_are_named_and_counted(judge: Call, tmp_path: Path) -> Non
     [
         ([], "--reference"),
         (["--reference", "nowhere"], "nowhere"),
+        (["--reference-features", "nowhere.npz"], "--reference-features FILE.npz"),
         (["--reference", "empty"], "empty"),
         (["--reference", "other.npz"], "extractor"),
         (["--reference", "real", "--set", 'metrics=["fdi"]'], "did you mean fid"),
@@ -257,7 +281,10 @@ def test_features_that_are_no_numbers_are_refused(call: Call, tmp_path: Path) ->
     rows(tmp_path / "b.npz", x=np.random.default_rng(0).normal(size=(9, 4)))
     code, _, errors = call("judge", "fidelity", "--features", "a.npz", "--reference-features", "b.npz")
     assert code == 2
-    assert "NaN" in errors
+    assert "NaN or infinity in 1 of 9 rows, the first is row 3 of a.npz:x" in errors
+    code, _, errors = call("judge", "fidelity", "--features", "b.npz", "--reference-features", "a.npz:x")
+    assert code == 2
+    assert "row 3 of a.npz:x" in errors
 
 
 def test_features_are_of_no_prompts_that_could_be_complete(call: Call, tmp_path: Path) -> None:
@@ -346,6 +373,34 @@ def test_the_embedded_world_end_to_end(call: Call, weights: Path) -> None:
     assert values(again) == found
 
 
+def test_a_copied_verdict_file_is_counted_again(call: Call, weights: Path, tmp_path: Path) -> None:
+    """Without its folder: the prompts are those of the protocol."""
+    record = run_tabletop(call, weights, "tabletop-truth:@64")
+    verdicts = Path(record["run_dir"]) / "verdicts.jsonl"
+    (copy := tmp_path / "saved.jsonl").write_bytes(verdicts.read_bytes())
+    words = (
+        "judge", "fidelity", "--protocol", "tabletop", "--set", f"judge.fid=tabletop:{weights}",
+        "--set", f"judge.clip=tabletop:{weights}", "--set", "reference.side=64",
+        "--set", "reference.images_per_prompt=2", "--out", "again", "--verdicts", copy,
+    )  # fmt: skip
+    code, (again,), errors = call(*words)
+    assert code == 0, errors
+    assert values(again) == values(record)
+    assert again["against"] == record["against"]
+    lines = copy.read_text().splitlines()
+    for broken, said in (
+        ("", "found none"),
+        ("no json", ":37"),
+        (lines[0], "twice"),
+        (lines[0].replace(json.loads(lines[0])["item_id"], "stranger"), "stranger"),
+    ):
+        copy.write_text("".join(f"{line}\n" for line in [*(lines if broken else []), broken]))
+        code, _, errors = call(*words)
+        assert code == 2, broken
+        assert said in errors
+        assert str(copy) in errors
+
+
 def test_less_is_better_in_a_comparison(call: Call, weights: Path) -> None:
     """Pictures at half the side that went through a scripted model against truth: the sign decides."""
     truth = run_tabletop(call, weights, "tabletop-truth:@64")
@@ -395,3 +450,9 @@ def test_each_category_against_its_own_images(call: Call, weights: Path, tmp_pat
     )  # fmt: skip
     assert found["a/fid"] == pytest.approx(values(half)["fid"], rel=1e-6)
     assert found["b/fid"] != pytest.approx(found["a/fid"])
+    own = {metric["name"]: metric["ci_prompts"] for metric in record["metrics"]}
+    assert own["a/fid"] is not None
+    middle = sum(own["a/fid"]) / 2
+    assert middle < found["a/fid"]  # without the bias of six images
+    assert f"without the bias of N {middle:.6g}" in (Path(record["run_dir"]) / "summary.txt").read_text()
+    assert any("fid of a, b is, by the bias" in text for text in record["warnings"])

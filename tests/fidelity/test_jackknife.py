@@ -10,13 +10,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.fidelity.measures import measured
+from benchmarks.fidelity.measures import Sets, measured
 from benchmarks.fidelity.metrics.extrapolation import fid_infinity
 from benchmarks.fidelity.metrics.frechet import FrechetReference, frechet_distance
 from benchmarks.fidelity.metrics.jackknife import Groups, Jackknife, frechet_jackknife, jackknife
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.reference import Reference
+from benchmarks.fidelity.scoring import group_scores
 from lumina_eval.errors import UserError
+from lumina_eval.statistics.comparison import compare
 
 WIDTH = 6
 REFERENCE = FrechetReference(Moments(None, np.zeros(WIDTH), np.eye(WIDTH)))
@@ -81,21 +83,29 @@ def test_the_percentile_bootstrap_of_fid_misses_its_own_estimate() -> None:
 
 
 def test_a_difference_is_paired() -> None:
-    """300 pairs of checkpoints on the same prompts: covers, and is narrower than two sets apart."""
+    """200 pairs of checkpoints on the same prompts, compared by their scores: covers, and is narrower."""
     shift = 0.3
     truth = true_distance(0.2 + shift) - true_distance(0.2)
     rng, groups = np.random.default_rng(2), groups_for(40, 2)
+    real = np.random.default_rng(7).standard_normal((50, WIDTH))
+    reference = Reference("normal", Moments(None, np.zeros(WIDTH), np.eye(WIDTH)), real, None, "normal")
     covered, narrower = [], []
-    for world in worlds(300, 40, 2, seed=3):
+    for world in worlds(200, 40, 2, seed=3):
         other = world + shift + 0.1 * rng.standard_normal(world.shape)
-        one, two = (frechet_jackknife(rows.reshape(-1, WIDTH), groups, REFERENCE) for rows in (world, other))
-        apart = two.minus(one)
-        low, high = apart.interval()
+        one, two = (
+            measured("fid", Sets(rows.reshape(-1, WIDTH), reference, groups)) for rows in (world, other)
+        )
+        assert one.groups is not None
+        assert two.groups is not None
+        scores = (group_scores("fid", found, reference) for found in (one, two))
+        difference = compare(*scores, bounds=None, lower_is_better=True).primary
+        assert difference.difference == pytest.approx(two.value - one.value)
+        assert difference.ci is not None
+        low, high = difference.ci
         covered.append(low <= truth <= high)
-        narrower.append(apart.standard_error / np.hypot(one.standard_error, two.standard_error))
-        assert apart.value == pytest.approx(two.value - one.value)
-        assert apart.corrected == pytest.approx(two.corrected - one.corrected)
-    assert 0.91 <= np.mean(covered) <= 0.985
+        apart = np.hypot(one.groups.standard_error, two.groups.standard_error)
+        narrower.append((high - low) / 2 / stats.t.ppf(0.975, 19) / apart)
+    assert 0.9 <= np.mean(covered) <= 0.99
     assert np.mean(narrower) < 0.7
 
 
@@ -143,15 +153,7 @@ def test_groups_are_by_prompt_and_depend_on_the_prompts_alone() -> None:
     assert other.digest != groups.digest
 
 
-def test_other_prompts_are_not_paired() -> None:
-    rows = next(worlds(1, 10, 1))[:, 0]
-    one, two = (
-        frechet_jackknife(rows, groups, REFERENCE)
-        for groups in (Groups.by_prompt([f"{kind}{i}" for i in range(10)]) for kind in "ab")
-        if groups is not None
-    )
-    with pytest.raises(UserError, match="same prompts"):
-        one.minus(two)
+def test_a_value_for_each_group() -> None:
     with pytest.raises(ValueError, match="expected 20 values"):
         Jackknife.of(1.0, [1.0], groups_for(40, 1))
 
@@ -214,14 +216,15 @@ def test_a_reference_for_the_same_prompts_leaves_with_them(name: str) -> None:
     corrected, alone, values, covered = [], [], [], []
     for seed in range(40):
         made, real, groups = shared_world(seed)
-        reference = Reference("truth", Moments.of(real), real, None)
-        found = measured(name, made, reference, groups).groups
+        reference = Reference("truth", Moments.of(real), real, None, "")
+        found = measured(name, Sets(made, reference, groups)).groups
         assert found is not None
         low, high = found.interval()
         covered.append(low <= 0 <= high)
         values.append(found.value)
         corrected.append(found.corrected)
-        of_one_side = measured(name, made, reference, dataclasses.replace(groups, reference=None)).groups
+        one_side = dataclasses.replace(groups, reference=None)
+        of_one_side = measured(name, Sets(made, reference, one_side)).groups
         assert of_one_side is not None
         alone.append(of_one_side.corrected)
     assert np.mean(covered) >= 0.9
@@ -232,19 +235,16 @@ def test_a_reference_for_the_same_prompts_leaves_with_them(name: str) -> None:
 def test_both_sides_without_a_group_are_measured_as_if_it_had_never_been(name: str) -> None:
     made, real, groups = shared_world(0)
     assert groups.reference is not None
-    found = measured(name, made, Reference("truth", Moments.of(real), real, None), groups)
+    whole = Reference("truth", Moments.of(real), real, None, "")
+    found = measured(name, Sets(made, whole, groups))
     assert found.groups is not None
     left = real[groups.reference != 3]
-    without = measured(name, made[groups.index != 3], Reference("", Moments.of(left), left, None), None).value
+    rest = Reference("", Moments.of(left), left, None, "")
+    without = measured(name, Sets(made[groups.index != 3], rest, None)).value
     if name != "fid_infinity":  # whose subsets would be others
         pseudo = 20 * found.value - 19 * without
         assert found.groups.pseudo_values[3] == pytest.approx(pseudo, rel=1e-6)
-    fixed = measured(
-        name,
-        made,
-        Reference("truth", Moments.of(real), real, None),
-        dataclasses.replace(groups, reference=None),
-    )
+    fixed = measured(name, Sets(made, whole, dataclasses.replace(groups, reference=None)))
     assert fixed.groups is not None
     assert fixed.value == found.value
     assert fixed.groups.pseudo_values[3] != pytest.approx(found.groups.pseudo_values[3], rel=1e-3)

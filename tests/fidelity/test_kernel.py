@@ -55,9 +55,8 @@ def test_torch_fidelity_kid_to_the_last_digits(dtype: type, subsets: int, size: 
     x, y = features(0, 1100).astype(dtype), features(1, 1300).astype(dtype)
     chosen = {} if size == 1000 else {"kid_subsets": subsets, "kid_subset_size": size}  # its own defaults
     theirs = kid_features_to_metric(torch.from_numpy(x), torch.from_numpy(y), verbose=False, **chosen)
-    mean, std = kid_torch_fidelity(x, y) if size == 1000 else kid_torch_fidelity(x, y, subsets, size)
-    assert mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-12)
-    assert std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-12)
+    found = kid_torch_fidelity(x, y) if size == 1000 else kid_torch_fidelity(x, y, subsets, size)
+    assert found == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-12)
 
 
 def test_clean_fid_kid_without_the_global_generator() -> None:
@@ -87,8 +86,8 @@ def test_official_cases(shared: Path, name: str) -> None:
     # clean-fid draws from its second set first, which is the generated one here.
     assert kid_clean_fid(two, one) == pytest.approx(expected[clean], rel=1e-7)
     assert kid_clean_fid(two, one, 10, 32) == pytest.approx(expected[f"{clean} small"], rel=1e-7)
-    mean, _ = kid_torch_fidelity(one, two, subsets=10, size=32)
-    assert mean == pytest.approx(expected["torch_fidelity KID mean small"], rel=1e-7)
+    found = kid_torch_fidelity(one, two, subsets=10, size=32)
+    assert found == pytest.approx(expected["torch_fidelity KID mean small"], rel=1e-7)
     poly = expected.get("torchmetrics.poly_mmd on all rows (unbiased) small")
     if poly is not None:
         assert kid_reference(two).discrepancy(one).value == pytest.approx(poly, rel=1e-7)
@@ -120,22 +119,18 @@ def test_cmmd_is_the_gaussian_on_unit_vectors_times_1000() -> None:
     np.testing.assert_allclose(gaussian(x, y)[3, 4], expected)
 
 
-def test_unbiased_means_unbiased_and_the_error_is_the_spread() -> None:
+def test_unbiased_means_unbiased() -> None:
     """300 pairs of sets of 20 from one distribution: the mean is 0, the biased estimate is not."""
-    values, biased, apart, errors = [], [], [], []
+    values, biased = [], []
     for seed in range(300):
         rng = np.random.default_rng(seed)
-        x, y = rng.standard_normal((20, 3)), rng.standard_normal((25, 3)) + 0.8
-        found = KernelReference(y, gaussian, scale=1000.0).discrepancy(x)
-        null = KernelReference(y - 0.8, gaussian, scale=1000.0).discrepancy(x)
+        x, y = rng.standard_normal((20, 3)), rng.standard_normal((25, 3))
+        null = KernelReference(y, gaussian, scale=1000.0).discrepancy(x)
         values.append(null.value)
         biased.append(null.biased)
-        apart.append(found.value)
-        errors.append(found.standard_error)
     standard = np.std(values) / np.sqrt(len(values))
     assert abs(np.mean(values)) < 3 * standard
     assert np.mean(biased) > 10 * standard
-    assert np.mean(errors) == pytest.approx(np.std(apart), rel=0.2)
 
 
 def test_leaving_prompts_out_is_the_sum_without_them() -> None:
@@ -153,12 +148,10 @@ def test_leaving_prompts_out_is_the_sum_without_them() -> None:
     assert kid_reference(y).discrepancy(x).groups is None
 
 
-def test_two_images_are_a_set_without_a_standard_error() -> None:
+def test_two_images_are_a_set() -> None:
     x, y = features(0, 2), features(1, 3)
     found = kid_reference(y).discrepancy(x)
     assert found.value == pytest.approx(by_pairs(x, y, lambda a, b: (a @ b / 12 + 1) ** 3, False), rel=1e-10)
-    assert found.standard_error is None
-    assert kid_reference(y).discrepancy(features(0, 3)).standard_error is not None
 
 
 def test_what_is_refused() -> None:

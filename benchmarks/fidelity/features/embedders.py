@@ -104,7 +104,7 @@ class ClipEmbedder:
         return self._rows(texts, lambda text: tokenizer([self._prefix + text])[0], model.encode_text)
 
     def too_long(self, texts: Sequence[str]) -> list[int]:
-        """Return the places of the texts that are cut, as a report should tell."""
+        """Return the places of the texts that are cut."""
         _, _, tokenizer = self._clip.loaded
         most = tokenizer.context_length - 2  # its start and its end
         return [

@@ -41,4 +41,7 @@ class TextExtractor(Extractor, Protocol):
     """An extractor that puts texts into the same space."""
 
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one row for each text, (N, width)."""
+        """Return one row for each text, (N, width); what is too long is cut."""
+
+    def too_long(self, texts: Sequence[str]) -> list[int]:
+        """Return the places of the texts that are cut."""

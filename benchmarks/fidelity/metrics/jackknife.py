@@ -32,7 +32,6 @@ from scipy import stats
 from benchmarks.fidelity.metrics.frechet import FrechetReference, on_cores
 from benchmarks.fidelity.metrics.moments import Floats, Moments
 from lumina_eval.digests import digest_of
-from lumina_eval.errors import UserError
 from lumina_eval.records import Interval
 
 #: Groups: a compromise of cost (that many distances) and degrees of freedom of the interval.
@@ -126,22 +125,6 @@ class Jackknife:
         """Return Student's interval about the corrected value, K - 1 degrees of freedom."""
         half = float(stats.t.ppf((1 + level) / 2, len(self.shares) - 1)) * self.standard_error
         return self.corrected - half, self.corrected + half
-
-    def minus(self, other: Jackknife) -> Jackknife:
-        """Return the difference of two checkpoints on the same prompts, paired group by group.
-
-        What the prompts do to both cancels. Raises UserError if the groups are not of the same prompts.
-        """
-        if self.digest != other.digest:
-            raise UserError(
-                "expected two sets of images of the same prompts, found others; "
-                "fix: compare on the prompts that both have"
-            )
-        centre = self.corrected - other.corrected
-        # Where failed images leave unequal shares, each side keeps its own mean.
-        apart = (self.pseudo_values - self.corrected) - (other.pseudo_values - other.corrected)
-        shares = (self.shares + other.shares) / 2
-        return Jackknife(self.value - other.value, centre + apart - shares @ apart, shares, self.digest)
 
 
 def jackknife(statistic: Callable[[Any], float], features: NDArray[Any], groups: Groups) -> Jackknife:

@@ -50,8 +50,6 @@ class Discrepancy:
     """The U-statistic; unbiased."""
     biased: float
     """The V-statistic with the diagonals, at least 0: what CMMD's authors publish; its bias is c / N."""
-    standard_error: float | None
-    """Of the value, over both sets, images as independent (delete-one jackknife); None for two images."""
     groups: Jackknife | None
     """Over the prompts of the generated set, and of the reference where it is of the same; None without."""
 
@@ -94,11 +92,6 @@ class KernelReference:
             return self._scale * (own / (n * (n - 1)) + other / (m * (m - 1)) - 2 * both / (n * m))
 
         value = float(unbiased(own, n, other, m, both))
-        standard_error = None
-        if min(n, m) > 2:
-            without_x = unbiased(own - 2 * within, n - 1, other, m, both - across)
-            without_y = unbiased(own, n, other - 2 * self._within, m - 1, both - back)
-            standard_error = float(np.sqrt(sum((len(w) - 1) * w.var() for w in (without_x, without_y))))
         biased = (own + diagonal) / n**2 + (other + self._diagonal) / m**2 - 2 * both / (n * m)
         jackknife = None
         if groups is not None:
@@ -119,7 +112,7 @@ class KernelReference:
                 shared += between - back[gone].sum()
                 without.append(float(unbiased(left, n - size, other_left, m - gone.sum(), shared)))
             jackknife = Jackknife.of(value, without, groups)
-        return Discrepancy(value, float(self._scale * biased), standard_error, jackknife)
+        return Discrepancy(value, float(self._scale * biased), jackknife)
 
 
 def kid_reference(rows: NDArray[Any]) -> KernelReference:

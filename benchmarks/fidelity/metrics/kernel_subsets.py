@@ -6,7 +6,7 @@ a generator of its own; the arithmetic is in the float type of the features, as 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,9 @@ from lumina_eval.errors import UserError
 Rows = NDArray[np.floating[Any]]
 
 
-class SubsetKid(NamedTuple):
-    """Over the subsets; the deviation is between them, and no standard error: they overlap."""
-
-    mean: float
-    std: float
-
-
 def kid_torch_fidelity(
     generated: Rows, reference: Rows, subsets: int = 100, size: int = 1000, seed: int = 2020
-) -> SubsetKid:
+) -> float:
     """Return torch-fidelity's KID of rows (N, d) and (M, d).
 
     Defaults and draws are those of torch-fidelity 0.4.0 (``metric_kid.py``, ``kid_features_to_metric``): its
@@ -40,7 +33,7 @@ def kid_torch_fidelity(
         own, other, both = (_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
         inside = (own.sum(axis=1) - np.diagonal(own)).sum() + (other.sum(axis=1) - np.diagonal(other)).sum()
         values[subset] = inside / (size * (size - 1)) - 2 * both.sum(axis=0).sum() / (size * size)
-    return SubsetKid(float(values.mean()), float(values.std()))
+    return float(values.mean())
 
 
 def kid_clean_fid(

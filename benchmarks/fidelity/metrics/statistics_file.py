@@ -83,7 +83,7 @@ def read_features(address: str) -> NDArray[np.floating[Any]]:
     """Read rows (N, d) from ``FILE.npz`` or ``FILE.npz:KEY``, in the float type of the file.
 
     Raises UserError if the file cannot be read, holds several arrays and no KEY is given, or the array is no
-    table of numbers.
+    table of finite numbers.
     """
     found = re.fullmatch(r"(?s)(.+\.npz)(?::(.+))?", address)
     if found is None:
@@ -109,7 +109,14 @@ def read_features(address: str) -> NDArray[np.floating[Any]]:
             f"expected features of images, found none (shape {rows.shape}), in {file}:{key}; "
             "fix: name the array with a row for each image"
         )
-    return rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+    rows = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"expected finite features, found NaN or infinity in {len(bad)} of {len(rows)} rows, the first "
+            f"is row {bad[0]} of {file}:{key} (counted from 0); fix: compute them again, in float32"
+        )
+    return rows
 
 
 def array_names(file: Path) -> list[str]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.judges.precision import full_float32
+from benchmarks.tabletop.extractor.tokenizer import CONTEXT
 from benchmarks.tabletop.extractor.weights import FILES, SUMS, weights_folder
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError, first_line
@@ -71,6 +72,15 @@ class TabletopEmbedder:
                 batch = [self._prefix + text for text in texts[start : start + BATCH]]
                 parts.append(model.encode_text(tokenizer(batch)).numpy())
         return np.concatenate(parts)
+
+    def too_long(self, texts: Sequence[str]) -> list[int]:
+        """Return the places of the texts that are cut."""
+        _, _, tokenizer = self._loaded
+        most = CONTEXT - 2  # its beginning and its end
+        # open_clip's wrapper pads and cuts; the tokenizer in it does neither of itself.
+        whole = [self._prefix + text for text in texts]
+        ids = tokenizer.tokenizer(whole, add_special_tokens=False, verbose=False)
+        return [place for place, words in enumerate(ids["input_ids"]) if len(words) > most]
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Any]:
