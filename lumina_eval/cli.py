@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Annotated
 
@@ -33,8 +34,12 @@ def top(
     """
 
 
-def make_app() -> typer.Typer:
-    """Put the commands together, ours and those of plug-ins; a plug-in that does not load is passed over."""
+def make_app(wanted: Collection[str] | None = None) -> typer.Typer:
+    """Put the commands together, ours and those of plug-ins.
+
+    Of the plug-ins those ``wanted`` are imported, the one on the command line if not given; the others are
+    there by name alone.
+    """
     app = typer.Typer(
         name="lumina-eval", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
     )
@@ -55,7 +60,7 @@ def make_app() -> typer.Typer:
     ):
         app.command(name)(command)
     app.add_typer(data.app, name="data")
-    _add_plugins(app)
+    _add_plugins(app, sys.argv[1:2] if wanted is None else wanted)
     return app
 
 
@@ -85,10 +90,10 @@ def _fail(message: str) -> None:
     sys.exit(ExitCode.USER)
 
 
-def _add_plugins(app: typer.Typer) -> None:
-    """Add the sub-command of each plug-in, imported only if it is the one that was asked for."""
+def _add_plugins(app: typer.Typer, wanted: Collection[str]) -> None:
+    """Add the sub-command of each plug-in, imported only if it is one that is wanted."""
     for name in plugins.available("commands"):
-        if name in sys.argv[1:2]:
+        if name in wanted:
             app.add_typer(plugins.load("commands", name), name=name)
         else:
             app.add_typer(

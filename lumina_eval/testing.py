@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
-from lumina_eval.digests import canonical_json
-from lumina_eval.plugins import Benchmark, Judge, Model
+from lumina_eval.digests import canonical_json, sha256_bytes, sha256_file
+from lumina_eval.evaluation import Question, Site, evaluate
+from lumina_eval.plan import select
+from lumina_eval.plugins import Benchmark, Judge, JudgeKind, Model, Reporter
 from lumina_eval.protocol import SUITES, resolve
-from lumina_eval.records import Item
+from lumina_eval.records import Item, Score, Verdict
+from lumina_eval.runs import read_result, store_of
+from lumina_eval.store import ImageStore
 
 #: Batch shape may move a value by this much (of 255) ...
 BATCH_STEP: Final = 1
@@ -81,12 +87,103 @@ def check_benchmark(benchmark: Benchmark) -> None:
 def check_judge(judge: Judge, images: Sequence[Image.Image], items: Sequence[Item]) -> None:
     """Check that verdicts are JSON and that each depends on its own image and prompt alone."""
     assert isinstance(judge, Judge), f"expected all members of Judge, found {type(judge).__name__}"
+    assert judge.kind in get_args(JudgeKind), f"expected one of {get_args(JudgeKind)}, found {judge.kind!r}"
+    assert re.fullmatch(r"[0-9a-f]{64}", judge.digest), f"expected a sha256, found {judge.digest!r}"
     canonical_json(dict(judge.settings))
     together = [_verdict(output) for output in judge.judge(images, items)]
     assert len(together) == len(images), f"expected {len(images)} verdicts, found {len(together)}"
     for place, (image, item) in enumerate(zip(images, items, strict=True)):
         alone = _verdict(judge.judge([image], [item])[0])
         assert alone == together[place], f"image {place} has another verdict alone than among others"
+
+
+def check_rules(
+    benchmark: Benchmark,
+    items: Sequence[Item],
+    outputs: Sequence[Mapping[str, Any]],
+    protocol: str | None = None,
+) -> list[Score]:
+    """Check the rules on verdicts with these ``outputs``, one image for each item; return the scores.
+
+    The same verdicts give the same bytes, each score is of an image that was judged, intervals hold their
+    value, and a verdict may be missing. ``protocol`` is a name; the first one if not given.
+    """
+    files = benchmark.protocols()
+    resolved = resolve(protocol or next(iter(files)), files, known=getattr(benchmark, "protocol_keys", None))
+    verdicts = [
+        Verdict(item_id=item.id, index=0, image_sha256=sha256_bytes(b""), judge="kit", output=dict(output))
+        for item, output in zip(items, outputs, strict=True)
+    ]
+    before = [verdict.model_dump_json() for verdict in verdicts]
+    found = benchmark.aggregate(resolved, items, verdicts)
+    again = benchmark.aggregate(resolved, items, verdicts)
+    assert found.model_dump_json() == again.model_dump_json(), "the same verdicts gave other results"
+    assert before == [verdict.model_dump_json() for verdict in verdicts], "the rules changed a verdict"
+    judged = {(verdict.item_id, verdict.index) for verdict in verdicts}
+    places = [(score.item_id, score.index) for score in found.scores]
+    assert len(set(places)) == len(places), "an image is scored twice"
+    assert set(places) <= judged, f"expected scores of images that were judged, found {set(places) - judged}"
+    for metric in found.metrics:
+        for interval in (metric.ci_seeds, metric.ci_prompts):
+            assert interval is None or metric.value is not None, f"{metric.name} has an interval and no value"
+            if interval is not None and metric.value is not None:
+                assert interval[0] <= metric.value <= interval[1], (
+                    f"expected {metric.name} within its interval, found {metric.value} and {interval}"
+                )
+    fewer = benchmark.aggregate(resolved, items, verdicts[1:])
+    assert {score.item_id for score in fewer.scores} <= {verdict.item_id for verdict in verdicts[1:]}, (
+        "an image without a verdict has a score"
+    )
+    return list(found.scores)
+
+
+def check_run(
+    benchmark: Benchmark, model: Model, folder: Path, protocol: str | None = None, judge: Judge | None = None
+) -> Path:
+    """Run a model on a prompt of each task, as ``lumina-eval run --limit 1`` does; return the run folder.
+
+    Every image is made and judged, and a second run finds all of it done and writes the same bytes. The run
+    and its images go into ``folder``. ``protocol`` is a name, the first one if not given; ``judge`` stands in
+    for the one that the protocol names.
+    """
+    files = benchmark.protocols()
+    resolved = resolve(protocol or next(iter(files)), files, known=getattr(benchmark, "protocol_keys", None))
+    selection = select(benchmark.items(resolved), resolved.suite("standard"), 1, None)
+    question = Question(benchmark, resolved, selection)
+    site = Site(folder, ImageStore(folder / "images"), 16, Console(quiet=True))
+    run_dir = evaluate(question, model, judge or benchmark.judge(resolved), site)
+    result = read_result(run_dir)
+    assert result.coverage.complete, f"expected every image judged, found {'; '.join(result.warnings)}"
+    before = _contents(run_dir)
+    again = evaluate(question, model, judge or benchmark.judge(resolved), site)
+    assert again == run_dir, f"expected the same run folder again, found {again} after {run_dir}"
+    now = _contents(run_dir)
+    assert now == before, f"the second run changed {', '.join(k for k in now if now[k] != before.get(k))}"
+    return run_dir
+
+
+def check_reporter(reporter: Reporter, run_dirs: Sequence[Path], out: Path) -> None:
+    """Check that a reporter writes the files that it names into ``out``, and changes no run folder.
+
+    ``run_dirs`` are finished runs, for instance of :func:`check_run`.
+    """
+    before = [_contents(run_dir) for run_dir in run_dirs]
+    for _ in range(2):
+        files = [Path(file) for file in reporter(run_dirs, out, store_of(run_dirs[0]))]
+        assert files, "expected at least one file, found none"
+        for file in files:
+            assert file.exists(), f"expected {file}, which the reporter names, found none"
+            assert out.resolve() in file.resolve().parents, f"expected files in {out}, found {file}"
+    assert before == [_contents(run_dir) for run_dir in run_dirs], "the reporter changed a run folder"
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Digest of each file of a run folder but those with times in them."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("manifest.json", "timings.jsonl")
+    }
 
 
 def _verdict(output: Mapping[str, Any] | Exception) -> str:
