@@ -14,6 +14,7 @@ from lumina_eval.errors import is_user_error
 from lumina_eval.mosaic import MAX_SAMPLES, Sample
 from lumina_eval.records import ImageRef
 from lumina_eval.runs import (
+    SOURCE,
     RunFolder,
     protocol_of,
     read_items,
@@ -56,19 +57,27 @@ def publish(
     files, warnings = write_reports(run_dirs, out / "report", store) if report else ([], [])
     if not mlflow:
         return Published(tuple(files), None, tuple(warnings))
+    line, unsent = send(run_dirs, files, out, uri)
+    return Published(tuple(files), line, (*warnings, *unsent))
+
+
+def send(
+    run_dirs: Sequence[Path], reports: Sequence[Path], out: Path, uri: str | None
+) -> tuple[str | None, list[str]]:
+    """Send runs and report files to MLflow and note the ids in the manifests.
+
+    Returns the line that shows them, None if the store is away, and what was not sent.
+    """
     try:
-        sent = sending.log_runs(run_dirs, uri, out, reports=files, samples=samples)
+        sent = sending.log_runs(run_dirs, uri, out, reports=reports, samples=samples)
         line = ui_command(resolve_uri(uri, out))
     except Exception as error:  # a tracker that is away or broken loses no run
-        warnings.append(f"not sent to MLflow: {type(error).__name__}: {error}")
-        return Published(tuple(files), None, tuple(warnings))
+        return None, [f"not sent to MLflow: {type(error).__name__}: {error}"]
     for run in sent:
-        if run.warning:
-            warnings.append(run.warning)
-        if run.run_id is not None:
-            manifest = read_manifest(run.run_dir).model_copy(update={"mlflow_run_id": run.run_id})
-            RunFolder(run.run_dir).write_manifest(manifest)
-    return Published(tuple(files), line, tuple(warnings))
+        manifest = read_manifest(run.run_dir)
+        if run.run_id not in (None, manifest.mlflow_run_id) and not (run.run_dir / SOURCE).exists():
+            RunFolder(run.run_dir).write_manifest(manifest.model_copy(update={"mlflow_run_id": run.run_id}))
+    return line, [run.warning for run in sent if run.warning]
 
 
 def samples(run_dir: Path) -> list[Sample]:

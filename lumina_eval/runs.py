@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from lumina_eval.digests import canonical_json, digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.files import append_lines, valid_lines, write_atomic, write_lines
+from lumina_eval.migrations import parsed
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import (
     Aggregate,
@@ -42,6 +43,10 @@ from lumina_eval.records import (
 )
 
 DEFAULT_OUT: Final = Path("lumina-runs")
+#: A run folder that was read back from elsewhere says here where from.
+SOURCE: Final = "source.json"
+#: How a broken record is mended.
+AGAIN: Final = "fix: run the same command again, it goes on from what is whole"
 R = TypeVar("R", bound=Record)
 
 
@@ -170,28 +175,64 @@ def store_of(run_dir: Path) -> Path:
     return (run_dir / store).resolve() if store else run_dir.parent.parent / "images"
 
 
+def why_without_images(run_dir: Path) -> str:
+    """Say why images of a run are not at hand, and how a report finds them nevertheless."""
+    manifest, store = read_manifest(run_dir), store_of(run_dir)
+    try:
+        source = json.loads((run_dir / SOURCE).read_bytes())["mlflow"]
+    except (OSError, ValueError, KeyError, TypeError):
+        source = None
+    if source is not None:
+        return f"the run was read back from MLflow at {source}, which has no images; fix: --store DIR"
+    if (run_dir / "plan.jsonl").is_file() and not (run_dir / "plan.jsonl").stat().st_size:
+        return f"the run is of {manifest.model} that were made elsewhere, at {manifest.checkpoint}"
+    if not store.is_dir():
+        return f"the image store {store} is gone; fix: --store DIR, or run the same command again"
+    return f"the image is not in the store {store}, or was altered there; fix: run the same command again"
+
+
 def _read(path: Path, kind: type[R]) -> R:
     if not path.parent.is_dir():
         raise UserError(f"no run folder {path.parent}; fix: see 'lumina-eval list runs'")
     try:
-        return kind.model_validate_json(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}; fix: run the same command again, it goes on from here"
         ) from error
-    except ValidationError as error:
-        raise UserError(f"{path} is no {kind.__name__} of schema 1: {error.errors()[0]['msg']}") from error
+    except ValueError as error:
+        raise UserError(
+            f"expected a {kind.__name__} as JSON, found {_broken(error)}, in {path}; {AGAIN}"
+        ) from error
+    return parsed(value, kind, path)
 
 
 def _read_lines(path: Path, kind: type[R]) -> list[R]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error
+    except ValueError as error:
+        raise UserError(f"expected lines of JSON, found {_broken(error)}, in {path}; {AGAIN}") from error
+    if text and not text.endswith("\n"):
+        raise UserError(f"expected a line end, found a line that is cut off, at the end of {path}; {AGAIN}")
     records = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
             records.append(kind.model_validate(json.loads(line)))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"expected a {kind.__name__}, found a line with {first['msg']} ({field}), "
+                f"at {path}:{number}; {AGAIN}"
+            ) from error
         except ValueError as error:
-            raise UserError(f"{path}:{number}: no {kind.__name__} of ours: {error}") from error
+            raise UserError(
+                f"expected a {kind.__name__}, found {_broken(error)}, at {path}:{number}; {AGAIN}"
+            ) from error
     return records
+
+
+def _broken(error: ValueError) -> str:
+    return "bytes that are no text" if isinstance(error, UnicodeDecodeError) else f"broken JSON ({error})"

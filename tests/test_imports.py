@@ -24,7 +24,8 @@ PRIVATE = ("lumina_eval.cli", "lumina_eval.commands")
 #: Heavy packages and the files that may import them.
 SOLE = {
     "mlflow": {
-        f"lumina_eval/tracking/{name}.py" for name in ("checkpoints", "connection", "hierarchy", "sending")
+        f"lumina_eval/tracking/{name}.py"
+        for name in ("checkpoints", "connection", "hierarchy", "reading", "sending")
     },
     "modelscope": {"benchmarks/judges/vqa/mplug.py"},
     "detectron2": {

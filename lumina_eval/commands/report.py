@@ -1,4 +1,4 @@
-"""``report``: run folders turned into what people read."""
+"""``report``: run folders, or what MLflow has of them, turned into what people read."""
 
 from __future__ import annotations
 
@@ -8,45 +8,108 @@ from typing import Annotated
 
 import typer
 
+from lumina_eval import publishing
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.publishing import write_reports
-from lumina_eval.runs import find_runs, store_of
+from lumina_eval.runs import DEFAULT_OUT, find_runs, read_items, read_result, read_scores, store_of
+from lumina_eval.tracking.address import resolve_uri
+from lumina_eval.tracking.reading import read_back
 
 
 def report(
-    run_dirs: o.RunDirs,
+    run_dirs: Annotated[
+        list[Path] | None, typer.Argument(help="Run folders, or folders that hold runs/.", show_default=False)
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report; report/ beside runs/.")
+        Path | None,
+        typer.Option("--out", help="Folder for the report; report/ beside runs/.", show_default=False),
     ] = None,
     store: o.Store = None,
+    from_mlflow: Annotated[
+        list[str],
+        typer.Option(
+            "--from-mlflow",
+            help="Experiment whose runs to report, e.g. embedded; may be given several times.",
+            show_default=False,
+        ),
+    ] = o.NONE,
+    into: Annotated[
+        Path, typer.Option("--into", help="Folder that runs of --from-mlflow come back into.")
+    ] = DEFAULT_OUT / "from-mlflow",
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow/--no-mlflow", help="Send runs and report to MLflow.")
+    ] = False,
+    tracking_uri: o.TrackingUri = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page when it is written.")] = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Write tables, curves and galleries of runs: Markdown and one self-contained HTML page."""
+    """Write tables, curves and galleries of runs: Markdown, LaTeX, CSV, JSON and one self-contained page."""
     with output(as_json) as streams:
-        folders = expand(run_dirs)
+        told: list[str] = []
+        folders, passed_over = sift(run_dirs or [])
+        uri = resolve_uri(tracking_uri, folders[0].resolve().parent.parent if folders else DEFAULT_OUT)
+        if from_mlflow:
+            found = read_back(from_mlflow, uri, into)
+            folders += found.run_dirs
+            passed_over += found.passed_over
+        if not folders:
+            whole = f", of which none is whole: {passed_over[0]}" if passed_over else ""
+            raise UserError(
+                "expected a run folder, a folder with runs/, or --from-mlflow EXPERIMENT, found "
+                f"{len(passed_over) or 'none'}{whole}; fix: lumina-eval report lumina-runs"
+            )
+        for text in passed_over:
+            streams.warn(f"passed over: {text}")
         place = out or folders[0].resolve().parent.parent / "report"
-        code = finish_report(folders, place, store or store_of(folders[0]), streams, nested=False)
+        files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]))
+        if mlflow:
+            line, unsent = publishing.send(folders, files, folders[0].resolve().parent.parent, uri)
+            told += [f"MLflow  {line}"] if line else []
+            warnings += unsent
+        streams.emit(
+            {
+                "schema": 1,
+                "files": [str(path) for path in files],
+                "runs": [str(folder) for folder in folders],
+                "passed_over": passed_over,
+                "warnings": warnings,
+            }
+        )
+        _tell(files, warnings, streams)
+        for text in told:
+            streams.result(text)
+        pages = [path for path in files if path.suffix == ".html"]
+        if open_ and pages:
+            typer.launch(str(pages[0].resolve()))
+        code = ExitCode.USER if warnings and not files else ExitCode.OK
+        if code == ExitCode.OK and passed_over:
+            code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
 
 
-def finish_report(
-    run_dirs: Sequence[Path], out: Path, store: Path, streams: Output, nested: bool = True
-) -> ExitCode:
-    """Write the report into ``out`` (or ``out/report``) and say where; a reporter that fails is a warning."""
-    files, warnings = write_reports(run_dirs, out / "report" if nested else out, store)
-    for text in warnings:
-        streams.warn(text)
-    if not nested:
-        streams.emit({"schema": 1, "files": [str(path) for path in files], "warnings": warnings})
-    for path in files:
-        if path.suffix in (".html", ".md"):
-            streams.result(f"report  {path}")
-    if tables := [path for path in files if path.suffix in (".tex", ".csv")]:
-        kinds = " and ".join(sorted({path.suffix for path in tables}))
-        streams.result(f"tables  {len(tables)} files ({kinds}) in {tables[0].parent}")
-    return ExitCode.USER if warnings and not files else ExitCode.OK
+def finish_report(run_dirs: Sequence[Path], out: Path, store: Path, streams: Output) -> None:
+    """Write the report into ``out/report`` and say where; a reporter that fails is a warning."""
+    files, warnings = publishing.write_reports(run_dirs, out / "report", store)
+    _tell(files, warnings, streams)
+
+
+def sift(places: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the whole runs of run folders and folders that hold ``runs/``, and why others were left out.
+
+    Raises UserError for a place without any run, and for a broken run that was named itself.
+    """
+    found: list[Path] = []
+    left_out: list[str] = []
+    for folder in expand(places):
+        try:
+            _check_whole(folder)
+            found.append(folder)
+        except UserError as error:
+            if folder in places:
+                raise
+            left_out.append(str(error))
+    return found, left_out
 
 
 def expand(folders: Sequence[Path]) -> list[Path]:
@@ -61,3 +124,25 @@ def expand(folders: Sequence[Path]) -> list[Path]:
             raise UserError(f"expected a run folder or a folder with runs/, found none at {folder}")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _check_whole(folder: Path) -> None:
+    """Read what every report reads; the long files are only looked for."""
+    read_result(folder)
+    read_items(folder)
+    read_scores(folder)
+    for name in ("verdicts.jsonl", "results.jsonl"):
+        if not (folder / name).is_file():
+            raise UserError(f"expected {name} in {folder}, found none; fix: run the same command again")
+
+
+def _tell(files: Sequence[Path], warnings: Sequence[str], streams: Output) -> None:
+    """Say what failed, and where pages and tables are."""
+    for text in warnings:
+        streams.warn(text)
+    for path in files:
+        if path.suffix in (".html", ".md"):
+            streams.result(f"report  {path}")
+    if tables := [path for path in files if path.suffix in (".tex", ".csv", ".json")]:
+        kinds = ", ".join(sorted({path.suffix for path in tables}))
+        streams.result(f"tables  {len(tables)} files ({kinds}) in {tables[0].parent}")

@@ -82,14 +82,11 @@ def log_runs(
 
 
 def sync(out: Path, tracking_uri: str | None = None, samples: SampleSource | None = None) -> list[MlflowRun]:
-    """Send what is not yet there of every finished run folder in `out/runs`, and of the report in `out/report`.
+    """Send what is not yet there of the finished run folders in `out/runs` and of the report beside them.
 
     Safe at any time.
     """
-    report = out / "report"
-    files = (
-        sorted(path for path in report.iterdir() if not path.name.startswith(".")) if report.is_dir() else []
-    )
+    files = sorted(path for path in (out / "report").glob("*") if not path.name.startswith("."))
     return log_runs(find_runs(out), tracking_uri, out, files, samples=samples)
 
 
