@@ -23,8 +23,8 @@ from benchmarks.fidelity.metrics.statistics_file import read_features, write_sta
 from benchmarks.fidelity.options import KEYS, ROLE_OF, Options, Role, options_of
 from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.rows import output_of, rows_of
-from lumina_eval.assets.catalogue import fetched
-from lumina_eval.digests import digest_of, sha256_bytes
+from lumina_eval.assets.catalogue import fetched, read_assets
+from lumina_eval.digests import digest_of, sha256_bytes, sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.plugins import Judge
 from lumina_eval.protocol import ResolvedProtocol
@@ -148,13 +148,29 @@ class Fidelity:
             result = from_statistics.aggregate(options, moments, verdicts, reference_of)
         else:
             result = scoring.aggregate(options, protocol, items, verdicts, reference_of)
-        if not untold:
-            return result
-        text = (
-            f"no extractor is named by {' and '.join(untold)}: that both sides are by the same weights and "
-            "resizing is taken on trust"
-        )
-        return result.model_copy(update={"warnings": [*result.warnings, text]})
+        told = self._told_of_trust(protocol, options)
+        if untold:
+            told.append(
+                f"no extractor is named by {' and '.join(untold)}: that both sides are by the same weights "
+                "and resizing is taken on trust"
+            )
+        return result.model_copy(update={"warnings": [*result.warnings, *told]})
+
+    def _told_of_trust(self, protocol: ResolvedProtocol, options: Options) -> list[str]:
+        """Name the fetched files that nothing pins but their first fetch, with their sums."""
+        names = [protocol.value("prompts.asset")] if not protocol.value("prompts.file") else []
+        if options.reference == "given" and self._given is None:
+            names.append(protocol.value("reference.asset"))
+        told = []
+        for name in names:
+            if not name or read_assets(_ASSETS)[str(name)].pinned_by != "first fetch":
+                continue
+            if (file := fetched(_ASSETS, str(name))) is not None:
+                told.append(
+                    f"nobody publishes a sum of {name}: {file.name} is trusted as it came first, sha256 "
+                    f"{sha256_file(file)}"
+                )
+        return told
 
     def read_verdicts(self, file: Path, protocol: ResolvedProtocol) -> tuple[list[Item], list[Verdict]]:
         """Read a copied ``verdicts.jsonl`` without its folder; prompts are the protocol's, by their ids."""

@@ -30,7 +30,10 @@ def convert(
     ] = None,
     vocabulary: Annotated[
         Path | None,
-        typer.Option(help="vocab.txt of bert-base-uncased (blip-vqa).", show_default=False),
+        typer.Option(
+            help="vocab.txt of bert-base-uncased (blip-vqa); default: the one that was fetched.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Convert a published checkpoint to a folder that transformers loads.
@@ -76,21 +79,28 @@ def _mask2former(source: Path | None, folder: Path | None, vocabulary: Path | No
 
 
 def _blip(source: Path | None, folder: Path | None, vocabulary: Path | None) -> None:
-    from benchmarks.judges.vqa.blip_conversion import OFFICIAL_SHA256, convert, converted_folder
+    from benchmarks.judges.vqa.blip_conversion import (
+        OFFICIAL_SHA256,
+        OFFICIAL_VOCABULARY,
+        VOCABULARY_ASSET,
+        convert,
+        converted_folder,
+    )
 
     file = source or locate("blip-vqa")
-    if vocabulary is None:
-        raise UserError(
-            "expected --vocabulary FILE, the vocab.txt of bert-base-uncased, which the checkpoint does not "
-            "hold, found none; fix: hf download google-bert/bert-base-uncased vocab.txt --revision COMMIT, "
-            "and name that file"
-        )
+    words = vocabulary or locate(VOCABULARY_ASSET) / "vocab.txt"
     target = folder or converted_folder()
-    _tell(convert(file, target, vocabulary), target, "T2I-CompBench", OFFICIAL_SHA256)
+    done = convert(file, target, words)
+    _tell(done, target, "T2I-CompBench", OFFICIAL_SHA256)
+    if done.vocabulary_sha256 != OFFICIAL_VOCABULARY:
+        print(
+            f"These are not the words of bert-base-uncased, byte for byte: sha256 {done.vocabulary_sha256}, "
+            f"not {OFFICIAL_VOCABULARY}"
+        )
     print(f"To judge with it: --set judge.vqa={target}")
 
 
 def _tell(done: Conversion, target: Path, benchmark: str, official: str) -> None:
     print(f"{done.parameters} parameters of {done.source} are in {target}")
-    if not done.official:
+    if done.source_sha256 != official:
         print(f"This is not the file that {benchmark} names: sha256 {done.source_sha256}, not {official}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.judges.offline import refuse_offline
-from benchmarks.judges.openai_clip import clip_source, load_openai
+from benchmarks.judges.openai_clip import ASSETS, clip_source, load_openai
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError, first_line
 
@@ -22,11 +22,13 @@ PARTS: Final = (".json", ".safetensors", ".pt", ".bin", ".pth", ".txt")
 class ClipModel:
     """Both towers in float32, with the image transform and the tokenizer that belong to them."""
 
-    def __init__(self, model: str, device: str, key: str = "judge.clip") -> None:
+    def __init__(
+        self, model: str, device: str, key: str = "judge.clip", usual: str = "ViT-B-32-quickgelu/openai"
+    ) -> None:
         """Check ``model``: ``NAME/TAG`` of open_clip, a folder in its form, or OpenAI's ``ViT-B-32.pt``.
 
         An official name stands for the fetched asset. ``device`` is one of torch; ``key`` is where the
-        protocol names the model, for messages.
+        protocol names the model and ``usual`` what stands there, both for messages.
 
         Raises UserError if there is no such model, or if its activation is not that of the weights: OpenAI's
         were trained with QuickGELU, and open_clip loads them into the plain ViT-B-32 with no more than a
@@ -34,13 +36,13 @@ class ClipModel:
         """
         self._folder = Path(model) if Path(model).is_dir() else None
         if not Path(model).exists():
-            check_tag(model, key)
+            check_tag(model, key, usual)
         elif self._folder is not None and not (self._folder / CONFIGURATION).is_file():
             raise UserError(
-                f"expected {CONFIGURATION} in {model}, found none; fix: name a folder in open_clip's form, "
-                "or a model of it as NAME/TAG"
+                f"expected {CONFIGURATION} in {model}, found none; fix: --set {key}={usual}, or a folder in "
+                "open_clip's form"
             )
-        self.name, self.device, self._key = model, device, key
+        self.name, self.device, self._key, self._usual = model, device, key, usual
         self._file = clip_source(model) if self._folder is None else None
 
     @cached_property
@@ -74,8 +76,8 @@ class ClipModel:
                 tokenizer = open_clip.get_tokenizer(name)
         except Exception as error:  # open_clip has many ways to say that a model does not load
             raise UserError(
-                f"cannot load CLIP {self.name}: {first_line(error)}; "
-                f"fix: give the folder or the NAME/TAG of a whole model with --set {self._key}=…"
+                f"cannot load CLIP {self.name}: {first_line(error)}; fix: lumina-eval data fetch "
+                f"{ASSETS[self._usual]} and --set {self._key}={self._usual}, or name a folder that is whole"
             ) from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer):
             raise UserError(
@@ -113,7 +115,7 @@ def refuse_fetching(model: str, key: str) -> None:
         refuse_offline(f"CLIP {model}", address, f"--set {key}=DIR, a folder in open_clip's form")
 
 
-def check_tag(model: str, key: str = "judge.clip", usual: str = "ViT-B-32-quickgelu/openai") -> None:
+def check_tag(model: str, key: str, usual: str) -> None:
     """Raise UserError unless ``NAME/TAG`` is a pretrained model of open_clip with the weights' activation.
 
     ``key`` is where the protocol names it, ``usual`` what stands there; both for the message.

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.judges.clip_model import CONFIGURATION, PARTS, check_tag, refuse_fetching
+from benchmarks.judges.clip_model import ClipModel
 from benchmarks.judges.detectors.detection import Box, Detection
-from benchmarks.judges.openai_clip import clip_source, load_openai
 from benchmarks.judges.precision import full_float32
 from benchmarks.judges.weights import device_of
-from lumina_eval.digests import digest_of, sha256_file
-from lumina_eval.errors import UserError, first_line
+from lumina_eval.digests import digest_of
 
 #: Raised whenever the same weights and settings give other colours.
 VERSION: Final = 1
@@ -52,33 +49,15 @@ class ColorClassifier:
 
         Raises UserError if there is nothing of the kind; the weights are loaded when the first object comes.
         """
-        path = Path(weights)
-        if not path.exists():
-            check_tag(weights, "judge.colors", OFFICIAL)
-        elif path.is_dir() and not (path / CONFIGURATION).is_file():
-            raise UserError(
-                f"expected {CONFIGURATION} in {weights}, found none; "
-                f"fix: --set judge.colors={OFFICIAL}, or a folder in open_clip's form"
-            )
-        source = clip_source(weights)
-        self._weights = weights if source is None else str(source)
+        self._clip = ClipModel(weights, device_of(device), "judge.colors", OFFICIAL)
         self._colors = tuple(colors)
-        self._device = device_of(device)
         self._batch_size = batch_size
         self._weights_of: dict[str, Any] = {}
 
     @cached_property
     def digest(self) -> str:
         """Sha256 of the weights, the colours and the version of this file's procedure."""
-        path = Path(self._weights)
-        if path.is_dir():
-            parts = sorted(part for part in path.iterdir() if part.suffix in PARTS)
-            content: Any = [[part.name, sha256_file(part)] for part in parts]
-        elif path.is_file():
-            content = sha256_file(path)
-        else:
-            content = [self._weights, sha256_file(_downloaded(self._weights))]
-        return digest_of({"colors": self._colors, "version": VERSION, "weights": content})
+        return digest_of({"colors": self._colors, "version": VERSION, "weights": self._clip.weights})
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -87,19 +66,19 @@ class ColorClassifier:
             "templates": list(TEMPLATES),
             "background": list(BACKGROUND),
             "dtype": "float32",
-            "device": self._device.partition(":")[0],
+            "device": self._clip.device.partition(":")[0],
         }
 
     def classify(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
         """Return the colour of each picture of one object, whose class is ``names[i]``; first of a tie."""
         import torch
 
-        model, preprocess, _ = self._loaded
+        model, preprocess, _ = self._clip.loaded
         found: list[str] = []
         for start in range(0, len(crops), self._batch_size):
             part = slice(start, start + self._batch_size)
             with full_float32():
-                pixels = torch.stack([preprocess(crop) for crop in crops[part]]).to(self._device)
+                pixels = torch.stack([preprocess(crop) for crop in crops[part]]).to(self._clip.device)
                 seen = torch.nn.functional.normalize(model.encode_image(pixels).float(), dim=-1)
                 weights = torch.stack([self._text_weights(name) for name in names[part]])
                 logits = SCALE * torch.einsum("nd,ndc->nc", seen, weights)
@@ -111,36 +90,15 @@ class ColorClassifier:
         import torch
 
         if name not in self._weights_of:
-            model, _, tokenizer = self._loaded
+            model, _, tokenizer = self._clip.loaded
             columns = []
             for color in self._colors:
                 texts = [template.format(color=color, name=name) for template in TEMPLATES]
-                read = model.encode_text(tokenizer(texts).to(self._device)).float()
+                read = model.encode_text(tokenizer(texts).to(self._clip.device)).float()
                 mean = torch.nn.functional.normalize(read, dim=-1).mean(dim=0)
                 columns.append(mean / mean.norm())
             self._weights_of[name] = torch.stack(columns, dim=1)
         return self._weights_of[name]
-
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any, Any]:
-        """Model in float32 for evaluation, its image transform, its tokenizer."""
-        import open_clip
-
-        if not Path(self._weights).exists():
-            refuse_fetching(self._weights, "judge.colors")
-        try:
-            if Path(self._weights).is_file():
-                model, preprocess, tokenizer = load_openai(Path(self._weights), self._device)
-            else:
-                local = Path(self._weights).is_dir()
-                name, _, tag = self._weights.partition("/")
-                name = f"local-dir:{self._weights}" if local else name
-                found = {} if local else {"pretrained": tag}
-                model, preprocess = open_clip.create_model_from_pretrained(name, **found, device=self._device)
-                tokenizer = open_clip.get_tokenizer(name)
-        except Exception as error:  # open_clip has many ways to say that a model does not load
-            raise _no_weights(self._weights, error) from error
-        return model.eval(), preprocess, tokenizer
 
 
 def crop_of(image: Image.Image, found: Detection) -> Image.Image:
@@ -158,21 +116,3 @@ def crop_of(image: Image.Image, found: Detection) -> Image.Image:
 def _rounded(box: Box) -> tuple[int, int, int, int]:
     left, top, right, bottom = (round(value) for value in box)
     return left, top, max(right, left + 1), max(bottom, top + 1)
-
-
-def _downloaded(model: str) -> Path:
-    import open_clip
-
-    refuse_fetching(model, "judge.colors")
-    name, _, tag = model.partition("/")
-    try:
-        return Path(open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag)))
-    except Exception as error:  # the network has many ways to fail, all of them the user's to mend
-        raise _no_weights(model, error) from error
-
-
-def _no_weights(model: str, error: Exception) -> UserError:
-    return UserError(
-        f"cannot load CLIP {model} for colours: {first_line(error)}; "
-        "fix: lumina-eval data fetch clip-vit-l-14, then --set judge.colors=FILE, or run once with a network"
-    )

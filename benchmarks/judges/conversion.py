@@ -25,10 +25,12 @@ class Conversion:
     source: str
     source_sha256: str
     official: bool
-    """True if the file is the one that the benchmark names."""
+    """True if the files are those that the benchmark names."""
     parameters: int
     sha256: str
     """Of the safetensors file that was written."""
+    vocabulary_sha256: str | None = None
+    """Of the file of words that the checkpoint does not hold; None where none is needed."""
 
 
 def read_state(source: Path, key: str, whose: str, fetch: str) -> dict[str, Any]:
@@ -87,10 +89,14 @@ def write_folder(
     official_sha256: str,
     parameters: int,
     load: Callable[[], None],
+    vocabulary: Path | None = None,
+    official_vocabulary: str | None = None,
 ) -> Conversion:
     """Write config and weights (float32), ``load`` them to see that they are whole, then conversion.json.
 
-    ``parameters`` are those of the source. What ``load`` raises leaves a folder without conversion.json.
+    ``parameters`` are those of the source. ``official_sha256`` is what the source should be, and
+    ``official_vocabulary`` what the vocabulary should, if there is one. What ``load`` raises leaves a folder
+    without conversion.json.
     """
     import torch
     from safetensors.torch import save
@@ -105,6 +111,8 @@ def write_folder(
     write_atomic(weights, save(plain, metadata={"format": "pt"}))
     load()
     digest = sha256_file(source)
-    done = Conversion(source.name, digest, digest == official_sha256, parameters, sha256_file(weights))
+    words = None if vocabulary is None else sha256_file(vocabulary)
+    official = digest == official_sha256 and words == official_vocabulary
+    done = Conversion(source.name, digest, official, parameters, sha256_file(weights), words)
     write_atomic(record, (json.dumps({"schema": 1, **dataclasses.asdict(done)}, indent=2) + "\n").encode())
     return done

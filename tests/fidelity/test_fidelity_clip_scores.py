@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -84,6 +85,22 @@ def test_captions_that_are_cut_are_counted(judge: Judge) -> None:
     Path("captions.csv").write_text(f"caption\n{long}\na cube\na dog\na cat\n")
     _, record, _ = judge("clip_score", "cosine", "--images", "made")
     assert not any("were cut" in text for text in record["warnings"])
+
+
+def test_files_that_nothing_pins_are_named_with_their_sums(
+    judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COCO-30k's two: the record of a run says which they were."""
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
+    captions = tmp_path / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
+    captions.parent.mkdir(parents=True)
+    captions.write_bytes(Path("captions.csv").read_bytes())
+    code, record, _ = judge("clip_score", "cosine", "--images", "made", "--set", "prompts.file=")
+    assert code == 0
+    (said,) = [text for text in record["warnings"] if "nobody publishes a sum of coco30k-captions" in text]
+    assert said.endswith(hashlib.sha256(captions.read_bytes()).hexdigest())
+    _, record, _ = judge("clip_score", "cosine", "--images", "made")
+    assert not any("nobody publishes" in text for text in record["warnings"])
 
 
 def test_a_gap_without_wrong_captions_is_told(judge: Judge) -> None:

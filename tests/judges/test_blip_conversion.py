@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from benchmarks.judges.vqa.blip import BlipAnswerer
 from benchmarks.judges.vqa.blip_conversion import OFFICIAL, Architecture, configuration_of, convert, shapes
 from benchmarks.judges.vqa.blip_names import names
 from lumina_eval import cli
-from lumina_eval.digests import digest_of
+from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
 
 #: Digest of names and shapes of the official BLIP_VQA as its own code builds it (789 parameters; the tables
@@ -159,6 +160,20 @@ def test_another_vocabulary_is_told(state: State, vocabulary: Path, tmp_path: Pa
     assert None not in answers(tmp_path / "out")
 
 
+def test_official_are_both_files_or_it_is_not(
+    state: State, vocabulary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = saved(tmp_path / "x.pth", state)
+    sums = (sha256_file(source), sha256_file(vocabulary))
+    for ours, words, official in ((sums[0], sums[1], True), (sums[0], "0", False), ("0", sums[1], False)):
+        monkeypatch.setattr(blip_conversion, "OFFICIAL_SHA256", ours)
+        monkeypatch.setattr(blip_conversion, "OFFICIAL_VOCABULARY", words)
+        done = convert(source, tmp_path / "out", vocabulary, TINY)
+        assert done.official is official
+        assert done.vocabulary_sha256 == sums[1]
+        assert json.loads((tmp_path / "out" / "conversion.json").read_text())["official"] is official
+
+
 def test_the_command(
     state: State,
     vocabulary: Path,
@@ -179,10 +194,11 @@ def test_the_command(
     assert code == 0
     assert f"{len(state) - 1} parameters of some.pth" in told
     assert "not the file that T2I-CompBench names" in told
+    assert "not the words of bert-base-uncased, byte for byte" in told
     assert f"--set judge.vqa={tmp_path / 'out'}" in told
     for words, message in [
         (("blip-vqa",), "fix: lumina-eval data fetch blip-vqa"),
-        (("blip-vqa", source, tmp_path / "x"), "expected --vocabulary FILE"),
+        (("blip-vqa", source, tmp_path / "x"), "fix: lumina-eval data fetch bert-vocabulary"),
         (("mask2former", source, tmp_path / "x", "--vocabulary", vocabulary), "expected no --vocabulary"),
         (("blip-vqa", tmp_path / "no.pth", tmp_path / "x", "--vocabulary", vocabulary), "found no file"),
         (("blip-vqa", source), "expected the folder to write"),

@@ -125,6 +125,7 @@ def test_the_command_writes_a_folder_that_says_where_it_is_from(
         "official": False,
         "parameters": len(mmdet_shapes(TINY)),
         "sha256": sha256_file(tmp_path / "out" / "model.safetensors"),
+        "vocabulary_sha256": None,
     }
     state, written = mmdet_state(), load_file(tmp_path / "out" / "model.safetensors")
     assert torch.equal(written["class_predictor.weight"], state["panoptic_head.cls_embed.weight"])

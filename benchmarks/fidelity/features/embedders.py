@@ -70,7 +70,8 @@ class ClipEmbedder:
         ``prefix`` is put before every text. ``key`` is where the protocol names the model, for messages.
         Raises UserError as :class:`benchmarks.judges.clip_model.ClipModel` does.
         """
-        self._clip = ClipModel(model, device_of(device), key)
+        usual = CLIP_FID if procedure == "clip" else CMMD
+        self._clip = ClipModel(model, device_of(device), key, usual)
         self._procedure, self._prefix, self._batch_size = procedure, prefix, batch_size
         self.name = f"{procedure}:{model}"
 

@@ -15,6 +15,10 @@ from lumina_eval.errors import UserError
 
 #: Sha256 of ``model_base_vqa_capfilt_large.pth``, as in t2i_compbench/assets.toml.
 OFFICIAL_SHA256: Final = "7a7d546209f1ccfa8b3cd3a0138c53e0d1e95e4a4bc280bef8f67e20fe4925ae"
+#: Sha256 of the ``vocab.txt`` of bert-base-uncased (231,508 bytes), as several public projects pin it.
+OFFICIAL_VOCABULARY: Final = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+#: The asset that it is fetched as.
+VOCABULARY_ASSET: Final = "bert-vocabulary"
 #: Ids of some words of bert-base-uncased, and how many it has (models/blip.py, 187).
 WORDS: Final = {
     "[PAD]": OFFICIAL_IDS["pad"], "[UNK]": 100, "[CLS]": 101, "[SEP]": OFFICIAL_IDS["end"], "[MASK]": 103,
@@ -82,7 +86,9 @@ def convert(
                 f"expected {wrong[0]} in {folder} as it was written, found it changed when loaded"
             )
 
-    done = write_folder(folder, config, converted, source, OFFICIAL_SHA256, len(wanted), load)
+    done = write_folder(
+        folder, config, converted, source, OFFICIAL_SHA256, len(wanted), load, vocabulary, OFFICIAL_VOCABULARY
+    )
     _write_tokenizer(words, folder)
     return done
 
@@ -141,7 +147,7 @@ def _words(file: Path) -> list[str]:
     if not file.is_file():
         raise UserError(
             f"expected vocab.txt of bert-base-uncased, found no file {file}; "
-            "fix: hf download google-bert/bert-base-uncased vocab.txt, and --vocabulary FILE"
+            f"fix: lumina-eval data fetch {VOCABULARY_ASSET}, or --vocabulary FILE"
         )
     try:
         words = file.read_text(encoding="utf-8").split("\n")
@@ -152,7 +158,7 @@ def _words(file: Path) -> list[str]:
     if len(places) != WORD_COUNT or any(places.get(word) != place for word, place in WORDS.items()):
         raise UserError(
             f"expected the {WORD_COUNT} words of bert-base-uncased, found {len(places)}, or others, in "
-            f"{file}; fix: hf download google-bert/bert-base-uncased vocab.txt, and --vocabulary FILE"
+            f"{file}; fix: lumina-eval data fetch {VOCABULARY_ASSET}, or --vocabulary FILE"
         )
     return words
 
