@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import compare, data, export, judge, look, report, run, verify, watch
+from lumina_eval.commands import compare, data, export, judge, look, plan, report, run, verify, watch
 from lumina_eval.errors import ExitCode, is_user_error
 
 
@@ -53,6 +53,7 @@ def make_app(wanted: Collection[str] | None = None) -> typer.Typer:
         ("watch", watch.watch),
         ("report", report.report),
         ("compare", compare.compare),
+        ("plan", plan.plan),
         ("prompts", look.prompts),
         ("list", look.list_),
         ("sync", look.sync),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Final
 
 from lumina_eval.errors import UserError
-from lumina_eval.records import Metric
 from lumina_eval.statistics.comparison import Comparison, Difference, compare
-from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Weights
-from reports.groups import Group, metric_of
+from lumina_eval.statistics.endpoint import endpoint_of
+from lumina_eval.statistics.means import LOWER_IS_BETTER
+from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, p_value
 from reports.provenance import provenance
@@ -60,32 +59,8 @@ def _pairs(runs: tuple[RunView, ...]) -> list[tuple[RunView, RunView]]:
 
 def _compare(group: Group, before: RunView, after: RunView, names: tuple[str, str]) -> Comparison:
     """Compare with the weights that the metric itself is made with; UserError if it is no mean of scores."""
-    wanted = [_metric(group, before), _metric(group, after)]
-    bounds = BOUNDS.get(wanted[1].unit)
-    choices: tuple[Weights, ...] = ("equal", "images")
-    for weights in choices:
-        found = compare(
-            before.scores,
-            after.scores,
-            names=names,
-            bounds=bounds,
-            weights=weights,
-            lower_is_better=wanted[1].unit in LOWER_IS_BETTER,
-        )
-        values = (found.primary.baseline, found.primary.candidate)
-        if all(
-            math.isclose(value, metric.value or 0.0, rel_tol=1e-6, abs_tol=1e-9)
-            for value, metric in zip(values, wanted, strict=True)
-        ):
-            return found
-    raise UserError(f"{group.primary} is no mean of the scores of single images")
-
-
-def _metric(group: Group, run: RunView) -> Metric:
-    found = metric_of(run, group.primary)
-    if found is None:
-        raise UserError(f"{group.label(run)} has no value for {group.primary}")
-    return found
+    endpoint = endpoint_of([(run.result, run.scores) for run in (before, after)])
+    return compare(before.scores, after.scores, names=names, endpoint=endpoint)
 
 
 def _primary(group: Group, compared: list[Comparison]) -> Table:
@@ -112,7 +87,8 @@ def _primary(group: Group, compared: list[Comparison]) -> Table:
         )
         rows.append(Row(cells))
     lower = " (less is better)" if group.unit in LOWER_IS_BETTER else ""
-    caption = f"Is the later checkpoint better? Paired by prompt, {group.primary}{lower}"
+    primary = ", ".join(dict.fromkeys(found.primary.name for found in compared))
+    caption = f"Is the later checkpoint better? Paired by prompt, {primary}{lower}"
     return _table(group, caption, columns, rows, (NOTE_TEST, NOTE_MDE), SIGNIFICANT)
 
 

@@ -3,82 +3,170 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from lumina_eval.commands import options as o
+from lumina_eval.commands.compare_markdown import markdown
+from lumina_eval.commands.compare_table import best_lines, comparison_tables, front_table, legend, places
 from lumina_eval.commands.report import expand
-from lumina_eval.console import output
+from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
+from lumina_eval.files import write_atomic
+from lumina_eval.records import Manifest, RunResult, Score
 from lumina_eval.runs import read_manifest, read_result, read_scores
-from lumina_eval.statistics.comparison import Comparison, compare_many, comparison_gate
-from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER
+from lumina_eval.statistics.comparison import Comparison, compare_many
+from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
+from lumina_eval.statistics.gates import comparison_gate
+from lumina_eval.statistics.pareto import cost_of, front
+from lumina_eval.statistics.selection import best_of
+
+_CODES = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
 
 
 def compare(
     run_dirs: o.RunDirs,
-    margin: Annotated[float | None, typer.Option("--margin", help="Difference that does not matter.")] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            "--margin",
+            help="Difference that does not matter, in points of the metric: 0.01 of 0 to 1, 1 of 0 to 100.",
+            show_default=False,
+        ),
+    ] = None,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Exit 1 if the last run is worse, 3 if undecided.")
+        bool,
+        typer.Option(
+            "--gate",
+            help="Markdown for a pull request, and exit 1 if the last run is worse than the first (by the "
+            "margin, if there is one), 3 if these prompts cannot tell.",
+        ),
     ] = False,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="Choose the best run on half of the prompts, report the other half."),
+    ] = False,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", help="Write the comparison to FILE as Markdown.", show_default=False),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Compare runs with the first one, paired by prompt."""
+    """Compare runs with the first one, paired by prompt: differences, intervals, wins and losses, cost."""
     with output(as_json) as streams:
         folders = expand(run_dirs)
         if len(folders) < 2:
-            raise UserError("expected at least two run folders to compare, found one")
-        asked = {(m.benchmark, m.protocol_digest): m.run_id for m in map(read_manifest, folders)}
-        if len(asked) > 1:
             raise UserError(
-                f"expected runs of one benchmark and protocol, found {', '.join(sorted(asked.values()))}"
+                f"expected at least two run folders to compare, found one, {folders[0]}; fix: add another"
             )
-        if len({manifest.judge for manifest in map(read_manifest, folders)}) > 1:
-            streams.warn("the runs were judged by different judges: a part of each difference may be theirs")
-        if len({m.rewriting.outputs if m.rewriting else None for m in map(read_manifest, folders)}) > 1:
-            streams.warn("the prompts were rewritten in some runs: a part of each difference may be theirs")
-        names = [str(result.title or result.model) for result in map(read_result, folders)]
-        if len(set(names)) < len(names):
-            names = [folder.resolve().name for folder in folders]
-        candidates = {n: read_scores(f) for n, f in zip(names[1:], folders[1:], strict=True)}
-        first = read_result(folders[0])
-        decisive = first.metric("overall") or next(iter(first.metrics), None)
-        unit = decisive.unit if decisive else "fraction"
-        compared = compare_many(
-            read_scores(folders[0]),
-            candidates,
-            baseline_name=names[0],
-            margin=margin,
-            bounds=BOUNDS.get(unit),
-            lower_is_better=unit in LOWER_IS_BETTER,
-        )
+        manifests, results = [read_manifest(f) for f in folders], [read_result(f) for f in folders]
+        _refuse(manifests, results)
+        names = names_of(folders, results)
+        for text in (told := list(warnings_of(manifests, results, names, margin))):
+            streams.warn(text)
+        scores = dict(zip(names, (read_scores(f) for f in folders), strict=True))
+        endpoint = endpoint_of(list(zip(results, scores.values(), strict=True)))
+        compared = _compared(folders, scores, endpoint, margin)
         for one in compared:
             streams.emit(one)
-        streams.tables.print(_comparison_table(compared))
-        codes = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
-        code = codes[comparison_gate(compared[-1])] if gate else ExitCode.OK
+        text = markdown(compared, manifests, results, folders, told, gated=gate)
+        if markdown_file is not None:
+            write_atomic(markdown_file, text.encode())
+        if gate and not as_json:
+            typer.echo(text, nl=False)
+        else:
+            for table in comparison_tables(compared):
+                streams.tables.print(table)
+            for line in legend(compared):
+                streams.result(line)
+            streams.tables.print(front_table(compared))
+        if best:
+            _best(scores, endpoint, streams, people=not gate)
+        code = _CODES[comparison_gate(compared[-1])] if gate else ExitCode.OK
+        if gate and not all(results[place].coverage.complete for place in (0, -1)):
+            code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
 
 
-def _comparison_table(compared: Sequence[Comparison]) -> Table:
-    table = Table(title=f"against {compared[0].baseline}", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("", "baseline", "run", "difference", "95 % prompts", "p adjusted", "detectable", ""):
-        table.add_column(name, justify="right" if name else "left")
-    for one in compared:
-        for row in (one.primary, *one.tasks):
-            ci = "-" if row.ci is None else f"{row.ci[0]:+.3f} to {row.ci[1]:+.3f}"
-            least = "-" if row.minimum_detectable is None else f"{row.minimum_detectable:.3f}"
-            table.add_row(
-                f"{one.candidate} {row.name}" if row is one.primary else f"  {row.name}",
-                f"{row.baseline:.3f}",
-                f"{row.candidate:.3f}",
-                f"{row.difference:+.3f}",
-                ci,
-                f"{row.p_adjusted:.4f}",
-                least,
-                one.verdict if row is one.primary else "",
+def names_of(folders: Sequence[Path], results: Sequence[RunResult]) -> list[str]:
+    """Return a name for each run: its title, or its folder where titles are not different."""
+    names = [str(result.title or result.model) for result in results]
+    return names if len(set(names)) == len(names) else [folder.resolve().name for folder in folders]
+
+
+def warnings_of(
+    manifests: Sequence[Manifest], results: Sequence[RunResult], names: Sequence[str], margin: float | None
+) -> Sequence[str]:
+    """Say what else than the models may be behind a difference, and what is missing."""
+    told = []
+    if len({manifest.judge for manifest in manifests}) > 1:
+        told.append("the runs were judged by different judges: a part of each difference may be theirs")
+    if len({m.rewriting.outputs if m.rewriting else None for m in manifests}) > 1:
+        told.append("the prompts were rewritten in some runs: a part of each difference may be theirs")
+    if len({m.images_per_prompt for m in manifests}) > 1:
+        told.append("the runs have different numbers of images per prompt: those with fewer are noisier")
+    if subset := results[0].subset:
+        told.append(f"a part of the protocol is compared: {subset}")
+    for name, result in zip(names, results, strict=True):
+        if not result.coverage.complete:
+            told.append(
+                f"{name}: {result.coverage.judged} of {result.coverage.expected} images were judged; those "
+                "that are missing count for nothing here"
             )
-    return table
+    units = {metric.unit for metric in results[0].metrics[:1]}
+    if margin is not None and "percent" in units and 0 < margin < 0.1:
+        told.append(f"the metric goes from 0 to 100, the margin is {margin:g}: was {margin * 100:g} meant?")
+    return told
+
+
+def _refuse(manifests: Sequence[Manifest], results: Sequence[RunResult]) -> None:
+    asked = {(m.benchmark, m.protocol_digest): m.run_id for m in manifests}
+    if len(asked) > 1:
+        raise UserError(
+            f"expected runs of one benchmark and protocol, found {', '.join(sorted(asked.values()))}; "
+            "fix: compare runs of one protocol"
+        )
+    against = {tuple(result.against) for result in results}
+    if len(against) > 1:
+        found = "; ".join(sorted(" and ".join(one) or "nothing named" for one in against))
+        raise UserError(
+            f"expected distances from one reference, found {found}; fix: compare runs with the same reference"
+        )
+
+
+def _compared(
+    folders: Sequence[Path], scores: dict[str, list[Score]], endpoint: Endpoint, margin: float | None
+) -> list[Comparison]:
+    """Compare every run with the first one, each with its cost."""
+    first, *others = scores
+    compared = compare_many(
+        scores[first],
+        {name: scores[name] for name in others},
+        baseline_name=first,
+        endpoint=endpoint,
+        margin=margin,
+    )
+    values = [compared[0].primary.baseline, *(one.primary.candidate for one in compared)]
+    costs = front(values, [cost_of(folder) for folder in folders], endpoint.lower_is_better)
+    return [
+        one.model_copy(update={"baseline_cost": costs[0], "candidate_cost": cost})
+        for one, cost in zip(compared, costs[1:], strict=True)
+    ]
+
+
+def _best(scores: dict[str, list[Score]], endpoint: Endpoint, streams: Output, people: bool) -> None:
+    choice = best_of(scores, endpoint)
+    streams.emit({
+        "schema": 1,
+        "best": choice.name,
+        "metric": endpoint.name,
+        "value": choice.reported.value,
+        "ci_seeds": choice.reported.ci_seeds,
+        "ci_prompts": choice.reported.ci_prompts,
+        "n_prompts": choice.reported.n_prompts,
+        "chosen_on": dict(choice.chosen_on),
+    })  # fmt: skip
+    for line in best_lines(choice, endpoint.name, places(endpoint.unit)):
+        (streams.result if people else streams.say)(line)

@@ -24,7 +24,7 @@ from lumina_eval.plugins import Model
 from lumina_eval.publishing import publish
 from lumina_eval.records import Metric, RunResult
 from lumina_eval.runs import find_runs, read_manifest, read_result
-from lumina_eval.statistics.comparison import gate
+from lumina_eval.statistics.gates import gate
 from lumina_eval.statistics.means import BOUNDS
 from lumina_eval.store import ImageStore
 

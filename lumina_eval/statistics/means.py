@@ -2,7 +2,8 @@
 
 The estimate is linear over strata: sum of w[h] * R[h], where R[h] is the mean over the images of task h and
 the weights w are equal (GenEval's overall: the unweighted mean of the task means) or proportional to the
-images (the plain mean). The two intervals answer two questions:
+images (the plain mean). With weights "prompts" R[h] is the mean over prompts of each prompt's own mean (DPG's
+overall), which is another number only where images are missing. The two intervals answer two questions:
 
 - `ci_seeds`: the prompts are fixed, only the noise is drawn again. Its variance is the one between the images
   of a prompt. *Can another laboratory reproduce this number?*
@@ -29,7 +30,7 @@ from scipy import stats
 
 from lumina_eval.records import Interval, Metric, Score
 
-Weights = Literal["equal", "images"]
+Weights = Literal["equal", "images", "prompts"]
 Bounds = tuple[float, float]
 Floats = NDArray[np.float64]
 
@@ -127,17 +128,21 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     count, stratum = clusters.count, clusters.stratum
     member = np.eye(int(stratum.max()) + 1)[stratum]  # (P, H)
     prompts, images = member.sum(axis=0), count @ member  # (H,)
-    share = images / images.sum() if weights == "images" else np.full(len(images), 1 / len(images))
-    mean = (clusters.total @ member) / images  # (..., H)
+    share = shares(clusters, weights)
+    if weights == "prompts":
+        mean = ((clusters.total / count) @ member) / prompts  # (..., H)
+        scale = 1 / (len(count) * count)  # (P,) what one image's score adds to the value
+    else:
+        mean = (clusters.total @ member) / images
+        scale = (share / images)[stratum]
     value = mean @ share
-    scale = share / images  # (H,) what one image's score adds to the value
 
-    deviation = clusters.total - mean[..., stratum] * count  # (..., P)
     if prompts.max() < 2:
-        deviation = (clusters.total - value[..., None] * count) * scale[stratum]
+        deviation = (clusters.total - value[..., None] * count) * scale  # (..., P)
         groups, n = np.ones_like(member[:, :1]), np.array([float(len(count))])
     else:
-        deviation, groups, n = deviation * scale[stratum], member, prompts
+        deviation = (clusters.total - mean[..., stratum] * count) * scale
+        groups, n = member, prompts
     known = n >= 2
     between = n / np.where(known, n - 1, 1) * ((deviation**2) @ groups)  # (..., H)
     if not known.any():
@@ -150,7 +155,7 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     within = np.where(several, clusters.spread / np.where(several, count - 1, 1), 0.0)  # (..., P)
     donors = several @ member  # (H,)
     borrowed = ((within @ member) / np.where(donors > 0, donors, np.nan))[..., stratum]
-    between_images = np.where(several, within, borrowed) * count * scale[stratum] ** 2  # (..., P)
+    between_images = np.where(several, within, borrowed) * count * scale**2  # (..., P)
 
     var_prompts, df_prompts = satterthwaite(
         between, np.where(known, n - 1, np.inf), n[known].sum() - known.sum()
@@ -158,6 +163,16 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     free = np.where(several, count - 1, np.inf)
     var_seeds, df_seeds = satterthwaite(between_images, free, (count - 1).sum())
     return Moments(value, var_seeds, df_seeds, var_prompts, df_prompts, len(count), int(count.sum()))
+
+
+def shares(clusters: Clusters, weights: Weights) -> Floats:
+    """Weight of each task (H,); they add up to 1."""
+    if weights == "equal":
+        tasks = int(clusters.stratum.max()) + 1
+        return np.full(tasks, 1 / tasks)
+    size = clusters.count if weights == "images" else np.ones_like(clusters.count)
+    found: Floats = np.bincount(clusters.stratum, weights=size) / size.sum()
+    return found
 
 
 def satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats, Floats]:
@@ -252,27 +267,3 @@ def metric(
         n_images=found.n_images,
         unit=unit,
     )
-
-
-def bootstrap_prompts(
-    scores: Sequence[Score],
-    level: float = 0.95,
-    weights: Weights = "equal",
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap of whole prompts within task: a check on `ci_prompts`, not a substitute.
-
-    It undercovers at small n (15 prompts per task: 0.93 overall, 0.90 for one task) and is [1, 1] at 1.
-    """
-    clusters = Clusters.of_scores(scores)
-    generator = np.random.default_rng(seed)
-    images = np.bincount(clusters.stratum, weights=clusters.count)
-    share = images / images.sum() if weights == "images" else np.full(len(images), 1 / len(images))
-    values = np.zeros(resamples)
-    for h, weight in enumerate(share):
-        inside = np.flatnonzero(clusters.stratum == h)
-        drawn = inside[generator.integers(len(inside), size=(resamples, len(inside)))]
-        values += weight * clusters.total[drawn].sum(axis=1) / clusters.count[drawn].sum(axis=1)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -15,34 +15,52 @@ from lumina_eval.statistics.means import Clusters, Floats, Weights
 
 @dataclass(frozen=True)
 class Paired:
-    """P prompts that both runs answered, in a fixed order, with the mean score of each.
+    """P prompts that both runs answered, in a fixed order: mean score and number of images of each run."""
 
-    Where images are missing, a prompt's value is linearised: the task's mean plus the prompt's distance from
-    it times its number of images over the task's average. The mean of the values over a task is then the
-    task's mean over images, as in the run's own metrics.
-    """
-
-    baseline: Floats  # (P,)
+    baseline: Floats  # (P,) mean over the images of a prompt
     candidate: Floats  # (P,)
+    counts: tuple[Floats, Floats]  # (P,) images of the baseline, of the candidate
     stratum: NDArray[np.intp]  # (P,)
     tasks: list[str]  # (H,)
-    images: tuple[float, float]
+    items: list[str]  # (P,) ids
 
     @property
-    def difference(self) -> Floats:
-        """Candidate minus baseline (P,)."""
-        return self.candidate - self.baseline
+    def images(self) -> tuple[float, float]:
+        """Images per prompt of each run, on average."""
+        before, after = self.counts
+        return float(before.mean()), float(after.mean())
+
+    def values(self, weights: Weights) -> tuple[Floats, Floats]:
+        """One value for each prompt (P,) of each run, so that their means weighted by task are the metrics.
+
+        Where images are missing, a prompt's value is linearised: the mean plus the prompt's distance from it
+        times its number of images over the average number; within the task for equal weights, over all
+        prompts for weights by images. For weights by prompts it is the prompt's mean as it is.
+        """
+        stratum = np.zeros_like(self.stratum) if weights == "images" else self.stratum
+        before, after = (
+            mean if weights == "prompts" else _linearised(mean, count, stratum)
+            for mean, count in zip((self.baseline, self.candidate), self.counts, strict=True)
+        )
+        return before, after
 
     def share(self, weights: Weights) -> Floats:
         """Weight of each task (H,); they add up to 1."""
         prompts = np.bincount(self.stratum).astype(float)
-        return prompts / prompts.sum() if weights == "images" else np.full(len(prompts), 1 / len(prompts))
+        return np.full(len(prompts), 1 / len(prompts)) if weights == "equal" else prompts / prompts.sum()
 
     def of_task(self, task: int) -> Paired:
         """The prompts of one task alone."""
-        inside = self.stratum == task
-        zero = np.zeros(int(inside.sum()), dtype=np.intp)
-        return Paired(self.baseline[inside], self.candidate[inside], zero, [self.tasks[task]], self.images)
+        inside = np.flatnonzero(self.stratum == task)
+        before, after = self.counts
+        return Paired(
+            self.baseline[inside],
+            self.candidate[inside],
+            (before[inside], after[inside]),
+            np.zeros(len(inside), dtype=np.intp),
+            [self.tasks[task]],
+            [self.items[place] for place in inside],
+        )
 
 
 def pair_runs(baseline: Sequence[Score], candidate: Sequence[Score], names: tuple[str, str]) -> Paired:
@@ -61,19 +79,22 @@ def pair_runs(baseline: Sequence[Score], candidate: Sequence[Score], names: tupl
             "fix: compare runs of one protocol and one subset"
         )
     before, after = Clusters.of_scores(baseline), Clusters.of_scores(candidate)  # in the same order
-    tasks = sorted({task for task, _ in left})
-    images = (len(baseline) / len(left), len(candidate) / len(left))
-    return Paired(_values(before), _values(after), before.stratum, tasks, images)
+    return Paired(
+        before.total / before.count,
+        after.total / after.count,
+        (before.count, after.count),
+        before.stratum,
+        sorted({task for task, _ in left}),
+        [item for _, item in sorted(left)],
+    )
 
 
-def _values(clusters: Clusters) -> Floats:
-    """One value for each prompt (P,); see `Paired`."""
-    stratum, count = clusters.stratum, clusters.count
+def _linearised(mean: Floats, count: Floats, stratum: NDArray[np.intp]) -> Floats:
+    """One value for each prompt (P,) whose mean over a stratum is the mean over the stratum's images."""
     images = np.bincount(stratum, weights=count)
-    task_mean = (np.bincount(stratum, weights=clusters.total) / images)[stratum]
+    over_images = (np.bincount(stratum, weights=mean * count) / images)[stratum]
     relative = count / (images / np.bincount(stratum))[stratum]
-    mean = clusters.total / count
-    return np.where(relative == 1, mean, task_mean + relative * (mean - task_mean))
+    return np.where(relative == 1, mean, over_images + relative * (mean - over_images))
 
 
 def _few(prompts: set[tuple[str, str]]) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError
 from lumina_eval.records import Score
-from lumina_eval.statistics.means import Bounds, Estimate, Weights, stratified_mean
+from lumina_eval.statistics.endpoint import Endpoint
+from lumina_eval.statistics.means import Estimate, stratified_mean
 from lumina_eval.statistics.pairing import pair_runs
 
 
@@ -28,10 +29,7 @@ class Choice:
 
 
 def best_of(
-    candidates: Mapping[str, Sequence[Score]],
-    bounds: Bounds | None = (0.0, 1.0),
-    weights: Weights = "equal",
-    seed: int = 0,
+    candidates: Mapping[str, Sequence[Score]], endpoint: Endpoint | None = None, seed: int = 0
 ) -> Choice:
     """Choose on one half, report on the other; the first of equals is chosen.
 
@@ -40,19 +38,20 @@ def best_of(
     """
     if not candidates:
         raise UserError("expected candidates to choose from, found none; fix: name two runs or more")
+    about = endpoint or Endpoint()
     (first, scores), *others = candidates.items()
     for name, other in others:
         pair_runs(scores, other, (first, name))
     choosing = _half(scores, seed)
     chosen_on = {
         name: stratified_mean(
-            [s for s in found if (s.task, s.item_id) in choosing], 0.95, bounds, weights
+            [s for s in found if (s.task, s.item_id) in choosing], 0.95, about.bounds, about.weights
         ).value
         for name, found in candidates.items()
     }
-    best = max(chosen_on, key=lambda name: chosen_on[name])
+    best = (min if about.lower_is_better else max)(chosen_on, key=lambda name: chosen_on[name])
     rest = [score for score in candidates[best] if (score.task, score.item_id) not in choosing]
-    return Choice(best, stratified_mean(rest, 0.95, bounds, weights), chosen_on)
+    return Choice(best, stratified_mean(rest, 0.95, about.bounds, about.weights), chosen_on)
 
 
 def _half(scores: Sequence[Score], seed: int) -> set[tuple[str, str]]:

@@ -29,7 +29,7 @@ class FlipTest:
 
 
 def sign_flip(
-    differences: ArrayLike, stratum: ArrayLike, share: ArrayLike, resamples: int = 9999, seed: int = 0
+    differences: ArrayLike, stratum: ArrayLike, share: ArrayLike, resamples: int = 10_000, seed: int = 0
 ) -> FlipTest:
     """Test J stratified means against 0: `differences` (J, P), task index (P,), weight of each task (H,).
 

@@ -22,7 +22,9 @@ from benchmarks.tabletop.world.scene import sample_scene
 from lumina_eval import cli
 from lumina_eval.plugins import injected
 from lumina_eval.records import Score
-from lumina_eval.statistics.comparison import compare, comparison_gate
+from lumina_eval.statistics.comparison import compare
+from lumina_eval.statistics.endpoint import Endpoint
+from lumina_eval.statistics.gates import comparison_gate
 from reports.groups import group_runs
 from reports.loading import load_runs
 from reports.stage_tables import overview, parts
@@ -420,8 +422,12 @@ def test_a_distance_compares_like_the_negative_of_a_score(margin: float | None) 
         return [Score(item_id=str(i), task="fid", index=0, value=sign * v) for i, v in enumerate(drawn)]
 
     for mean in (0.5, 1.0, 1.5):
-        far = compare(scores(1, 1, 1), scores(mean, 1, 2), margin=margin, bounds=None, lower_is_better=True)
-        near = compare(scores(1, -1, 1), scores(mean, -1, 2), margin=margin, bounds=None)
+        far = compare(
+            scores(1, 1, 1), scores(mean, 1, 2), margin=margin, endpoint=Endpoint("fid", "distance")
+        )
+        near = compare(
+            scores(1, -1, 1), scores(mean, -1, 2), margin=margin, endpoint=Endpoint("fid", "cosine")
+        )
         assert far.verdict == near.verdict
         assert comparison_gate(far) == comparison_gate(near)
         assert far.primary.difference == pytest.approx(-near.primary.difference)

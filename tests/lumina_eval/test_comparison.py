@@ -13,14 +13,10 @@ from scipy import stats
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, Score
-from lumina_eval.statistics.comparison import (
-    compare,
-    compare_many,
-    comparison_gate,
-    gate,
-    minimum_detectable,
-)
+from lumina_eval.statistics.comparison import compare, compare_many
+from lumina_eval.statistics.gates import comparison_gate, gate
 from lumina_eval.statistics.means import stratified_mean
+from lumina_eval.statistics.power import minimum_detectable
 from lumina_eval.statistics.sign_flip import holm, sign_flip
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lumina_eval.records import Score
+from lumina_eval.statistics.bootstrap import bootstrap_prompts
 from lumina_eval.statistics.means import (
     Clusters,
-    bootstrap_prompts,
     interval,
     metric,
     moments,

@@ -1,0 +1,102 @@
+"""A comparison for people at a terminal: what differs, by how much, where, and at what cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from lumina_eval.records import Interval
+from lumina_eval.statistics.comparison import Comparison, Difference
+from lumina_eval.statistics.pareto import Cost
+from lumina_eval.statistics.selection import Choice
+
+
+def places(unit: str) -> int:
+    """Digits after the point: three for what goes to 1, two for what goes to 100."""
+    return {"percent": 2, "squared_mmd": 5}.get(unit, 3)
+
+
+def limits(ci: Interval | None, digits: int) -> str:
+    """The ends of an interval of a difference."""
+    return "-" if ci is None else f"{ci[0]:+.{digits}f} to {ci[1]:+.{digits}f}"
+
+
+def counts(row: Difference) -> str:
+    """Prompts won, lost and tied."""
+    return f"{row.wins}/{row.losses}/{row.ties}"
+
+
+def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
+    """A table for each candidate: the primary endpoint, and the tasks below it."""
+    for one in compared:
+        less = ", less is better" if one.lower_is_better else ""
+        digits = places(one.unit)
+        table = Table(
+            title=escape(f"{one.candidate} minus {one.baseline}{less}: {one.verdict}"),
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        table.add_column("", overflow="fold")
+        for name in ("baseline", "run", "difference", "95 % prompts", "won/lost/tied", "p", "detectable"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in (one.primary, *one.tasks):
+            least = "-" if row.minimum_detectable is None else f"{row.minimum_detectable:.{digits}f}"
+            table.add_row(
+                escape(row.name if row is one.primary else f"  {row.name}"),
+                f"{row.baseline:.{digits}f}",
+                f"{row.candidate:.{digits}f}",
+                f"{row.difference:+.{digits}f}",
+                limits(row.ci, digits),
+                counts(row),
+                f"{row.p_adjusted:.4f}",
+                least,
+            )
+        yield table
+
+
+def legend(compared: Sequence[Comparison]) -> Iterator[str]:
+    """What the columns are."""
+    if not compared[0].published:
+        yield "The benchmark has no score over all categories; the first row is their unweighted mean."
+    units = "groups of prompts" if compared[0].lower_is_better else "prompts"
+    over = ", and over the runs" if len(compared) > 1 else ""
+    yield f"won/lost/tied: {units}. p: sign-flip test, corrected over categories{over}."
+    yield "detectable: the true difference that would have been seen with power 0.8."
+
+
+def costs_of(compared: Sequence[Comparison]) -> list[tuple[str, float, Cost | None]]:
+    """Name, score and cost of every run, the baseline first."""
+    first = compared[0]
+    others = [(one.candidate, one.primary.candidate, one.candidate_cost) for one in compared]
+    return [(first.baseline, first.primary.baseline, first.baseline_cost), *others]
+
+
+def front_table(compared: Sequence[Comparison]) -> Table:
+    """Score against seconds per image; a star marks the front."""
+    first = compared[0]
+    table = Table(title="score and cost", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
+    table.add_column(escape(first.primary.name), justify="right")
+    table.add_column("seconds per image", justify="right")
+    table.add_column("not beaten on both", justify="center")
+    for name, value, cost in costs_of(compared):
+        seconds = "-" if cost is None else cost.in_words
+        star = "*" if cost is not None and cost.on_front else ""
+        table.add_row(escape(name), f"{value:.{places(first.unit)}f}", seconds, star)
+    return table
+
+
+def best_lines(choice: Choice, metric: str, digits: int) -> Iterator[str]:
+    """Say which run was chosen, and what it scores where it was not chosen."""
+    ci = choice.reported.ci_prompts
+    held = "" if ci is None else f" (95 % prompts {ci[0]:.{digits}f} to {ci[1]:.{digits}f})"
+    yield (
+        f"best of {len(choice.chosen_on)}: {choice.name}, {metric} {choice.reported.value:.{digits}f}{held} "
+        f"on the {choice.reported.n_prompts} prompts that did not choose it"
+    )
+    chosen_on = ", ".join(f"{name} {value:.{digits}f}" for name, value in choice.chosen_on.items())
+    yield f"on the half that chose, which flatters the winner: {chosen_on}"

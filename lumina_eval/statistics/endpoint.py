@@ -1,0 +1,95 @@
+"""What a comparison is about: the one place that knows which metric, with which weights, and what is better.
+
+A benchmark says what its metrics are, not how they are made of scores. So the weights are found: those with
+which the scores of every run give the metric that stands in its ``metrics.json``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lumina_eval.errors import UserError
+from lumina_eval.records import RunResult, Score
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Clusters, Weights, moments
+
+MEAN_OF_CATEGORIES: Final = "mean of categories"
+_WEIGHTS: Final[tuple[Weights, ...]] = ("equal", "images", "prompts")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The primary endpoint of a comparison."""
+
+    name: str = "overall"
+    unit: str = "fraction"
+    weights: Weights = "equal"
+    published: bool = True
+    """A metric of the benchmark; else a mean that the comparison makes, because the benchmark has none."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit of a task where it is not that of the endpoint."""
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Range of a score, None if it has none."""
+        return BOUNDS.get(self.unit)
+
+    @property
+    def reach(self) -> float | None:
+        """The largest difference of two scores."""
+        return None if self.bounds is None else self.bounds[1] - self.bounds[0]
+
+    @property
+    def lower_is_better(self) -> bool:
+        """The scores are distances."""
+        return self.unit in LOWER_IS_BETTER
+
+    def of_task(self, task: str) -> Endpoint:
+        """The endpoint that is the mean of one task alone."""
+        return Endpoint(task, self.units.get(task, self.unit))
+
+
+def endpoint_of(runs: Sequence[tuple[RunResult, Sequence[Score]]]) -> Endpoint:
+    """Return what runs of one protocol are compared by: ``overall``, else the first metric.
+
+    Where the first metric is that of one category among several, as in T2I-CompBench, the benchmark has no
+    score over all of them; the endpoint is then the unweighted mean of the categories, and says so.
+
+    Raises UserError if a run has no value, or if its value is no mean of its scores.
+    """
+    first = runs[0][0]
+    names = [metric.name for metric in first.metrics]
+    if not names:
+        raise UserError(
+            f"expected a metric to compare, found none in {first.run_dir}; fix: judge the images first"
+        )
+    name = "overall" if "overall" in names else names[0]
+    unit, values = "fraction", []
+    for result, scores in runs:
+        metric = result.metric(name)
+        if metric is None or metric.value is None or not scores:
+            raise UserError(
+                f"expected a value for {name} in every run, found none in {result.run_dir}; "
+                "fix: run it again with more prompts, or compare other runs"
+            )
+        unit = metric.unit
+        values.append(metric.value)
+    clusters = [Clusters.of_scores(scores) for _, scores in runs]
+    for weights in _WEIGHTS:
+        if all(_same(float(moments(c, weights).value), v) for c, v in zip(clusters, values, strict=True)):
+            return Endpoint(name, unit, weights)
+    tasks = sorted({score.task for _, scores in runs for score in scores})
+    units = {metric.name: metric.unit for metric in first.metrics if metric.name in tasks}
+    if len(tasks) > 1 and set(units) == set(tasks):
+        widest = "signed_fraction" if "signed_fraction" in units.values() else unit
+        return Endpoint(MEAN_OF_CATEGORIES, widest, "equal", False, units)
+    raise UserError(
+        f"expected {name} to be a mean of the scores of single images, found that it is none, in "
+        f"{first.run_dir}; fix: compare the intervals of the runs' own metrics"
+    )
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
