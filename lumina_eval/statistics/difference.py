@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from lumina_eval.statistics.means import Clusters, Floats, Weights, moments
 
@@ -51,7 +51,7 @@ def mean_difference(
     found = moments(Clusters(differences, np.zeros_like(differences), one, stratum), weights)
     variance, df = found.var_prompts, found.df_prompts
     alike = variance <= 1e-24 * np.mean(differences**2, axis=-1)
-    q = stats.t.ppf((1 + level) / 2, df)
+    q = scipy.stats.t.ppf((1 + level) / 2, df)
     if reach is None:
         half = np.where(alike, np.nan, q * np.sqrt(variance))
         return MeanDifference(found.value, found.value - half, found.value + half, variance, df, alike)

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from lumina_eval.records import Interval, Metric, Score
 
@@ -192,7 +192,7 @@ def interval(
     With bounds: Wilson's score interval at n = p (1 - p) / variance, at n = `size` if the variance is zero.
     """
     v, var = np.asarray(value, dtype=float), np.asarray(variance, dtype=float)
-    q = stats.t.ppf((1 + level) / 2, np.asarray(df, dtype=float))
+    q = scipy.stats.t.ppf((1 + level) / 2, np.asarray(df, dtype=float))
     if bounds is None:
         half = np.where(var > 0, q * np.sqrt(var), np.nan)
         return v - half, v + half

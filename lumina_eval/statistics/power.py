@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 POWER: Final = 0.8
 _NORMAL: Final = 1e5
@@ -23,17 +23,19 @@ def power_of(effect: float, error: float, df: float, level: float = 0.95) -> flo
 
     `error` is the standard error of the difference, `df` its degrees of freedom.
     """
-    quantile, shift = float(stats.t.ppf((1 + level) / 2, df)), abs(effect) / error
+    quantile, shift = float(scipy.stats.t.ppf((1 + level) / 2, df)), abs(effect) / error
     if df > _NORMAL:
-        return float(stats.norm.sf(quantile - shift) + stats.norm.cdf(-quantile - shift))
-    upper, lower = stats.nct.sf(quantile, df, shift), stats.nct.cdf(-quantile, df, shift)
+        return float(scipy.stats.norm.sf(quantile - shift) + scipy.stats.norm.cdf(-quantile - shift))
+    upper, lower = scipy.stats.nct.sf(quantile, df, shift), scipy.stats.nct.cdf(-quantile, df, shift)
     return float(upper + np.nan_to_num(lower))  # the far tail is not a number where it is next to nothing
 
 
 def minimum_detectable(error: float, df: float, level: float = 0.95, power: float = POWER) -> float:
     """Return the true difference that a two-sided test at `level` finds with probability `power`."""
-    near = float(stats.t.ppf((1 + level) / 2, df) + stats.t.ppf(power, df))
-    found = optimize.brentq(lambda shift: power_of(shift, 1.0, df, level) - power, 0.0, 3 * max(near, 1.0))
+    near = float(scipy.stats.t.ppf((1 + level) / 2, df) + scipy.stats.t.ppf(power, df))
+    found = scipy.optimize.brentq(
+        lambda shift: power_of(shift, 1.0, df, level) - power, 0.0, 3 * max(near, 1.0)
+    )
     return float(found) * error
 
 
