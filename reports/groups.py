@@ -160,11 +160,12 @@ def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
             + ((result.rewriting.template, result.rewriting.outputs) if result.rewriting else ())
         )
         found.setdefault(key, []).append(run)
-    groups = [Group(tuple(_in_training_order(members))) for members in found.values()]
+    groups = [Group(tuple(in_training_order(members))) for members in found.values()]
     return tuple(sorted(groups, key=lambda group: group.first.is_subset))
 
 
-def _in_training_order(runs: Sequence[RunView]) -> list[RunView]:
+def in_training_order(runs: Sequence[RunView]) -> list[RunView]:
+    """Sort runs by model line in the order given, then by stage and step."""
     lines = list(dict.fromkeys(run.manifest.model for run in runs))
     stages = [*STAGES, *dict.fromkeys(run.result.stage for run in runs)]
 

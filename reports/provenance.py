@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lumina_eval.digests import canonical_json
 from reports.loading import RunView
@@ -11,58 +11,61 @@ from reports.numbers import EM_DASH
 #: Digits of a digest that are written; the whole ones are in the manifests.
 DIGITS = 12
 
+Label = Callable[[RunView], str]
 
-def provenance(runs: Sequence[RunView], label: Callable[[RunView], str]) -> tuple[str, ...]:
-    """Return what the numbers of ``runs`` depend on: rules and judge; images and noise; sampling and weights.
+
+def provenance(runs: Sequence[RunView], label: Label) -> tuple[str, ...]:
+    """Return what the numbers of ``runs`` depend on: rules and judge; then sampling, noise and weights.
 
     What all have in common is said once; where they differ each is named by its ``label``.
     """
-    if not runs:
-        return ()
+    return (rules(runs, label), making(runs, label)) if runs else ()
 
-    def said(name: str, of: Callable[[RunView], object]) -> str:
-        values = {label(run): _text(of(run)) for run in runs}
-        if len(set(values.values())) == 1:
-            return f"{name} {next(iter(values.values()))}"
-        return f"{name} {', '.join(f'{value} ({who})' for who, value in values.items())}"
 
-    rules = [
-        said("protocol", lambda run: f"{run.manifest.benchmark}/{run.manifest.protocol}"),
-        said("protocol digest", lambda run: run.manifest.protocol_digest[:DIGITS]),
-        *([said("suite", lambda run: run.manifest.suite)] if any(run.manifest.suite for run in runs) else []),
-        said("judge", lambda run: run.manifest.judge.partition("@")[0]),
-        said("judge digest", lambda run: run.manifest.judge_digest[:DIGITS]),
+def rules(runs: Sequence[RunView], label: Label) -> str:
+    """Say in one line what was asked and who judged."""
+    parts = [
+        _said(runs, label, "protocol", lambda run: f"{run.manifest.benchmark}/{run.manifest.protocol}"),
+        _said(runs, label, "protocol digest", lambda run: run.manifest.protocol_digest[:DIGITS]),
+        _said(runs, label, "suite", lambda run: run.manifest.suite),
+        _said(runs, label, "judge", lambda run: run.manifest.judge.partition("@")[0]),
+        _said(runs, label, "judge digest", lambda run: run.manifest.judge_digest[:DIGITS]),
+        _said(runs, label, "images per prompt", lambda run: run.manifest.images_per_prompt),
     ]
-    images = [
-        said("images per prompt", lambda run: run.manifest.images_per_prompt),
-        said("base seed", lambda run: run.manifest.base_seed),
-        said("code", lambda run: (run.manifest.provenance.git_sha or EM_DASH)[:DIGITS]),
+    return _sentence(parts)
+
+
+def making(runs: Sequence[RunView], label: Label) -> str:
+    """Say in one line how the images were made; settings that are off are left out."""
+    keys = dict.fromkeys(key for run in runs for key in run.manifest.sampling)
+    shared = {key for key in keys if len({_text(run.manifest.sampling.get(key)) for run in runs}) == 1}
+    parts = [
+        _said(runs, label, "sampling", lambda run: _settings(run, shared)),
+        _said(runs, label, "", lambda run: _settings(run, keys.keys() - shared)),
+        _said(runs, label, "base seed", lambda run: run.manifest.base_seed),
+        _said(runs, label, "device", lambda run: run.manifest.device),
+        _said(runs, label, "checkpoint digest", lambda run: (run.manifest.digest or "")[:DIGITS]),
+        _said(runs, label, "commit", lambda run: (run.manifest.provenance.git_sha or "")[:DIGITS]),
     ]
-    weights = said("checkpoint digest", lambda run: (run.manifest.digest or EM_DASH)[:DIGITS])
-    return (
-        f"{_sentence(rules)}; {'; '.join(images)}.",
-        f"{_sentence([*_sampling(runs, label), weights])}.",
-    )
+    return _sentence(parts)
 
 
-def _sampling(runs: Sequence[RunView], label: Callable[[RunView], str]) -> list[str]:
-    """The sampling that all share, then what each has of its own."""
-    every = [run for run in runs if run.manifest.sampling]
-    if not every:
-        return ["sampling not recorded"]
-    first = every[0].manifest.sampling
-    shared = {key: value for key, value in first.items() if all(
-        key in run.manifest.sampling and run.manifest.sampling[key] == value for run in every
-    )}  # fmt: skip
-    lines = [f"sampling {_settings(shared)}"] if shared else []
-    for run in every:
-        own = {key: value for key, value in run.manifest.sampling.items() if key not in shared}
-        lines += [f"{label(run)}: {_settings(own)}"] if own else []
-    return lines
+def _said(runs: Sequence[RunView], label: Label, name: str, of: Callable[[RunView], object]) -> str:
+    """Return ``name value``, or each value with its labels where runs differ; nothing if it is unknown."""
+    values: dict[str, list[str]] = {}
+    for run in runs:
+        values.setdefault(_text(of(run)), []).append(label(run))
+    if set(values) <= {EM_DASH, ""}:
+        return ""
+    if len(values) == 1:
+        return f"{name} {next(iter(values))}"
+    shown = ", ".join(f"{value} ({', '.join(dict.fromkeys(who))})" for value, who in values.items())
+    return f"{name} {shown}".strip()
 
 
-def _settings(values: dict[str, object]) -> str:
-    return ", ".join(f"{key}={_text(value)}" for key, value in sorted(values.items()))
+def _settings(run: RunView, keys: Iterable[str]) -> str:
+    found = {key: run.manifest.sampling.get(key) for key in sorted(keys)}
+    return " ".join(f"{key}={_text(value)}" for key, value in found.items() if value not in (None, ""))
 
 
 def _text(value: object) -> str:
@@ -72,5 +75,5 @@ def _text(value: object) -> str:
 
 
 def _sentence(parts: Sequence[str]) -> str:
-    text = "; ".join(parts)
-    return text[:1].upper() + text[1:]
+    text = "; ".join(part for part in parts if part)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -58,7 +58,7 @@ def test_entry_points_lead_somewhere(name: str, target: str) -> None:
         ("reports", "templates/report.html.j2", "<html"),
         ("reports", "templates/report.css", "table"),
         ("benchmarks.arena", "CARD.md", "# Arena"),
-        ("reports", "published/arenas.toml", "Artificial Analysis"),
+        ("reports", "published/table5.toml", "Artificial Analysis"),
         ("benchmarks.arena.serve", "templates/ballot.html.j2", "<form"),
         ("benchmarks.arena.serve", "templates/arena.css", "button"),
         ("benchmarks.arena.serve", "templates/keys.js", "keydown"),

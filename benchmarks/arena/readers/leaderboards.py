@@ -19,6 +19,8 @@ from lumina_eval.errors import UserError
 
 #: The word for the leaderboards that come with the project: data of package ``reports``, no code of it.
 PUBLISHED: Final = "published"
+#: Where they lie, in the form of a paper's tables; those that are leaderboards say which arena they are of.
+PUBLISHED_FILES: Final = ("table5", "table6", "table7")
 #: Names of columns, in lower case, of a CSV leaderboard; GenAI-Arena's among them.
 MODEL_COLUMNS: Final = ("model", "name", "key")
 RATING_COLUMNS: Final = ("rating", "elo", "score")
@@ -63,7 +65,8 @@ def read_leaderboards(address: str) -> list[Leaderboard]:
     Raises UserError for what is none of these.
     """
     if address == PUBLISHED:
-        return _toml(resources.files("reports").joinpath("published/arenas.toml").read_text("utf-8"), address)
+        folder = resources.files("reports").joinpath(PUBLISHED)
+        return [_printed(folder.joinpath(f"{name}.toml").read_text("utf-8")) for name in PUBLISHED_FILES]
     path = Path(address)
     readers = {".toml": _toml, ".json": _artificial_analysis, ".csv": _delimited}
     if path.suffix.lower() not in readers:
@@ -105,6 +108,20 @@ def _toml(text: str, name: str) -> list[Leaderboard]:
         title = board.get("title", board["name"])
         boards.append(Leaderboard(board["name"], title, str(board["date"]), board["source"], entries))
     return boards
+
+
+def _printed(text: str) -> Leaderboard:
+    """Read a paper's table of ratings: one model a row, its name first, one category a column."""
+    table = tomllib.loads(text)
+    categories = [column["label"] for column in table["columns"][1:]]
+    entries = tuple(
+        Entry(row[0], category, number_of(value, row[0]))
+        for section in table["sections"]
+        for row in section["rows"]
+        for category, value in zip(categories, row[1:], strict=True)
+    )
+    arena = table["arena"]
+    return Leaderboard(arena["name"], arena["title"], str(arena["date"]), table["source"], entries)
 
 
 def _artificial_analysis(text: str, name: str) -> list[Leaderboard]:

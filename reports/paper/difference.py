@@ -1,0 +1,63 @@
+"""How far the reader's own runs are from the published row of the model that the paper is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reports.numbers import fixed, signed
+from reports.paper import printed
+from reports.paper.entrants import Entrant
+from reports.paper.own_rows import in_unit, metric_for
+from reports.paper.precision import combined, measured_error
+from reports.paper.published import PublishedColumn, PublishedTable
+from reports.table import Cell, Column, Footnote, Row, Table
+
+NOTE: Final = (
+    "Your run less the published number, ± the standard error of the difference: the bound of the published "
+    "number and your run's own, from ci_seeds, together."
+)
+RESOLVED: Final = Footnote("*", "more than twice its standard error")
+
+
+def difference(table: PublishedTable, entrants: Sequence[Entrant]) -> Table | None:
+    """Return the differences of runs that may be compared to the reference row, with their standard errors.
+
+    None where no run may be compared, or where the table has no reference.
+    """
+    if table.reference is None or not entrants:
+        return None
+    reference = [row for _, row in table.rows()][table.reference - 1]
+    known = [
+        (column, value)
+        for column, value in zip(table.columns, reference, strict=True)
+        if column.metric and not isinstance(value, str)
+    ]
+    columns = [
+        Column(column.label, unit=column.unit, digits=printed.places(column), signed=True)
+        for column, _ in known
+    ]
+    rows = [
+        Row(
+            (Cell(entrant.label), *(_less(entrant, column, value) for column, value in known)),
+            run=", ".join(run.manifest.run_id for run in entrant.runs),
+        )
+        for entrant in entrants
+    ]
+    settings = table.settings_of(reference)
+    notes = [NOTE, *([f"The published row: {printed.told(settings)}."] if settings else [])]
+    caption = f"Your runs less {printed.row_name(table, table.reference)} as published"
+    return Table(caption, (Column("run", numeric=False), *columns), tuple(rows), tuple(notes), (RESOLVED,))
+
+
+def _less(entrant: Entrant, column: PublishedColumn, value: float) -> Cell:
+    metric = metric_for(entrant, column)
+    if metric is None or metric.value is None:
+        return Cell.missing("not measured")
+    found = in_unit(metric.value, metric, column) - value
+    own = measured_error(metric)
+    error = combined(None if own is None else in_unit(own, metric, column), printed.error_of(column, value))
+    places = printed.places(column)
+    text = signed(found, places) + (f" ± {fixed(error, places)}" if error is not None else "")
+    large = error is not None and abs(found) > printed.RESOLVED * error
+    return Cell(text, found, marks=(RESOLVED.mark,) if large else ())

@@ -1,0 +1,73 @@
+"""A table of the paper in five files, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from lumina_eval.files import write_atomic
+from reports.paper.tables import tables
+from reports.renderers.csv import csv_table
+from reports.renderers.html import html_table
+from reports.renderers.json import SCHEMA, json_object
+from reports.renderers.latex import PREAMBLE, latex_table
+from reports.renderers.markdown import markdown_table
+from reports.table import Table
+
+HTML_HEAD: Final = (
+    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+)
+
+
+def write(name: str, inputs: Sequence[Path], out: Path) -> list[Path]:
+    """Write the published table ``name`` with the runs of ``inputs`` to ``out``: md, tex, csv, json, html.
+
+    Returns the files, the Markdown first. A second table (differences) is in the same files; as CSV it has a
+    file of its own. Raises UserError as :func:`reports.paper.tables.tables` does.
+    """
+    found = tables(name, inputs)
+    texts = {
+        f"{name}.md": "\n\n".join(markdown_table(table) for table in found.values()) + "\n",
+        f"{name}.tex": "\n".join(
+            [PREAMBLE, *(latex_table(table, f"tab:{key}") for key, table in found.items())]
+        ),
+        **{f"{key}.csv": csv_table(table) for key, table in found.items()},
+        f"{name}.json": _json(found),
+        f"{name}.html": _html(found),
+    }
+    for file, text in texts.items():
+        write_atomic(Path(out) / file, text.encode())
+    return [Path(out) / file for file in texts]
+
+
+def _json(found: Mapping[str, Table]) -> str:
+    objects = [{"id": key, **json_object(table)} for key, table in found.items()]
+    text = json.dumps({"schema": SCHEMA, "tables": objects}, ensure_ascii=False, allow_nan=False, indent=2)
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def _html(found: Mapping[str, Table]) -> str:
+    style = resources.files("reports").joinpath("templates/report.css").read_text("utf-8")
+    title = escape(next(iter(found.values())).caption)
+    body = "\n".join(html_table(table) for table in found.values())
+    text = (
+        f"{HTML_HEAD}<title>{title}</title>\n<style>\n{style}\n</style>\n</head>\n"
+        f"<body>\n<main>\n<section>\n{body}\n</section>\n</main>\n</body>\n</html>\n"
+    )
+    return text.encode("utf-8", "replace").decode()
+
+
+table2 = partial(write, "table2")
+table3 = partial(write, "table3")
+table4 = partial(write, "table4")
+table5 = partial(write, "table5")
+table6 = partial(write, "table6")
+table7 = partial(write, "table7")
+table8 = partial(write, "table8")

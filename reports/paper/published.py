@@ -1,0 +1,214 @@
+"""What others printed, as records: a table of a paper with its columns, rows, sources and settings.
+
+The files lie in ``reports/published``, one a table, as close to the printed rows as TOML allows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from lumina_eval.errors import UserError, unknown
+from lumina_eval.records import Record
+
+#: Data of this package.
+FOLDER: Final = "published"
+#: What stands in a row for a cell that the paper leaves out.
+NOT_GIVEN: Final = ""
+
+Value = float | str
+R = TypeVar("R", bound=Record)
+
+
+class MetricRef(Record):
+    """What a run calls the number of a column, and the sample that the benchmark's protocol has for it."""
+
+    benchmark: str
+    """Name of the entry point; ``arena`` for a category of ratings."""
+    name: str
+    prompts: int | None = Field(default=None, ge=1)
+    """None where the number is no mean over images, so that no standard error can be made from n."""
+    images_per_prompt: int | None = Field(default=None, ge=1)
+
+    @property
+    def n_images(self) -> int | None:
+        """Images behind the number."""
+        if self.prompts is None or self.images_per_prompt is None:
+            return None
+        return self.prompts * self.images_per_prompt
+
+
+class PublishedColumn(Record):
+    """A column: how its numbers are read, and where a run's own number for it comes from."""
+
+    label: str
+    direction: Literal["higher", "lower"] | None = None
+    unit: str = "fraction"
+    digits: int | None = Field(default=None, ge=0)
+    numeric: bool = True
+    metric: MetricRef | None = None
+    fact: str | None = None
+    """What is asked of a run's checkpoint instead, see :mod:`reports.paper.checkpoint_facts`."""
+
+
+class Settings(Record):
+    """How a published number was made; None where the source does not say."""
+
+    rewritten: bool | None = None
+    """True if a language model rewrote the prompts."""
+    images_per_prompt: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    system_prompt: str | None = None
+    judge: str | None = None
+    source: str | None = None
+    """Where the settings are told, if not in the table's own source."""
+
+
+class Section(Record):
+    """Rows under a title, as printed: one value a column, the first one names the row."""
+
+    title: str = ""
+    rows: list[list[Value]] = Field(min_length=1)
+
+
+class Pair(Record):
+    """Two rows, counted from 1, whose difference in a column is held against its standard error."""
+
+    column: str
+    rows: tuple[int, int]
+
+
+class Arena(Record):
+    """Of a leaderboard: its name for the command line, for people, and its day."""
+
+    name: str
+    title: str
+    date: datetime.date
+
+
+class PublishedTable(Record):
+    """A table of a paper."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    title: str
+    source: str
+    notes: tuple[str, ...] = ()
+    reference: int | None = None
+    """The row, counted from 1, that runs are held against."""
+    settings: Settings | None = None
+    """Of every row; None for a table that is no measurement."""
+    row_settings: dict[str, Settings] = Field(default_factory=dict)
+    columns: list[PublishedColumn] = Field(min_length=2)
+    sections: list[Section] = Field(min_length=1)
+    pairs: tuple[Pair, ...] = ()
+    arena: Arena | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> PublishedTable:
+        rows = list(self.rows())
+        for number, (_, row) in enumerate(rows, 1):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"row {number} ({row[0]}): expected {len(self.columns)} values, found {len(row)}"
+                )
+        numbers = [
+            *([self.reference] if self.reference else []),
+            *(n for pair in self.pairs for n in pair.rows),
+        ]
+        if wrong := [number for number in numbers if not 1 <= number <= len(rows)]:
+            raise ValueError(f"expected rows from 1 to {len(rows)}, found {wrong[0]}")
+        labels = [column.label for column in self.columns]
+        if twice := [a for a, b in itertools.pairwise(sorted(labels)) if a == b]:
+            raise ValueError(f"two columns are called {twice[0]!r}")
+        if strange := [pair.column for pair in self.pairs if pair.column not in labels]:
+            raise ValueError(f"no column is called {strange[0]!r}")
+        names = {str(row[0]) for _, row in rows}
+        if strange := [name for name in self.row_settings if name not in names]:
+            raise ValueError(f"no row is called {strange[0]!r}")
+        return self
+
+    def rows(self) -> Iterator[tuple[str, list[Value]]]:
+        """Every row with the title of its section, in the printed order."""
+        return ((section.title, row) for section in self.sections for row in section.rows)
+
+    def settings_of(self, row: list[Value]) -> Settings | None:
+        """Settings of a row; None for a table that is no measurement."""
+        return self.row_settings.get(str(row[0]), self.settings)
+
+
+class Captions(Record):
+    """Figure 4: kinds of captions with their average length in characters; its curves are not published."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    title: str
+    source: str
+    captions: dict[str, float]
+
+
+class Bar(Record):
+    """One bar of Figure 11."""
+
+    label: str
+    seconds: float = Field(gt=0)
+    geneval: float | None = None
+    dpg: float | None = None
+
+
+class SpeedChain(Record):
+    """Figure 11: seconds for an image, one change after the other."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    title: str
+    source: str
+    conditions: str
+    notes: tuple[str, ...] = ()
+    bars: list[Bar]
+
+
+def names() -> list[str]:
+    """Names of the published tables, sorted."""
+    files = resources.files("reports").joinpath(FOLDER).iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.startswith("table"))
+
+
+def published(name: str) -> PublishedTable:
+    """Return the published table called ``name``, e.g. ``table4``; UserError names the near ones."""
+    if name not in names():
+        raise unknown("table", name, names())
+    return read(name, PublishedTable)
+
+
+def read(name: str, kind: type[R]) -> R:
+    """Read one file of ``reports/published``."""
+    text = resources.files("reports").joinpath(f"{FOLDER}/{name}.toml").read_text("utf-8")
+    return parse(text, kind, f"reports/{FOLDER}/{name}.toml")
+
+
+def parse(text: str, kind: type[R], where: str) -> R:
+    """Turn TOML into a record.
+
+    Raises UserError that says what was expected, what was found, and in which line or field of ``where``.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
+        return kind.model_validate(values)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"expected TOML, found {error}, in {where}; fix: mend that line") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole table"
+        raise UserError(
+            f"{where}: {place}: {first['msg']} (and {error.error_count() - 1} more); fix: mend that field"
+            if error.error_count() > 1
+            else f"{where}: {place}: {first['msg']}; fix: mend that field"
+        ) from error
