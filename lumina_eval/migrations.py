@@ -26,6 +26,9 @@ Step = Callable[[dict[str, Any]], dict[str, Any]]
 #: and still today's: nothing leads to it, and what was added since (``rewriting``) has its default.
 STEPS: Final[Mapping[tuple[str, int], Step]] = {}
 
+#: What mends a record of a run.
+MAKE_AGAIN: Final = "make the run again, it goes on from the images and verdicts that are there"
+
 R = TypeVar("R", bound=Record)
 
 
@@ -61,10 +64,10 @@ def migrated(
     return value
 
 
-def parsed(value: Any, kind: type[R], where: Path | str) -> R:
+def parsed(value: Any, kind: type[R], where: Path | str, fix: str = MAKE_AGAIN) -> R:
     """Return a record of its own file from a JSON value, of whichever version.
 
-    Raises UserError that names the field in question and the version that wrote it.
+    Raises UserError that names the field in question, the version that wrote it, and the ``fix``.
     """
     if not isinstance(value, dict):
         raise UserError(f"expected a {kind.__name__}, a JSON object, in {where}; fix: get the file again")
@@ -72,10 +75,12 @@ def parsed(value: Any, kind: type[R], where: Path | str) -> R:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise UserError(_refusal(error, value, kind, where)) from error
+        raise UserError(_refusal(error, value, kind, where, fix)) from error
 
 
-def _refusal(error: ValidationError, value: Mapping[str, Any], kind: type[Record], where: Path | str) -> str:
+def _refusal(
+    error: ValidationError, value: Mapping[str, Any], kind: type[Record], where: Path | str, fix: str
+) -> str:
     """Say what is wrong with the first field that is."""
     first = error.errors(include_url=False)[0]
     field = ".".join(map(str, first["loc"])) or kind.__name__
@@ -87,10 +92,7 @@ def _refusal(error: ValidationError, value: Mapping[str, Any], kind: type[Record
             "version wrote it, else take the field out"
         )
     said = "it lacks the field" if first["type"] == "missing" else f"{first['msg']}, in the field"
-    return (
-        f"{where} is no {kind.__name__} of schema {NEWEST}: {said} {field!r}{_writer(value)}; "
-        "fix: make the run again, it goes on from the images and verdicts that are there"
-    )
+    return f"{where} is no {kind.__name__} of schema {NEWEST}: {said} {field!r}{_writer(value)}; fix: {fix}"
 
 
 def _writer(value: Mapping[str, Any]) -> str:

@@ -1,0 +1,99 @@
+"""``receipt``: make the file that proves a run's numbers, and check such files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from lumina_eval.commands import options as o
+from lumina_eval.commands.report import expand
+from lumina_eval.console import Output, output
+from lumina_eval.errors import ExitCode, UserError
+from lumina_eval.receipts.checking import check_receipt
+from lumina_eval.receipts.findings import Finding, exit_code
+from lumina_eval.receipts.making import write_receipt
+from lumina_eval.receipts.record import Receipt, read_receipt
+
+app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
+
+#: What ends a check of several files: the first of these that any of them has.
+GRAVEST = (ExitCode.GATE_FAILED, ExitCode.USER, ExitCode.INCOMPLETE)
+
+
+@app.command("make")
+def make(
+    run_dirs: o.RunDirs,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for RUN.receipt.json; else receipt.json in each run folder."),
+    ] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Write a receipt of each finished run: what was asked, judged and published, how to make it again."""
+    with output(as_json) as streams:
+        for folder in expand(run_dirs):
+            path = write_receipt(folder, out)
+            size = path.stat().st_size
+            streams.emit({"schema": 1, "file": str(path), "run_dir": str(folder), "bytes": size})
+            streams.result(f"receipt {path}  ({size / 1024:.0f} KiB)")
+
+
+@app.command("check")
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Receipts.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images", help="Image store, or the official folder layout, to check too.", show_default=False
+        ),
+    ] = None,
+    reference: o.Reference = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, help="Largest relative difference that is only rounding.")
+    ] = 1e-12,
+    as_json: o.AsJson = False,
+) -> None:
+    """Derive the published numbers again from the verdicts, and check every digest; nothing is downloaded.
+
+    Exit codes: 0 all passes, 1 something is wrong, 2 no receipt, or its benchmark is not installed, 4
+    something could not be checked.
+    """
+    with output(as_json) as streams:
+        codes = {_check_one(file, images, reference, tolerance, streams) for file in files}
+    raise typer.Exit(next((code for code in GRAVEST if code in codes), ExitCode.OK))
+
+
+def _check_one(
+    file: Path, images: Path | None, reference: str | None, tolerance: float, streams: Output
+) -> ExitCode:
+    record: dict[str, Any] = {"schema": 1, "file": str(file), "state": "FAIL"}
+    try:
+        receipt, value = read_receipt(file)
+    except UserError as error:
+        streams.emit({**record, "run_id": None, "error": str(error), "command": None, "findings": []})
+        streams.say(f"error: {error}")
+        return ExitCode.USER
+    found = check_receipt(receipt, value, file.parent, tolerance, images, reference)
+    code = exit_code(found)
+    state = {ExitCode.OK: "PASS", ExitCode.GATE_FAILED: "FAIL"}.get(code, "UNCHECKED")
+    findings = [vars(finding) for finding in found]
+    made = {"run_id": receipt.manifest.run_id, "error": None, "command": receipt.command}
+    streams.emit({**record, **made, "state": state, "findings": findings})
+    _show(file, receipt, found, state, streams)
+    return code
+
+
+def _show(file: Path, receipt: Receipt, found: list[Finding], state: str, streams: Output) -> None:
+    made = receipt.manifest
+    streams.result(f"{file}: {made.title} on {made.benchmark} {made.protocol}")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for finding in found:
+        table.add_row(finding.what, finding.state, finding.said)
+    streams.tables.print(table)
+    streams.result(f"{state}    the images again: {receipt.command}")

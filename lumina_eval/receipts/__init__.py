@@ -1,0 +1,1 @@
+"""Receipts: one file from which anybody derives a run's published numbers again, offline."""

@@ -1,0 +1,87 @@
+"""A receipt of a finished run folder, and the command that makes its images again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Final
+
+from lumina_eval.digests import sha256_file
+from lumina_eval.errors import UserError
+from lumina_eval.files import make_folder, write_atomic
+from lumina_eval.receipts.record import Packed, Receipt, digest_of_fields, packed
+from lumina_eval.records import Manifest
+from lumina_eval.runs import read_manifest, read_result
+
+NAME: Final = "receipt.json"
+#: Options that say where things lie or what is told, and change no number; with and without a value.
+PLACES: Final = ("--out", "--store", "--tracking-uri")
+TELLING: Final = ("--mlflow", "--no-mlflow", "--report", "--no-report", "--json")
+
+
+def make_receipt(run_dir: Path, stem: str) -> Receipt:
+    """Return the receipt of a run folder; ``stem`` names files beside it, if any are needed.
+
+    Raises UserError if the run is not finished or a file of it is missing.
+    """
+    manifest, result = read_manifest(run_dir), read_result(run_dir)
+    for name in ("items.jsonl", "plan.jsonl", "verdicts.jsonl", "scores.jsonl", "results.jsonl"):
+        if not (run_dir / name).is_file():
+            raise UserError(f"expected {name} in {run_dir}, found none; fix: run the same command again")
+    rewritten = run_dir / "rewritten.jsonl"
+
+    def pack(name: str) -> Packed:
+        return packed(run_dir / name, f"{stem}{name}")
+
+    argv = shlex.split(command_of(manifest))
+    told = {"run_dir": None, "mlflow_run_id": None}
+    receipt = Receipt(
+        manifest=manifest.model_copy(update={"store": None, "mlflow_run_id": None, "argv": argv}),
+        result=result.model_copy(update=told),
+        command=shlex.join(argv),
+        items=pack("items.jsonl"),
+        plan=pack("plan.jsonl"),
+        verdicts=pack("verdicts.jsonl"),
+        rewritten=pack("rewritten.jsonl") if rewritten.is_file() else None,
+        scores_sha256=sha256_file(run_dir / "scores.jsonl"),
+        results_sha256=sha256_file(run_dir / "results.jsonl"),
+        digest="0" * 64,
+    )
+    return receipt.model_copy(update={"digest": digest_of_fields(receipt.model_dump(mode="json"))})
+
+
+def write_receipt(run_dir: Path, out: Path | None = None) -> Path:
+    """Write ``receipt.json`` into the run folder, or ``RUN.receipt.json`` into ``out``, and return its path.
+
+    Lines that are too many for a receipt are in the run folder anyway; ``out`` gets a copy of them.
+    """
+    if out is None:
+        path, receipt = run_dir / NAME, make_receipt(run_dir, "")
+    else:
+        stem = f"{run_dir.resolve().name}."
+        path, receipt = make_folder(out) / f"{stem}{NAME}", make_receipt(run_dir, stem)
+        for part in (receipt.items, receipt.plan, receipt.verdicts, receipt.rewritten):
+            if part is not None and part.file is not None:
+                shutil.copyfile(run_dir / part.file.removeprefix(stem), out / part.file)
+    text = json.dumps(receipt.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    write_atomic(path, f"{text}\n".encode())
+    return path
+
+
+def command_of(manifest: Manifest) -> str:
+    """Return the command line that makes the run again, without places; made up where none is known."""
+    words = list(manifest.argv[1:])
+    if not words:
+        words = ["run", manifest.benchmark, "--protocol", manifest.protocol, "--model", manifest.title]
+        words += ["--suite", manifest.suite] if manifest.suite else []
+        words += [word for change in manifest.changed for word in ("--set", change)]
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word in TELLING or word.partition("=")[0] in PLACES:
+            skip = not skip and word in PLACES
+            continue
+        kept.append(word)
+    return shlex.join(["lumina-eval", *kept])

@@ -1,0 +1,103 @@
+"""Stated numbers held against those that the rules give: to the last bit, else within a tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from lumina_eval.digests import sha256_bytes
+from lumina_eval.receipts.findings import Finding
+from lumina_eval.receipts.record import Receipt
+from lumina_eval.records import Aggregate, Coverage, ImageRef, Interval, Metric
+
+
+def number_findings(
+    receipt: Receipt, aggregate: Aggregate, plan: Sequence[ImageRef] | None, judged: int, tolerance: float
+) -> Iterator[Finding]:
+    """Yield a finding for the coverage, for each metric, and for the lines of scores and results."""
+    yield _coverage(receipt.result.coverage, aggregate, plan, judged)
+    exact = True
+    derived = {metric.name: metric for metric in aggregate.metrics}
+    stated = {metric.name: metric for metric in receipt.result.metrics}
+    for name in dict.fromkeys((*stated, *derived)):
+        finding = _metric(name, stated.get(name), derived.get(name), tolerance)
+        exact = exact and stated.get(name) == derived.get(name)
+        yield finding
+    if receipt.result.against != aggregate.against:
+        yield Finding("against", "FAIL", f"held against {aggregate.against}, not {receipt.result.against}")
+    scores = "".join(f"{score.model_dump_json()}\n" for score in aggregate.scores)
+    results = "".join(f"{line}\n" for line in aggregate.results)
+    for what, text, digest in (
+        ("scores", scores, receipt.scores_sha256),
+        ("results", results, receipt.results_sha256),
+    ):
+        if sha256_bytes(text.encode()) == digest:
+            yield Finding(what, "PASS", f"the same {text.count(chr(10))} lines")
+        elif exact:
+            yield Finding(what, "FAIL", "other lines than those of the run, with the same metrics")
+        else:
+            yield Finding(what, "NOTE", "other lines than those of the run, as the metrics differ")
+
+
+def _coverage(
+    stated: Coverage, aggregate: Aggregate, plan: Sequence[ImageRef] | None, judged: int
+) -> Finding:
+    wrong = []
+    if stated.judged != judged:
+        wrong.append(f"{stated.judged} judged, there are {judged} verdicts")
+    if stated.failed != stated.expected - stated.judged:
+        wrong.append(f"{stated.failed} failed, {stated.expected} less {stated.judged} are not that many")
+    if plan and stated.expected != len(plan):
+        wrong.append(f"{stated.expected} expected, the plan has {len(plan)}")
+    if stated.excluded != aggregate.excluded:
+        wrong.append(f"{stated.excluded} excluded, the rules exclude {aggregate.excluded}")
+    if wrong:
+        return Finding("coverage", "FAIL", "; ".join(f"stated {one}" for one in wrong))
+    return Finding("coverage", "PASS", f"{stated.judged} of {stated.expected} images judged")
+
+
+def _metric(name: str, stated: Metric | None, derived: Metric | None, tolerance: float) -> Finding:
+    if stated is None:
+        return Finding(name, "FAIL", f"the rules give {_number(derived)}, and the receipt says nothing of it")
+    if derived is None:
+        return Finding(name, "FAIL", f"stated {_number(stated)}, and the rules know no such metric")
+    if stated == derived:
+        return Finding(name, "PASS", f"{_number(stated)}, the same to the last bit")
+    wrong = [
+        f"{what} {_text(one)} stated, {_text(other)} from the verdicts"
+        for what, one, other in _pairs(stated, derived)
+        if not _close(one, other, tolerance)
+    ]
+    if wrong:
+        return Finding(name, "FAIL", "; ".join(wrong))
+    return Finding(name, "PASS", f"{_number(stated)}, the same but for rounding (within {tolerance:g})")
+
+
+Value = float | str | None
+
+
+def _pairs(stated: Metric, derived: Metric) -> Iterator[tuple[str, Value, Value]]:
+    """Yield what two metrics say of the same thing."""
+    for what in ("value", "n_prompts", "n_images", "unit"):
+        yield what, getattr(stated, what), getattr(derived, what)
+    for what in ("ci_seeds", "ci_prompts"):
+        for place, end in enumerate(("low", "high")):
+            yield f"{what} {end}", _end(getattr(stated, what), place), _end(getattr(derived, what), place)
+
+
+def _end(interval: Interval | None, place: int) -> float | None:
+    return None if interval is None else interval[place]
+
+
+def _close(one: Value, other: Value, tolerance: float) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+    return one == other
+
+
+def _number(metric: Metric | None) -> str:
+    return "nothing" if metric is None else _text(metric.value)
+
+
+def _text(value: Value) -> str:
+    return "unknown" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
