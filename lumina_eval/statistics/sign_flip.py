@@ -8,6 +8,7 @@ holds at any sample size and for any shape of the scores (E. Edgington and P. On
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def sign_flip(
         return found
 
     observed = statistic(np.ones((1, len(moving))))[0] * (1 - 1e-9)  # ties are ties
-    exact = 2.0 ** len(moving) <= resamples + 1
+    exact = len(moving) <= math.log2(resamples + 1)
     single, joint, total = np.zeros(len(d)), np.zeros(len(d)), 0
     for signs in _all_signs(len(moving)) if exact else _random_signs(len(moving), resamples, seed):
         t = statistic(signs)
