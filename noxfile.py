@@ -25,7 +25,7 @@ from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = "constraints.txt"
@@ -56,7 +56,7 @@ EMBEDDED = {
 
 @nox.session(reuse_venv=True, default=False)
 def project(session: nox.Session) -> None:
-    """Install the project with all that tests, type checks and docs need, in the environment that is shared."""
+    """Install the project with all that tests, types and docs need, in the environment that is shared."""
     groups = nox.project.dependency_groups(PYPROJECT, "test", "types", "docs")
     session.install("-c", CONSTRAINTS, "-e", ".", *groups, env=PINNED_BUILD)
 
@@ -74,6 +74,14 @@ def tests(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the types; arguments go to mypy."""
     run_in_project(session, "mypy", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["project"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; arguments go to mkdocs instead: ``nox -s docs -- serve``."""
+    # What the theme and a plugin have to say about the future of mkdocs; the versions here are pinned.
+    session.env |= {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+    run_in_project(session, "mkdocs", *(session.posargs or ("build", "--strict")))
 
 
 @nox.session(reuse_venv=True)
