@@ -36,7 +36,7 @@ def steps_curve(group: Group) -> str | None:
     series = _series(group)
     if sum(len(points) for points in series.values()) < 2:
         return None
-    panels = _panels(series)
+    panels = panels_of({name: (points[0][0], points[-1][0]) for name, points in series.items()})
     with mpl.rc_context(dict(STYLE)):
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -87,11 +87,10 @@ def _series(group: Group) -> dict[str, list[tuple[int, Metric, str]]]:
     return {name: sorted(points, key=lambda point: point[0]) for name, points in found.items()}
 
 
-def _panels(series: Mapping[str, Sequence[tuple[int, Metric, str]]]) -> list[list[str]]:
-    """One panel for all series if their steps follow on from each other, else one for each."""
-    ends = [(points[0][0], points[-1][0]) for points in series.values()]
-    follows = all(before[1] < after[0] for before, after in itertools.pairwise(ends))
-    return [list(series)] if follows else [[name] for name in series]
+def panels_of(ends: Mapping[str, tuple[int, int]]) -> list[list[str]]:
+    """Return one panel for all stages if their steps (first, last) follow each other, else one for each."""
+    follows = all(before[1] < after[0] for before, after in itertools.pairwise(ends.values()))
+    return [list(ends)] if follows else [[name] for name in ends]
 
 
 def _curve(ax: Axes, group: Group, series: Sequence[Sequence[tuple[int, Metric, str]]]) -> None:

@@ -22,6 +22,7 @@ from reports.table import Table
 class Section:
     """One group of runs: the answer, how sure it is, what it looks like, how to get it again."""
 
+    group: Group
     anchor: str
     title: str
     badges: tuple[tuple[str, str], ...]
@@ -94,6 +95,7 @@ def _section(place: int, group: Group, find_image: gallery.FindImage | None) -> 
     if find_image and not shown:
         warnings.append("No gallery: none of the judged images is in the image store.")
     return Section(
+        group=group,
         anchor=f"s{place}-{re.sub(r'[^a-z0-9]+', '-', group.title.lower()).strip('-')}",
         title=group.title,
         badges=group.badges,

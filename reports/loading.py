@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lumina_eval import runs
 from lumina_eval.errors import UserError
+from lumina_eval.files import valid_lines
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Manifest, RunResult, Score, Verdict
 
@@ -70,6 +71,12 @@ class RunView:
     def scores(self) -> tuple[Score, ...]:
         """One number for each image."""
         return tuple(runs.read_scores(self.folder))
+
+    @functools.cached_property
+    def failures(self) -> Mapping[tuple[str, int], tuple[str, str]]:
+        """What failed, by (item id, index): the step (``generate`` or ``judge``) and the reason."""
+        found = (value for _, value in valid_lines(self.folder / "failures.jsonl"))
+        return {(f["item_id"], f["index"]): (str(f["step"]), str(f["reason"])) for f in found}
 
     @functools.cached_property
     def results(self) -> tuple[Mapping[str, Any], ...]:

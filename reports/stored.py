@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from PIL import Image
 
+from lumina_eval.digests import sha256_bytes
 from lumina_eval.records import Verdict
 from lumina_eval.store import ImageStore
 from reports.loading import RunView
@@ -23,11 +25,36 @@ class StoredImages:
 
     def __call__(self, run: RunView, verdict: Verdict) -> Image.Image | None:
         """Return the RGB image of a verdict, or None."""
-        key = run.keys.get((verdict.item_id, verdict.index))
+        found = self.file(run, (verdict.item_id, verdict.index), verdict.image_sha256)
+        return decoded(found) if isinstance(found, bytes) else None
+
+    def file(self, run: RunView, place: tuple[str, int], sha256: str | None) -> bytes | str:
+        """Return the file of an image by (item id, index), or the reason why there is none.
+
+        ``sha256`` is that of the judged file; None, for an image without a verdict, takes what the store
+        vouches for.
+        """
+        key = run.keys.get(place)
         if key is None:
-            return None
+            return "judged elsewhere: no image store holds it"
+        altered = False
         for root in dict.fromkeys((self._root, run.store)):
-            found = ImageStore(root).read(key)
-            if found is not None and found.sha256 == verdict.image_sha256:
-                return found.image
+            store = ImageStore(root)
+            try:
+                data = store.path(key).read_bytes()
+            except OSError:
+                continue
+            if sha256_bytes(data) == (sha256 or store.sha256(key)) and decoded(data) is not None:
+                return data
+            altered = True
+        name = f"{key[:2]}/{key[:12]}….png"
+        return f"file altered since it was judged: {name}" if altered else f"file gone: {name}"
+
+
+def decoded(data: bytes) -> Image.Image | None:
+    """Return the RGB image in a file's bytes, or None if they hold none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError):
         return None

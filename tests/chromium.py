@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -23,7 +24,14 @@ KEYS: Final = {
     " ": ("Space", " "),
     "b": ("KeyB", "b"),
     "Enter": ("Enter", "\r"),
+    "ArrowUp": ("ArrowUp", ""),
+    "ArrowDown": ("ArrowDown", ""),
+    "End": ("End", ""),
+    "Escape": ("Escape", ""),
+    "Tab": ("Tab", ""),
 }
+#: What Windows calls a key: where a key does something by itself, the browser goes by this number.
+NUMBERS: Final = {"Enter": 13, "Escape": 27, " ": 32, "Tab": 9, "End": 35, "ArrowUp": 38, "ArrowDown": 40}
 
 
 class Chromium:
@@ -32,9 +40,10 @@ class Chromium:
     def __init__(self, to_browser: int, from_browser: int) -> None:
         self._out, self._in = os.fdopen(to_browser, "wb", buffering=0), os.fdopen(from_browser, "rb")
         self._number, self._rest = 0, b""
+        self.events: list[dict[str, Any]] = []
 
     def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Send a command and return its result; events that come in between are passed over."""
+        """Send a command and return its result; events that come in between are kept for their page."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if session:
@@ -46,6 +55,8 @@ class Chromium:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return dict(answer["result"])
+            if "method" in answer:
+                self.events.append(answer)
 
     def page(self) -> Page:
         """Open a page in a profile of its own, with its own cookies."""
@@ -75,6 +86,81 @@ class Page:
         self._send("Page.navigate", url=address)
         self.wait(f"location.href.startsWith({json.dumps(address)}) && document.readyState === 'complete'")
 
+    def watch(self) -> None:
+        """From now on, note what the page says on its console, throws and asks of a network."""
+        for domain in ("Runtime", "Log", "Network"):
+            self._send(f"{domain}.enable")
+
+    def noted(self) -> list[str]:
+        """Return console messages, exceptions and requested addresses other than the page's own data."""
+        self.evaluate("1")  # what has happened is told before this is answered
+        found = []
+        for event in self._browser.events:
+            if event.get("sessionId") != self._session:
+                continue
+            told, method = event["params"], event["method"]
+            if method == "Runtime.consoleAPICalled":
+                found.append(f"console.{told['type']}: {[one.get('value') for one in told['args']]}")
+            elif method == "Runtime.exceptionThrown":
+                found.append(f"exception: {told['exceptionDetails']}")
+            elif method == "Log.entryAdded":
+                found.append(f"log: {told['entry']['text']}")
+            elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith("data:"):
+                found.append(f"request: {told['request']['url']}")
+        return found
+
+    def look(self, width: int, height: int, *, dark: bool = False, media: str = "") -> None:
+        """Give the window a size in pixels, a light or dark scheme, and a medium such as ``print``."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", media=media, features=[scheme])
+
+    def without_script(self) -> None:
+        """Open pages without JavaScript from now on."""
+        self._send("Emulation.setScriptExecutionDisabled", value=True)
+
+    def picture(self, *, whole: bool = False) -> bytes:
+        """Return the window, or the whole page, as PNG."""
+        answer = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        return base64.b64decode(answer["data"])
+
+    def point(self, selector: str, number: int = 0) -> None:
+        """Move the mouse to the middle of an element; ``number`` counts those that the selector finds."""
+        box = self._middle(selector, number)
+        self._send("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
+
+    def drag(self, selector: str, right: int) -> None:
+        """Press the mouse in the middle of an element and draw it ``right`` pixels."""
+        x, y = self._middle(selector, 0)
+        for kind, at in (
+            ("mousePressed", x),
+            ("mouseMoved", x + right / 2),
+            ("mouseMoved", x + right),
+            ("mouseReleased", x + right),
+        ):
+            self._send(
+                "Input.dispatchMouseEvent", type=kind, x=at, y=y, button="left", buttons=1, clickCount=1
+            )
+
+    def wheel(self, selector: str, down: int, *, ctrl: bool = False) -> None:
+        """Turn the wheel over the middle of an element."""
+        x, y = self._middle(selector, 0)
+        self._send(
+            "Input.dispatchMouseEvent",
+            type="mouseWheel",
+            x=x,
+            y=y,
+            deltaX=0,
+            deltaY=down,
+            modifiers=2 if ctrl else 0,
+        )
+
     def reload(self) -> None:
         """Load the page anew."""
         self.evaluate("window.old = true")
@@ -101,25 +187,36 @@ class Page:
                 )
             time.sleep(0.02)
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, *, shift: bool = False) -> None:
         """Press and let go of a key."""
         code, text = KEYS[key]
         down = {"type": "keyDown" if text else "rawKeyDown", "text": text}
         for event in (down, {"type": "keyUp"}):
-            self._send("Input.dispatchKeyEvent", key=key, code=code, **event)
+            self._send(
+                "Input.dispatchKeyEvent",
+                key=key,
+                code=code,
+                windowsVirtualKeyCode=NUMBERS.get(key, 0),
+                modifiers=8 if shift else 0,
+                **event,
+            )
 
     def click(self, selector: str) -> None:
         """Click with the mouse on the middle of an element."""
-        box = self.evaluate(
-            f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect(); "
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+        box = self._middle(selector, 0)
         for kind in ("mousePressed", "mouseReleased"):
             self._send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def write(self, text: str) -> None:
         """Write into the field that has the focus."""
         self._send("Input.insertText", text=text)
+
+    def _middle(self, selector: str, number: int) -> tuple[float, float]:
+        x, y = self.evaluate(
+            f"(() => {{ const box = document.querySelectorAll({json.dumps(selector)})[{number}]"
+            ".getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        return x, y
 
     def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.send(method, self._session, **parameters)
