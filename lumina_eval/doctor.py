@@ -17,7 +17,9 @@ from lumina_eval.records import Record
 
 #: Less free disk than this is worth a warning, in GiB.
 LITTLE_DISK: Final = 2.0
-GROUPS: Final[tuple[plugins.Group, ...]] = ("models", "benchmarks", "judges", "reporters", "commands")
+GROUPS: Final[tuple[plugins.Group, ...]] = (
+    "models", "benchmarks", "judges", "reporters", "commands", "tables", "figures",
+)  # fmt: skip
 
 
 class Finding(Record):

@@ -1,8 +1,9 @@
 """What a plug-in looks like, and how one is found by name.
 
 Four kinds of plug-in, by entry-point group: models, benchmarks, judges and reporters; a fifth, commands, adds
-sub-commands to the CLI. They are protocols in the sense of typing: a plug-in need not import or subclass
-anything. Groups are listed without importing; only the plug-in that is asked for is loaded.
+sub-commands to the CLI; tables and figures are what ``report --table`` and ``--figure`` write by name. They
+are protocols in the sense of typing: a plug-in need not import or subclass anything. Groups are listed
+without importing; only the plug-in that is asked for is loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lumina_eval.errors import UserError, is_user_error, unknown
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Aggregate, Item, Verdict
 
-Group = Literal["models", "benchmarks", "judges", "reporters", "commands"]
+Group = Literal["models", "benchmarks", "judges", "reporters", "commands", "tables", "figures"]
 JudgeKind = Literal["detect", "question", "scorer", "rubric", "set", "pair"]
 
 
@@ -182,6 +183,13 @@ JudgeOpener = Callable[[Mapping[str, Any]], Judge]
 
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""
+
+NamedWriter = Callable[[Sequence[Path], Path], Sequence[Path]]
+"""Entry point of group ``lumina_eval.tables`` or ``.figures``: (what the user named, out folder) to files.
+
+What is named are run folders, none is fine, and any other file or folder that the plug-in may understand. It
+writes what it has without runs, such as published numbers; the Markdown among its files is shown.
+"""
 
 
 @dataclasses.dataclass(frozen=True)

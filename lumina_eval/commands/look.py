@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -19,8 +19,10 @@ from lumina_eval.publishing import samples
 from lumina_eval.runs import find_runs, read_result
 from lumina_eval.tracking import sending
 
-Kind = Literal["benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs"]
-KINDS: tuple[Kind, ...] = ("benchmarks", "protocols", "models", "judges", "reporters", "commands", "runs")
+Kind = Literal[
+    "benchmarks", "protocols", "models", "judges", "reporters", "commands", "tables", "figures", "runs"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def prompts(

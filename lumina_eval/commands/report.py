@@ -10,6 +10,7 @@ import typer
 
 from lumina_eval import publishing
 from lumina_eval.commands import options as o
+from lumina_eval.commands.paper import apart, check_names, write_by_name
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.runs import DEFAULT_OUT, find_runs, read_items, read_result, read_scores, store_of
@@ -41,19 +42,36 @@ def report(
         bool, typer.Option("--mlflow/--no-mlflow", help="Send runs and report to MLflow.")
     ] = False,
     tracking_uri: o.TrackingUri = None,
+    table: Annotated[
+        list[str],
+        typer.Option(
+            "--table",
+            help="A table of the paper with the runs in it, e.g. table4, in place of the report; repeatable.",
+            show_default=False,
+        ),
+    ] = o.NONE,
+    figure: Annotated[
+        list[str],
+        typer.Option(
+            "--figure", help="This figure, e.g. figure10; repeatable, with --table too.", show_default=False
+        ),
+    ] = o.NONE,
     open_: Annotated[bool, typer.Option("--open", help="Open the page when it is written.")] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Write tables, curves and galleries of runs: Markdown, LaTeX, CSV, JSON and one self-contained page."""
     with output(as_json) as streams:
         told: list[str] = []
-        folders, passed_over = sift(run_dirs or [])
+        check_names(table, figure)
+        named = bool(table or figure)
+        given, others = apart(run_dirs or []) if named else (run_dirs or [], [])
+        folders, passed_over = sift(given)
         uri = resolve_uri(tracking_uri, folders[0].resolve().parent.parent if folders else DEFAULT_OUT)
         if from_mlflow:
             found = read_back(from_mlflow, uri, into)
             folders += found.run_dirs
             passed_over += found.passed_over
-        if not folders:
+        if not folders and not named:
             whole = f", of which none is whole: {passed_over[0]}" if passed_over else ""
             raise UserError(
                 "expected a run folder, a folder with runs/, or --from-mlflow EXPERIMENT, found "
@@ -61,9 +79,14 @@ def report(
             )
         for text in passed_over:
             streams.warn(f"passed over: {text}")
-        place = out or folders[0].resolve().parent.parent / "report"
-        files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]))
-        if mlflow:
+        place = out or (folders[0].resolve().parent.parent if folders else DEFAULT_OUT) / "report"
+        files: list[Path]
+        warnings: list[str]
+        if named:
+            files, warnings = write_by_name(table, figure, [*folders, *others], place, streams), []
+        else:
+            files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]))
+        if mlflow and folders:
             line, unsent = publishing.send(folders, files, folders[0].resolve().parent.parent, uri)
             told += [f"MLflow  {line}"] if line else []
             warnings += unsent
@@ -143,6 +166,8 @@ def _tell(files: Sequence[Path], warnings: Sequence[str], streams: Output) -> No
     for path in files:
         if path.suffix in (".html", ".md"):
             streams.result(f"report  {path}")
+        elif path.suffix == ".svg":
+            streams.result(f"figure  {path}")
     if tables := [path for path in files if path.suffix in (".tex", ".csv", ".json")]:
         kinds = ", ".join(sorted({path.suffix for path in tables}))
         streams.result(f"tables  {len(tables)} files ({kinds}) in {tables[0].parent}")

@@ -159,6 +159,8 @@ class Bar(Record):
 
     label: str
     seconds: float = Field(gt=0)
+    faster: float | None = None
+    """How many times faster than the bar above, as printed."""
     geneval: float | None = None
     dpg: float | None = None
 

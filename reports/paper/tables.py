@@ -15,7 +15,7 @@ from reports.paper.footnotes import Footnotes
 from reports.paper.published import PublishedTable, published
 from reports.paper.ratings import is_ratings, rating_rows
 from reports.provenance import making, rules
-from reports.table import Row, Table
+from reports.table import Table
 
 NOTE_SEEDS: Final = "Intervals of your runs: 95 %, the prompts fixed and the noise drawn again (ci_seeds)."
 NOTE_STEPS: Final = "Steps of your runs are counted from the start of their first stage."
@@ -26,11 +26,12 @@ def tables(name: str, inputs: Sequence[Path]) -> dict[str, Table]:
     """Return the table called ``name`` and, where runs may be compared with it, ``<name>-difference``.
 
     ``inputs`` are run folders and, for leaderboards, files that ``arena rate --json`` printed; none is fine.
+    What is neither is named in a note.
     Raises UserError for an unknown name, a broken run folder or file.
     """
     table = published(name)
-    folders = [path for path in inputs if not is_ratings(path)]
-    files = [path for path in inputs if is_ratings(path)]
+    folders = [path for path in inputs if (path / "manifest.json").is_file()]
+    others = [path for path in inputs if path not in folders]
     runs = in_training_order(load_runs(folders)) if folders else []
     used = own_rows.used(runs, table)
     footnotes = Footnotes()
@@ -39,7 +40,8 @@ def tables(name: str, inputs: Sequence[Path]) -> dict[str, Table]:
     found = entrants(used, table) if measured else ()
     rows += [own_rows.measured_row(entrant, table, footnotes) for entrant in found]
     rows += [] if measured else own_rows.checkpoint_rows(used, table)
-    rows += _rated(files, table)
+    rated = [path for path in others if is_ratings(path)] if table.arena else []
+    rows += [row for path in rated for row in rating_rows(path, table)]
     whole = Table(
         table.title,
         tuple(printed.column(column) for column in table.columns),
@@ -49,17 +51,15 @@ def tables(name: str, inputs: Sequence[Path]) -> dict[str, Table]:
             *table.notes,
             *printed.precision_notes(table),
             *_notes(table, used),
-            *_left_out([run for run in runs if run not in used], [] if table.arena else files),
+            *_left_out(
+                [run for run in runs if run not in used], [path for path in others if path not in rated]
+            ),
         ),
         footnotes.all(),
         _provenance(used) if measured else (),
     )
     apart = difference(table, [entrant for entrant in found if entrant.standing == "like"])
     return {name: whole} | ({} if apart is None else {f"{name}-difference": apart})
-
-
-def _rated(files: Sequence[Path], table: PublishedTable) -> list[Row]:
-    return [row for path in files for row in rating_rows(path, table)] if table.arena else []
 
 
 def _notes(table: PublishedTable, used: Sequence[RunView]) -> list[str]:
@@ -72,10 +72,10 @@ def _notes(table: PublishedTable, used: Sequence[RunView]) -> list[str]:
     return [note for note, fits in notes.items() if fits and used]
 
 
-def _left_out(runs: Sequence[RunView], files: Sequence[Path]) -> list[str]:
+def _left_out(runs: Sequence[RunView], others: Sequence[Path]) -> list[str]:
     """Say what was given and yet has nothing of this table."""
     names = [f"{run.title} on {run.manifest.benchmark}/{run.manifest.protocol}" for run in runs]
-    names += [path.name for path in files]
+    names += [path.name for path in others]
     return [f"Not shown, as there is nothing of this table in them: {', '.join(names)}."] if names else []
 
 
