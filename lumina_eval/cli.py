@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 from collections.abc import Collection
@@ -11,8 +12,8 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import compare, data, export, judge, look, plan, report, run, verify, watch
-from lumina_eval.errors import ExitCode, is_user_error
+from lumina_eval.commands import compare, data, export, judge, look, plan, receipt, report, run, verify, watch
+from lumina_eval.errors import ExitCode, UserError, is_user_error
 
 
 def show_version(wanted: bool) -> None:
@@ -37,8 +38,8 @@ def top(
 def make_app(wanted: Collection[str] | None = None) -> typer.Typer:
     """Put the commands together, ours and those of plug-ins.
 
-    Of the plug-ins those ``wanted`` are imported, the one on the command line if not given; the others are
-    there by name alone.
+    Of the plug-ins those ``wanted`` are imported: if not given, the one on the command line, or all of them
+    where that names no command and so asks for the list. The others are there by name alone.
     """
     app = typer.Typer(
         name="lumina-eval", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
@@ -61,7 +62,8 @@ def make_app(wanted: Collection[str] | None = None) -> typer.Typer:
     ):
         app.command(name)(command)
     app.add_typer(data.app, name="data")
-    _add_plugins(app, sys.argv[1:2] if wanted is None else wanted)
+    app.add_typer(receipt.app, name="receipt")
+    _add_plugins(app, _wanted(sys.argv[1:2]) if wanted is None else wanted)
     return app
 
 
@@ -100,6 +102,18 @@ def _add_plugins(app: typer.Typer, wanted: Collection[str]) -> None:
             app.add_typer(
                 typer.Typer(), name=name, help=f"Commands of {name}; see lumina-eval {name} --help."
             )
+
+
+def _wanted(words: Collection[str]) -> Collection[str]:
+    """Return the plug-ins to import for the first word of a command line: for an option, all that load."""
+    if any(not word.startswith("-") for word in words):
+        return words
+    found = []
+    for name in plugins.available("commands"):
+        with contextlib.suppress(UserError):  # its own command will say why; the list is shown all the same
+            plugins.load("commands", name)
+            found.append(name)
+    return found
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ SOLE = {
         for name in ("detectron", "detectron_weights", "unidet/network")
     },
 }
+#: What no command line waits for before it is known what to do.
+HEAVY = ("torch", "transformers", "open_clip", "scipy.stats", "pandas", "cv2", "mlflow", "datasets", "altair")
 #: The world itself stands on nothing of ours; only what the harness and people call may.
 DOORS = {"world/dataset.py", "sight/judge.py", "sight/question_judge.py", "sight/phrase_judge.py"}
 
@@ -131,3 +133,23 @@ def test_the_command_line_starts_without_the_heavy_packages() -> None:
     code = f"import lumina_eval.cli, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lumina_eval.cli",
+        "benchmarks.arena.cli",
+        "benchmarks.judges.cli",
+        "benchmarks.tabletop.cli",
+        "benchmarks.geneval.adapter",
+        "benchmarks.dpg.adapter",
+        "benchmarks.t2i_compbench.adapter",
+        "benchmarks.fidelity.adapter",
+    ],
+)
+def test_help_and_mistakes_wait_for_nothing_heavy(module: str) -> None:
+    """What a command line and a plug-in's name import: each of these takes seconds."""
+    code = f"import sys, {module}; print(*sorted({{*sys.modules}} & {{*{HEAVY!r}}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not done.stdout.split()

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.geneval.rules import Outcome
 
@@ -36,6 +35,8 @@ def result_lines(rows: Sequence[Row]) -> list[str]:
 
     Lines come without their newline.
     """
+    import pandas as pd
+
     if not rows:
         return []
     return str(pd.DataFrame(rows).to_json(orient="records", lines=True)).splitlines()

@@ -13,7 +13,7 @@ from lumina_eval.assets.catalogue import locate
 from lumina_eval.errors import UserError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Fetched files made ready for the judges, and tried: convert, speed."
+    no_args_is_help=True, help="Fetched weights (see data) made ready for the judges: convert, speed."
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from PIL import Image
@@ -12,16 +12,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
-from benchmarks.tabletop.trial import card as cards
-from benchmarks.tabletop.trial import sampling_plot
-from benchmarks.tabletop.trial import sampling_study as study
-from benchmarks.tabletop.trial.distortions import through
-from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
-from benchmarks.tabletop.world.dataset import write_dataset
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
 from lumina_eval.progress import progress
+
+if TYPE_CHECKING:
+    from benchmarks.tabletop.trial import card as cards
 
 app = typer.Typer(no_args_is_help=True, help="The embedded world: data, pictures, and how good its judge is.")
 
@@ -39,6 +35,8 @@ def dataset(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Write a training set: images, and captions at four levels in five languages."""
+    from benchmarks.tabletop.world.dataset import write_dataset
+
     write_dataset(folder, count, size=size, seed=seed, workers=workers)
 
 
@@ -51,6 +49,8 @@ def show(
     seed: Seed = 0,
 ) -> None:
     """Draw a sheet of scenes, of scenes with what the judge sees, or of all shapes and colours."""
+    from benchmarks.tabletop.sheet import scene_sheet, vocabulary_sheet
+
     if what == "vocabulary":
         sheet = vocabulary_sheet(size)
     else:
@@ -72,6 +72,10 @@ def card(
     out: Annotated[Path, typer.Option(help="Card whose tables between the markers are replaced.")] = CARD,
 ) -> None:
     """Measure the judge, print the tables and write them into its card."""
+    from benchmarks.tabletop.trial import card as cards
+    from benchmarks.tabletop.trial.distortions import through
+    from benchmarks.tabletop.trial.roundtrip import Roundtrip, embedded_folder
+
     effort = cards.QUICK if quick else cards.Effort()
     if n is not None:
         effort = dataclasses.replace(effort, pictures=n, edits=max(12, n // 4), curve=max(12, n // 5))
@@ -104,6 +108,10 @@ def sampling(
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw the scores into.")] = None,
 ) -> None:
     """Score the embedded model under every solver and guidance, and say which settings lose nothing."""
+    from benchmarks.tabletop.trial import card as cards
+    from benchmarks.tabletop.trial import sampling_plot
+    from benchmarks.tabletop.trial import sampling_study as study
+
     chosen = tuple(solver or study.STEPS)
     if unknown := sorted({*chosen} - {*study.STEPS}):
         raise UserError(
@@ -162,6 +170,7 @@ def retrieval(
     """Measure the small CLIP: does it find a picture's caption, and tell it from a wrong one?"""
     from benchmarks.tabletop.extractor.embedder import TabletopEmbedder
     from benchmarks.tabletop.extractor.retrieval import measure
+    from benchmarks.tabletop.trial import card as cards
 
     found = measure(TabletopEmbedder(weights), scenes)
     rows = [

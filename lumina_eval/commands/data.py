@@ -22,7 +22,9 @@ Names = Annotated[
     typer.Argument(help="Names of assets, or of benchmarks for all of theirs.", show_default=False),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Files that come from elsewhere: list, fetch, verify.")
+app = typer.Typer(
+    no_args_is_help=True, help="Prompts, weights, statistics from elsewhere: list, fetch, verify."
+)
 
 
 @app.command("list")

@@ -19,6 +19,7 @@ from benchmarks.fidelity.reference import Reference
 from benchmarks.fidelity.scoring import group_scores
 from lumina_eval.errors import UserError
 from lumina_eval.statistics.comparison import compare
+from lumina_eval.statistics.endpoint import Endpoint
 
 WIDTH = 6
 REFERENCE = FrechetReference(Moments(None, np.zeros(WIDTH), np.eye(WIDTH)))
@@ -98,7 +99,7 @@ def test_a_difference_is_paired() -> None:
         assert one.groups is not None
         assert two.groups is not None
         scores = (group_scores("fid", found, reference) for found in (one, two))
-        difference = compare(*scores, bounds=None, lower_is_better=True).primary
+        difference = compare(*scores, endpoint=Endpoint("fid", "distance")).primary
         assert difference.difference == pytest.approx(two.value - one.value)
         assert difference.ci is not None
         low, high = difference.ci

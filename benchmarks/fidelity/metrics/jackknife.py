@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from benchmarks.fidelity.metrics.frechet import FrechetReference, on_cores
 from benchmarks.fidelity.metrics.moments import Floats, Moments
@@ -123,7 +123,7 @@ class Jackknife:
 
     def interval(self, level: float = 0.95) -> Interval:
         """Return Student's interval about the corrected value, K - 1 degrees of freedom."""
-        half = float(stats.t.ppf((1 + level) / 2, len(self.shares) - 1)) * self.standard_error
+        half = float(scipy.stats.t.ppf((1 + level) / 2, len(self.shares) - 1)) * self.standard_error
         return self.corrected - half, self.corrected + half
 
 
