@@ -182,7 +182,11 @@ JudgeOpener = Callable[[Mapping[str, Any]], Judge]
 """Entry point of group ``lumina_eval.judges``: a protocol's table ``[judge]`` without the name to a judge."""
 
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
-"""Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written."""
+"""Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written.
+
+A reporter that shows images may take a keyword ``gallery: int | None``: how many a checkpoint, 0 for all, None
+for its own choice.
+"""
 
 NamedWriter = Callable[[Sequence[Path], Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.tables`` or ``.figures``: (what the user named, out folder) to files.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,13 +38,20 @@ class Published:
     warnings: tuple[str, ...]
 
 
-def write_reports(run_dirs: Sequence[Path], out: Path, store: Path) -> tuple[list[Path], list[str]]:
-    """Let every reporter write its files into ``out``; return the files, and what failed."""
+def write_reports(
+    run_dirs: Sequence[Path], out: Path, store: Path, gallery: int | None = None
+) -> tuple[list[Path], list[str]]:
+    """Let every reporter write its files into ``out``; return the files, and what failed.
+
+    ``gallery`` is the number of images a checkpoint, 0 for all, for reporters that take one.
+    """
     files: list[Path] = []
     warnings = []
     for name in plugins.available("reporters"):
         try:
-            files += plugins.load("reporters", name)(list(run_dirs), out, store)
+            reporter = plugins.load("reporters", name)
+            asks = gallery is not None and "gallery" in inspect.signature(reporter).parameters
+            files += reporter(list(run_dirs), out, store, **({"gallery": gallery} if asks else {}))
         except Exception as error:
             text = str(error) if is_user_error(error) else f"{type(error).__name__}: {error}"
             warnings.append(f"report {name} was not written: {text}")

@@ -56,12 +56,22 @@ def report(
             "--figure", help="This figure, e.g. figure10; repeatable, with --table too.", show_default=False
         ),
     ] = o.NONE,
+    gallery: Annotated[
+        str | None,
+        typer.Option(
+            "--gallery",
+            metavar="N|all",
+            help="Images a checkpoint in the page; a balanced sample of six a task if not given.",
+            show_default=False,
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page when it is written.")] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Write tables, curves and galleries of runs: Markdown, LaTeX, CSV, JSON and one self-contained page."""
     with output(as_json) as streams:
         told: list[str] = []
+        shown = images_shown(gallery)
         check_names(table, figure)
         named = bool(table or figure)
         given, others = apart(run_dirs or []) if named else (run_dirs or [], [])
@@ -85,7 +95,7 @@ def report(
         if named:
             files, warnings = write_by_name(table, figure, [*folders, *others], place, streams), []
         else:
-            files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]))
+            files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]), shown)
         if mlflow and folders:
             line, unsent = publishing.send(folders, files, folders[0].resolve().parent.parent, uri)
             told += [f"MLflow  {line}"] if line else []
@@ -109,6 +119,21 @@ def report(
         if code == ExitCode.OK and passed_over:
             code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
+
+
+def images_shown(text: str | None) -> int | None:
+    """Return what ``--gallery`` asks for: images a checkpoint, 0 for all, None where nothing was said.
+
+    Raises UserError for anything but a number from 1 and the word ``all``.
+    """
+    if text is None or text == "all":
+        return None if text is None else 0
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(
+            f"expected a number of images or all, found {text!r}, in --gallery; fix: --gallery 200, "
+            "or --gallery all"
+        )
+    return int(text)
 
 
 def finish_report(run_dirs: Sequence[Path], out: Path, store: Path, streams: Output) -> None:

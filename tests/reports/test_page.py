@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from PIL import Image
 from report_page import Page
 
-from lumina_eval.records import Item, Score
+from lumina_eval import cli
+from lumina_eval.records import Item, Score, Verdict
 from lumina_eval.statistics.means import metric
 from reports.document import document
 from reports.groups import group_runs
@@ -263,8 +265,6 @@ def test_every_manifest_can_be_taken_along(stages: list[Path], text: str) -> Non
 
 
 def test_a_reason_names_what_was_not_found() -> None:
-    from lumina_eval.records import Verdict
-
     def verdict(output: dict) -> Verdict:  # type: ignore[type-arg]
         return Verdict(item_id="a", index=0, image_sha256="0" * 64, judge="j", output=output)
 
@@ -315,3 +315,31 @@ def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.convert("RGB").save(out, format="PNG")
     return out.getvalue()
+
+
+def report(run: Path, out: Path, asked: str) -> int:
+    with (
+        mock.patch("sys.argv", ["lumina-eval", "report", str(run), "--out", str(out), f"--gallery={asked}"]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_the_command_says_how_many_images(make_run: MakeRun, tmp_path: Path) -> None:
+    run, counts = make_run(), []
+    for asked in ("3", "all"):
+        out = tmp_path / asked
+        assert report(run, out, asked) == 0
+        page = Page((out / "report.html").read_text(encoding="utf-8"))
+        counts.append(sum("sample" in row["sets"] for row in page.data["wall-rows"][0]["rows"]))
+    assert counts == [3, 24]
+
+
+@pytest.mark.parametrize("asked", ["0", "-3", "many", "1.5"])
+def test_a_number_of_images_that_is_none_is_explained(
+    make_run: MakeRun, tmp_path: Path, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(make_run(), tmp_path / "o", asked) == 2
+    assert "--gallery" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
