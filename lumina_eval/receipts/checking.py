@@ -20,6 +20,7 @@ from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError, is_user_error, reason_of
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.protocol import ResolvedProtocol
+from lumina_eval.provenance import provenance
 from lumina_eval.receipts.findings import Finding
 from lumina_eval.receipts.images import image_findings
 from lumina_eval.receipts.numbers import number_findings
@@ -68,7 +69,12 @@ def check_receipt(
     if isinstance(aggregate, Finding):
         found.append(aggregate)
     else:
-        found += number_findings(receipt, aggregate, evidence.plan, len(evidence.verdicts or []), tolerance)
+        same_code = _code(receipt)
+        found.append(same_code)
+        judged = len(evidence.verdicts or [])
+        found += number_findings(
+            receipt, aggregate, evidence.plan, judged, tolerance, same_code.state == "PASS"
+        )
     if images is not None:
         found += image_findings(benchmark, protocol, evidence.plan, evidence.verdicts, images)
     return found
@@ -193,6 +199,16 @@ def _protocol(
             f"{protocol.name} has other rules in this installation, digest {here.digest[:12]}; the numbers "
             "below are by the rules in the receipt",
         )
+
+
+def _code(receipt: Receipt) -> Finding:
+    """Say whether the code that checks is the code that made the run."""
+    made, here = receipt.manifest.provenance, provenance()
+    there_is = f"{made.packages.get('lumina-eval', 'unknown')} at {(made.git_sha or 'no commit')[:12]}"
+    here_is = f"{here.packages.get('lumina-eval', 'unknown')} at {(here.git_sha or 'no commit')[:12]}"
+    if there_is == here_is:
+        return Finding("code", "PASS", f"checked by the version that made the run, {here_is}")
+    return Finding("code", "NOTE", f"made by lumina-eval {there_is}, checked by {here_is}")
 
 
 def _aggregate(

@@ -26,15 +26,15 @@ def image_findings(
 ) -> Iterator[Finding]:
     """Yield what is to be said of images in a store, or of a folder in the benchmark's official layout."""
     if not folder.is_dir():
-        yield Finding("images", "UNCHECKED", f"no folder {folder}")
+        yield Finding("image files", "UNCHECKED", f"no folder {folder}")
         return
     if verdicts is None or plan is None:
-        yield Finding("images", "UNCHECKED", "plan and verdicts are not both at hand")
+        yield Finding("image files", "UNCHECKED", "plan and verdicts are not both at hand")
         return
     try:
         digest_of = _stored(folder, plan) if plan else _laid_out(benchmark, protocol, folder)
     except UserError as error:
-        yield Finding("images", "UNCHECKED", str(error))
+        yield Finding("image files", "UNCHECKED", str(error))
         return
     absent, other, same = [], [], 0
     for verdict in verdicts:
@@ -51,9 +51,9 @@ def image_findings(
         )
     if absent:
         many = f"{len(absent)} of {len(verdicts)}"
-        yield Finding("images", "UNCHECKED", f"{many} are not in {folder}, first {_name(absent[0])}")
+        yield Finding("image files", "UNCHECKED", f"{many} are not in {folder}, first {_name(absent[0])}")
     if same:
-        yield Finding("images", "PASS", f"{same} are those that were judged, by the sha256 of each")
+        yield Finding("image files", "PASS", f"{same} are those that were judged, by the sha256 of each")
 
 
 def _stored(folder: Path, plan: Sequence[ImageRef]) -> DigestOf:

@@ -6,15 +6,25 @@ import math
 from collections.abc import Iterator, Sequence
 
 from lumina_eval.digests import sha256_bytes
-from lumina_eval.receipts.findings import Finding
+from lumina_eval.receipts.findings import Finding, State
 from lumina_eval.receipts.record import Receipt
 from lumina_eval.records import Aggregate, Coverage, ImageRef, Interval, Metric
 
 
 def number_findings(
-    receipt: Receipt, aggregate: Aggregate, plan: Sequence[ImageRef] | None, judged: int, tolerance: float
+    receipt: Receipt,
+    aggregate: Aggregate,
+    plan: Sequence[ImageRef] | None,
+    judged: int,
+    tolerance: float,
+    same_code: bool,
 ) -> Iterator[Finding]:
-    """Yield a finding for the coverage, for each metric, and for the lines of scores and results."""
+    """Yield a finding for the coverage, for each metric, and for the lines of scores and results.
+
+    Lines differ between versions of the code where no number does: only by the ``same_code`` is that wrong.
+    """
+    differs: State = "FAIL" if same_code else "NOTE"
+    by = "" if same_code else ", by another version of the code"
     yield _coverage(receipt.result.coverage, aggregate, plan, judged)
     exact = True
     derived = {metric.name: metric for metric in aggregate.metrics}
@@ -24,7 +34,10 @@ def number_findings(
         exact = exact and stated.get(name) == derived.get(name)
         yield finding
     if receipt.result.against != aggregate.against:
-        yield Finding("against", "FAIL", f"held against {aggregate.against}, not {receipt.result.against}")
+        here, there = (
+            " and ".join(one) or "nothing named" for one in (aggregate.against, receipt.result.against)
+        )
+        yield Finding("against", differs, f"held against {here}; stated {there}{by}")
     scores = "".join(f"{score.model_dump_json()}\n" for score in aggregate.scores)
     results = "".join(f"{line}\n" for line in aggregate.results)
     for what, text, digest in (
@@ -34,7 +47,7 @@ def number_findings(
         if sha256_bytes(text.encode()) == digest:
             yield Finding(what, "PASS", f"the same {text.count(chr(10))} lines")
         elif exact:
-            yield Finding(what, "FAIL", "other lines than those of the run, with the same metrics")
+            yield Finding(what, differs, f"other lines than those of the run, with the same metrics{by}")
         else:
             yield Finding(what, "NOTE", "other lines than those of the run, as the metrics differ")
 
@@ -52,8 +65,8 @@ def _coverage(
     if stated.excluded != aggregate.excluded:
         wrong.append(f"{stated.excluded} excluded, the rules exclude {aggregate.excluded}")
     if wrong:
-        return Finding("coverage", "FAIL", "; ".join(f"stated {one}" for one in wrong))
-    return Finding("coverage", "PASS", f"{stated.judged} of {stated.expected} images judged")
+        return Finding("images judged", "FAIL", "; ".join(f"stated {one}" for one in wrong))
+    return Finding("images judged", "PASS", f"{stated.judged} of {stated.expected} images judged")
 
 
 def _metric(name: str, stated: Metric | None, derived: Metric | None, tolerance: float) -> Finding:

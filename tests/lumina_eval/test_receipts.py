@@ -144,8 +144,8 @@ def test_an_altered_verdict_is_found_however_it_is_sealed(call: Cli, receipt: Pa
 @pytest.mark.parametrize(
     ("what", "change"),
     [
-        ("coverage", lambda v: v["result"]["coverage"].update(judged=11)),
-        ("coverage", lambda v: v["result"]["coverage"].update(excluded=1)),
+        ("images judged", lambda v: v["result"]["images judged"].update(judged=11)),
+        ("images judged", lambda v: v["result"]["images judged"].update(excluded=1)),
         ("labels", lambda v: v["result"].update(subset="2 per task")),
         ("protocol", lambda v: v["manifest"]["protocol_values"].update(threshold=0.4)),
         ("judge", lambda v: v["manifest"].update(judge_digest="f" * 64)),
@@ -180,6 +180,15 @@ def test_other_rules_in_this_installation_are_a_note(call: Cli, receipt: Path, w
     assert "other rules" in failures(call, receipt, code=0, state="NOTE")["protocol"]
     path.unlink()
     assert "not installed here" in failures(call, receipt, code=0, state="NOTE")["protocol"]
+
+
+def test_other_lines_by_another_version_are_a_note(call: Cli, receipt: Path) -> None:
+    def older(value: dict[str, Any]) -> None:
+        value["scores_sha256"], value["manifest"]["provenance"]["git_sha"] = "e" * 64, "d" * 40
+
+    told = failures(call, altered(receipt, older), code=0, state="NOTE")
+    assert "made by lumina-eval" in told["code"]
+    assert "another version of the code" in told["scores"]
 
 
 def test_a_benchmark_that_is_not_installed_is_exit_code_2(call: Cli, receipt: Path, tmp_path: Path) -> None:
@@ -235,20 +244,21 @@ def test_what_is_no_receipt_is_told(call: Cli, receipt: Path, run_dir: Path, tmp
 
 def test_images_are_held_against_their_verdicts(call: Cli, receipt: Path, tmp_path: Path) -> None:
     store = tmp_path / "out" / "images"
-    assert "images" in failures(call, receipt, "--images", store, code=0, state="PASS")
+    assert "image files" in failures(call, receipt, "--images", store, code=0, state="PASS")
     image = next(store.rglob("*.png"))
     whole, sidecar = image.read_bytes(), image.with_suffix(".json")
     image.unlink()
     assert (
         "1 of 12 are not in"
-        in failures(call, receipt, "--images", store, code=4, state="UNCHECKED")["images"]
+        in failures(call, receipt, "--images", store, code=4, state="UNCHECKED")["image files"]
     )
     other = next(path for path in store.rglob("*.png") if path.read_bytes() != whole)
     image.write_bytes(other.read_bytes())
     sidecar.write_text(other.with_suffix(".json").read_text())
-    assert "1 are not those" in failures(call, receipt, "--images", store)["images"]
+    assert "1 are not those" in failures(call, receipt, "--images", store)["image files"]
     assert (
-        "no folder" in failures(call, receipt, "--images", store / "x", code=4, state="UNCHECKED")["images"]
+        "no folder"
+        in failures(call, receipt, "--images", store / "x", code=4, state="UNCHECKED")["image files"]
     )
 
 
@@ -267,9 +277,9 @@ def test_a_run_of_judge_has_a_receipt_too(call: Cli, run_dir: Path, tmp_path: Pa
     for done in (verdicts, images):
         made = call("receipt", "make", done.records[0]["run_dir"], "--json").records[0]["file"]
         assert call("receipt", "check", made).code == 0
-    assert "images" in failures(call, made, "--images", folder, code=0, state="PASS")
+    assert "image files" in failures(call, made, "--images", folder, code=0, state="PASS")
     shutil.copy(folder / "00001_0.png", folder / "00000_0.png")
-    assert "prompt 00000" in failures(call, made, "--images", folder)["images"]
+    assert "prompt 00000" in failures(call, made, "--images", folder)["image files"]
 
 
 def test_rewritten_texts_are_part_of_it(
@@ -289,7 +299,7 @@ def test_rewritten_texts_are_part_of_it(
 def test_failed_images_are_in_it(call: Cli, run_words: list[Any], model_file: Path) -> None:
     run_dir = call(*with_model(run_words, f"{model_file}:gappy"), "--json").records[0]["run_dir"]
     file = call("receipt", "make", run_dir, "--json").records[0]["file"]
-    assert "10 of 12" in failures(call, file, code=0, state="PASS")["coverage"]
+    assert "10 of 12" in failures(call, file, code=0, state="PASS")["images judged"]
 
 
 def test_the_command_is_made_up_where_none_is_known(run_dir: Path) -> None:
