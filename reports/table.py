@@ -7,6 +7,7 @@ the Markdown, HTML, LaTeX, CSV and JSON renderers cannot disagree about any of i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ class Column:
     """A column's name, how its values are written, and which way is better (``None``: it has no better).
 
     ``unit`` gives the digits after the point (:func:`reports.numbers.digits`) unless ``digits`` does;
-    ``signed`` values are differences and carry their sign.
+    ``signed`` values are differences and carry their sign. Neighbours of one ``group`` stand under its name.
     """
 
     label: str
@@ -86,6 +87,12 @@ class Column:
     numeric: bool = True
     signed: bool = False
     marks: tuple[str, ...] = ()
+    group: str = ""
+
+    @property
+    def name(self) -> str:
+        """Group and label, for where there is one line of names."""
+        return f"{self.group} {self.label}".strip()
 
     @property
     def places(self) -> int:
@@ -171,6 +178,13 @@ class Table:
     def shown(self, index: int) -> list[str]:
         """Return what people read in one column, from top to bottom."""
         return [self.columns[index].shows(cell) for cell in self.column(index)]
+
+    def groups(self) -> list[tuple[str, int]]:
+        """Return (name, number of columns) of each run of neighbours in one group; nothing without groups."""
+        if not any(column.group for column in self.columns):
+            return []
+        parts = itertools.groupby(self.columns, key=lambda column: column.group)
+        return [(name, len(list(columns))) for name, columns in parts]
 
     def interval_names(self) -> list[str]:
         """Names of all intervals in the table, in order of first appearance."""

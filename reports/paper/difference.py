@@ -34,7 +34,13 @@ def difference(table: PublishedTable, entrants: Sequence[Entrant]) -> Table | No
         if column.metric and not isinstance(value, str)
     ]
     columns = [
-        Column(column.label, unit=column.unit, digits=printed.places(column), signed=True)
+        Column(
+            column.label,
+            unit=column.unit,
+            digits=printed.places(column),
+            signed=True,
+            group=column.group,
+        )
         for column, _ in known
     ]
     rows = [

@@ -34,7 +34,9 @@ RESOLVED: Final = 2.0
 def column(found: PublishedColumn) -> Column:
     """Return a published column as a table's column."""
     note = f"{found.metric.benchmark}: {found.metric.name}" if found.metric else None
-    return Column(found.label, found.direction, found.unit, found.digits, note, found.numeric)
+    return Column(
+        found.label, found.direction, found.unit, found.digits, note, found.numeric, group=found.group
+    )
 
 
 def rows(table: PublishedTable, footnotes: Footnotes) -> list[Row]:
@@ -75,7 +77,7 @@ def precision_notes(table: PublishedTable) -> list[str]:
     values = [row for _, row in table.rows()]
     reference = values[table.reference - 1]
     errors = [
-        f"{of.label} {column(of).shows(Cell(value=value))} ± {fixed(error, places(of))}"
+        f"{of.name} {column(of).shows(Cell(value=value))} ± {fixed(error, places(of))}"
         for of, value in zip(table.columns, reference, strict=True)
         if not isinstance(value, str) and (error := error_of(of, value)) is not None
     ]
@@ -106,7 +108,7 @@ def row_name(table: PublishedTable, number: int) -> str:
 
 
 def _pair(table: PublishedTable, pair: Pair) -> str:
-    place = [of.label for of in table.columns].index(pair.column)
+    place = [of.name for of in table.columns].index(pair.column)
     of = table.columns[place]
     one, other = ([row for _, row in table.rows()][number - 1][place] for number in pair.rows)
     if isinstance(one, str) or isinstance(other, str):

@@ -48,6 +48,7 @@ class PublishedColumn(Record):
     """A column: how its numbers are read, and where a run's own number for it comes from."""
 
     label: str
+    group: str = ""
     direction: Literal["higher", "lower"] | None = None
     unit: str = "fraction"
     digits: int | None = Field(default=None, ge=0)
@@ -55,6 +56,11 @@ class PublishedColumn(Record):
     metric: MetricRef | None = None
     fact: str | None = None
     """What is asked of a run's checkpoint instead, see :mod:`reports.paper.checkpoint_facts`."""
+
+    @property
+    def name(self) -> str:
+        """Group and label."""
+        return f"{self.group} {self.label}".strip()
 
 
 class Settings(Record):
@@ -125,7 +131,7 @@ class PublishedTable(Record):
         ]
         if wrong := [number for number in numbers if not 1 <= number <= len(rows)]:
             raise ValueError(f"expected rows from 1 to {len(rows)}, found {wrong[0]}")
-        labels = [column.label for column in self.columns]
+        labels = [column.name for column in self.columns]
         if twice := [a for a, b in itertools.pairwise(sorted(labels)) if a == b]:
             raise ValueError(f"two columns are called {twice[0]!r}")
         if strange := [pair.column for pair in self.pairs if pair.column not in labels]:

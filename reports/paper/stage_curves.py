@@ -60,7 +60,7 @@ def figure10(inputs: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _printed(axes: Axes, table: PublishedTable, column: PublishedColumn) -> None:
-    place = [one.label for one in table.columns].index(column.label)
+    place = table.columns.index(column)
     stages: dict[str, list[tuple[float, float]]] = {}
     for _, row in table.rows():
         if not isinstance(row[1], str) and not isinstance(value := row[place], str):

@@ -12,7 +12,7 @@ NOTE_CUT: Final = "Text that ends in … is cut here; the CSV and JSON files hav
 
 def below(table: Table) -> tuple[tuple[str, str], ...]:
     """Return (mark, text) of each line below a table, in reading order; notes have no mark."""
-    shown = [column.label for column in table.columns]
+    shown = [column.name for column in table.columns]
     shown += [text for index in range(len(table.columns)) for text in table.shown(index)]
     cut = [NOTE_CUT] if any(is_cut(text) for text in shown) else []
     return (

@@ -72,7 +72,7 @@ def _has_marks(table: Table, index: int) -> bool:
 
 
 def _heads(table: Table, index: int) -> list[str]:
-    label = table.columns[index].label
+    label = table.columns[index].name
     bounds = [f"{label} {name} {bound}" for name in _intervals(table, index) for bound in ("low", "high")]
     return [label, *bounds, *([f"{label} marks"] if _has_marks(table, index) else [])]
 

@@ -56,6 +56,7 @@ def json_object(table: Table) -> dict[str, Any]:
 
 def _column(column: Column) -> dict[str, Any]:
     return {
+        "group": column.group or None,
         "label": column.label,
         "direction": column.direction,
         "unit": column.unit if column.numeric else None,

@@ -53,10 +53,11 @@ def latex_table(table: Table, label: str = "") -> str:
         r"  \centering",
         rf"  \caption{{{escape(visible(table.marked_caption))}}}",
         *([rf"  \label{{{label}}}"] if label else []),
-        *([r"  \small\setlength{\tabcolsep}{4pt}"] if len(table.columns) >= WIDE else []),
+        *([r"  \small\setlength{\tabcolsep}{3pt}"] if len(table.columns) >= WIDE else []),
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{@{{}}{align}@{{}}}}",
         r"    \toprule",
+        *_groups(table),
         f"    {' & '.join(_head(column) for column in table.columns)} \\\\",
         r"    \midrule",
     ]
@@ -66,10 +67,29 @@ def latex_table(table: Table, label: str = "") -> str:
         lines += _row(table, row, ranks, names)
         previous = row
     lines += [r"    \bottomrule", r"  \end{tabular}}"]
-    for mark, text in below(table):
-        note = (rf"\textsuperscript{{{escape(mark)}}}\," if mark else "") + escape(visible(text))
-        lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\footnotesize {note}}}")
+    lines += _below(table)
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _groups(table: Table) -> list[str]:
+    """The line of names above groups of columns, and the rules below them."""
+    names, rules, first = [], [], 1
+    for name, width in table.groups():
+        names.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(short(name))}}}")
+        rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if name else []
+        first += width
+    return [f"    {' & '.join(names)} \\\\", f"    {' '.join(rules)}"] if names else []
+
+
+def _below(table: Table) -> list[str]:
+    lines = [
+        (rf"\textsuperscript{{{escape(mark)}}}\," if mark else "") + escape(visible(text))
+        for mark, text in below(table)
+    ]
+    if not lines:
+        return []
+    start = r"  \par\medskip\begin{minipage}{\linewidth}\footnotesize\raggedright\setlength{\parskip}{2pt}"
+    return [start, *(rf"    {line}\par" for line in lines), r"  \end{minipage}"]
 
 
 def _between(table: Table, previous: Row | None, row: Row) -> list[str]:

@@ -52,6 +52,7 @@ SIGNS: Final = {
     "≥": r"\ensuremath{\geq}",
     "≤": r"\ensuremath{\leq}",
     "≈": r"\ensuremath{\approx}",
+    "√": r"\ensuremath{\surd}",
     "∞": r"\ensuremath{\infty}",
     "†": r"\dag{}",
     "‡": r"\ddag{}",

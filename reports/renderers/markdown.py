@@ -50,7 +50,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _head(column: Column) -> str:
-    return escape(short(column.label)) + _raised(*column.marks) + ARROWS[column.direction]
+    return escape(short(column.name)) + _raised(*column.marks) + ARROWS[column.direction]
 
 
 def _raised(*marks: str) -> str:

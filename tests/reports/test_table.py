@@ -242,8 +242,8 @@ def test_json_says_all_that_a_table_holds(kind: RowKind) -> None:
     read = json.loads(json_table(made), parse_constant=pytest.fail)
     assert (read["schema"], read["caption"], read["mark"]) == (1, "c", "subset")
     assert read["columns"][1] == {
-        "label": "score", "direction": "higher", "unit": "percent", "digits": 2, "numeric": True,
-        "marks": ["a"], "note": None,
+        "group": None, "label": "score", "direction": "higher", "unit": "percent", "digits": 2,
+        "numeric": True, "marks": ["a"], "note": None,
     }  # fmt: skip
     first, second = read["rows"]
     assert (first["kind"], first["run"], first["section"]) == (kind, "r", None)
