@@ -192,7 +192,8 @@ def judge_sights(sights: Sequence[Sight], judge: Judge, site: Site, folder: RunF
     """Judge with a progress bar, noting the time of each batch."""
     done = len(kept_verdicts(folder.verdicts_path, judge_label(judge), sights))
     folder.start_clock()
-    with progress(site.console, f"judge {title}", len(sights), done) as bar:
+    there = sum(sight.sha256 is not None for sight in sights)
+    with progress(site.console, f"judge {title}", there, done) as bar:
 
         def advance(count: int) -> None:
             folder.tick("judge", count)

@@ -80,11 +80,12 @@ def judge_images(
         batch = seen[start : start + batch_size]
         if all(sight.place in verdicts for sight in batch):
             continue
+        left = sum(sight.place not in verdicts for sight in batch)
         new = _judge_batch(batch, judge, label, failed)
         new = [verdict for verdict in new if (verdict.item_id, verdict.index) not in verdicts]
         append_lines(journal, [verdict_line(verdict) for verdict in new])
         verdicts.update({(verdict.item_id, verdict.index): verdict for verdict in new})
-        advance(len(batch))
+        advance(left)
     ordered = [verdicts[sight.place] for sight in sights if sight.place in verdicts]
     write_lines(journal, [verdict_line(verdict) for verdict in ordered])
     return Judged(ordered, {place: why for place, why in failed.items() if place not in verdicts})

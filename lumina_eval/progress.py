@@ -43,14 +43,23 @@ def progress(console: Console, label: str, total: int, done: int = 0) -> Iterato
             yield lambda count: bar.advance(task, count)
         return
     state = {"done": done, "told": time.monotonic()}
+    told: list[int] = []
+
+    def tell() -> None:
+        state["told"] = time.monotonic()
+        told.append(int(state["done"]))
+        console.print(f"{label}: {told[-1]} of {total}", highlight=False)
 
     def advance(count: int) -> None:
         state["done"] += count
         if time.monotonic() - state["told"] >= LINE_EVERY:
-            state["told"] = time.monotonic()
-            console.print(f"{label}: {state['done']} of {total}", highlight=False)
+            tell()
 
-    yield advance
+    try:
+        yield advance
+    finally:
+        if told and told[-1] != state["done"]:  # whoever saw it begin wants to see where it ended
+            tell()
 
 
 @contextmanager
