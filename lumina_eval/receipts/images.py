@@ -47,7 +47,7 @@ def image_findings(
             same += 1
     if other:
         yield Finding(
-            "images", "FAIL", f"{len(other)} are not those that were judged, first {_name(other[0])}"
+            "image files", "FAIL", f"{len(other)} are not those that were judged, first {_name(other[0])}"
         )
     if absent:
         many = f"{len(absent)} of {len(verdicts)}"

@@ -144,8 +144,8 @@ def test_an_altered_verdict_is_found_however_it_is_sealed(call: Cli, receipt: Pa
 @pytest.mark.parametrize(
     ("what", "change"),
     [
-        ("images judged", lambda v: v["result"]["images judged"].update(judged=11)),
-        ("images judged", lambda v: v["result"]["images judged"].update(excluded=1)),
+        ("images judged", lambda v: v["result"]["coverage"].update(judged=11)),
+        ("images judged", lambda v: v["result"]["coverage"].update(excluded=1)),
         ("labels", lambda v: v["result"].update(subset="2 per task")),
         ("protocol", lambda v: v["manifest"]["protocol_values"].update(threshold=0.4)),
         ("judge", lambda v: v["manifest"].update(judge_digest="f" * 64)),
