@@ -13,10 +13,11 @@ import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, cast, runtime_checkable
 
 from PIL import Image
 
@@ -269,6 +270,7 @@ def benchmark(
     """
     found = load("benchmarks", name)
     made: Benchmark = found() if isinstance(found, type) or not hasattr(found, "items") else found
+    whole(made, Benchmark, f"benchmark {name}")
     given: list[tuple[str, str, Any]] = [
         ("questions", "which brings its own", questions),
         ("parses", "which reads none", parses),
@@ -285,6 +287,21 @@ def benchmark(
         made = take(file)
     if features is not None and hasattr(made, "with_features"):
         made = made.with_features(features)
+    return made
+
+
+def whole(made: Any, kind: type, what: str) -> Any:
+    """Return ``made`` if it has every member of ``kind``: Model, Judge or Benchmark.
+
+    Raises UserError with the members that it lacks; ``what`` names it for people. No property is computed.
+    """
+    wanted = [name for name in dir(kind) if not name.startswith("_")]
+    static = {name: inspect.getattr_static(made, name, _NOTHING) for name in wanted}
+    if lacks := [name for name, found in static.items() if found is _NOTHING and not hasattr(made, name)]:
+        raise UserError(
+            f"expected every member of {kind.__name__} from {what}, found none called {', '.join(lacks)}; "
+            "fix: add what lumina_eval/plugins.py describes"
+        )
     return made
 
 
@@ -316,4 +333,5 @@ def protocol_judge(benchmark: str, protocol: ResolvedProtocol, way_out: str) -> 
             f"(installed: {', '.join(available('judges')) or 'none'}); fix: {way_out}"
         )
     opener: JudgeOpener = load("judges", name)
-    return opener({key: value for key, value in protocol.value("judge").items() if key != "name"})
+    made = opener({key: value for key, value in protocol.value("judge").items() if key != "name"})
+    return cast(Judge, whole(made, Judge, f"judge {name}"))

@@ -21,7 +21,7 @@ def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
     models: Sequence[Model] = plugins.load("models", scheme)(spec, options)
     if not models:
         raise UserError(f"expected at least one checkpoint from --model {text}, found none")
-    return list(models)
+    return [plugins.whole(model, Model, f"--model {text}") for model in models]
 
 
 def distribution_of(text: str) -> str | None:
