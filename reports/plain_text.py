@@ -12,6 +12,8 @@ from typing import Final
 
 #: Longest text that a cell or a column's head shows, in characters; where it is cut, an ellipsis stands.
 LONGEST: Final = 60
+#: Longest line above a table and below it.
+LONGEST_LINE: Final = 1000
 
 #: Format characters that turn the writing direction of what follows (Unicode Annex 9).
 _TURNS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -34,13 +36,18 @@ def short(text: str, longest: int = LONGEST) -> str:
     'a lon…'
     """
     # Cut before the codes are written, so that no code is cut in two.
-    whole = re.sub(r"\s+", " ", text) if len(text) > longest else text
+    whole = (re.sub(r"\s+", " ", text) if len(text) > longest else text).strip()
     return visible(whole) if len(whole) <= longest else visible(whole[: longest - 1].rstrip()) + "…"
 
 
 def is_cut(text: str, longest: int = LONGEST) -> bool:
     """Tell whether :func:`short` leaves something out."""
-    return short(text, longest) != visible(text)
+    return short(text, longest) != visible(text).strip()
+
+
+def line(text: str) -> str:
+    """Return a caption, a note or a section's title: :func:`short`, yet long enough for sentences."""
+    return short(text, LONGEST_LINE)
 
 
 def code(sign: str) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import jinja2
 
-from reports.plain_text import is_cut, short, visible
+from reports.plain_text import is_cut, line, short, visible
 from reports.table import Cell, Column, Table
+
+#: Longest text that is shown when a cell is pointed at.
+LONGEST_TITLE: Final = 20_000
 
 
 def html_table(table: Table) -> str:
@@ -25,14 +30,20 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.globals["bar"] = bar
-    found.filters |= {"short": short, "visible": visible, "cell_title": cell_title, "head_title": head_title}
+    found.filters |= {
+        "short": short,
+        "line": line,
+        "visible": visible,
+        "cell_title": cell_title,
+        "head_title": head_title,
+    }
     return found
 
 
 def cell_title(cell: Cell, text: str) -> str:
     """Return what a cell says when it is pointed at: its whole text where that is cut, and its note."""
     parts = (text if is_cut(text) else "", cell.note or "")
-    return " · ".join(visible(part) for part in parts if part)
+    return " · ".join(short(part, LONGEST_TITLE) for part in parts if part)
 
 
 def head_title(column: Column) -> str:

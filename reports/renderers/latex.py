@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from lumina_eval.files import write_atomic
 from reports.document import document
-from reports.plain_text import short, visible
+from reports.plain_text import line, short
 from reports.renderers.below import below
 from reports.renderers.latex_text import escape
 from reports.table import Cell, Column, Row, Table
@@ -51,7 +51,7 @@ def latex_table(table: Table, label: str = "") -> str:
     lines = [
         r"\begin{table}[t]",
         r"  \centering",
-        rf"  \caption{{{escape(visible(table.marked_caption))}}}",
+        rf"  \caption{{{escape(line(table.marked_caption))}}}",
         *([rf"  \label{{{label}}}"] if label else []),
         *([r"  \small\setlength{\tabcolsep}{3pt}"] if len(table.columns) >= WIDE else []),
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
@@ -83,7 +83,7 @@ def _groups(table: Table) -> list[str]:
 
 def _below(table: Table) -> list[str]:
     lines = [
-        (rf"\textsuperscript{{{escape(mark)}}}\," if mark else "") + escape(visible(text))
+        (rf"\textsuperscript{{{escape(mark)}}}\," if mark else "") + escape(line(text))
         for mark, text in below(table)
     ]
     if not lines:
@@ -97,7 +97,7 @@ def _between(table: Table, previous: Row | None, row: Row) -> list[str]:
     section = "" if previous is None else previous.section
     if row.section and row.section != section:
         rule = [] if previous is None else [r"    \midrule"]
-        title = rf"\textit{{{escape(visible(row.section))}}}"
+        title = rf"\textit{{{escape(line(row.section))}}}"
         return [*rule, rf"    \multicolumn{{{len(table.columns)}}}{{@{{}}l}}{{{title}}} \\"]
     if previous is not None and row.section != section:
         return [r"    \midrule"]
@@ -115,7 +115,7 @@ def _row(table: Table, row: Row, ranks: Sequence[Literal[1, 2] | None], names: S
         ]
         if any(found):
             small = [rf"{{\scriptsize {escape(text)}}}" if text else "" for text in found]
-            small[0] = small[0] or rf"{{\scriptsize\quad {escape(visible(name))}}}"
+            small[0] = small[0] or rf"{{\scriptsize\quad {escape(line(name))}}}"
             lines.append(f"    {' & '.join(small)} \\\\")
     return lines
 

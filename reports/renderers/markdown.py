@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from reports.plain_text import short, visible
+from reports.plain_text import line, short
 from reports.renderers.below import below
 from reports.table import Cell, Column, Row, Table
 
@@ -18,8 +18,9 @@ def markdown_table(table: Table) -> str:
 
     The best of a column is bold, the second underlined (``<ins>``); a section is a row of its own.
     """
+    caption = escape(line(table.marked_caption))
     lines = [
-        f"**{escape(visible(table.marked_caption))}**",
+        f"**{caption}**" if caption else "",
         "",
         _row(_head(column) for column in table.columns),
         _row("---:" if column.numeric else ":---" for column in table.columns),
@@ -27,14 +28,14 @@ def markdown_table(table: Table) -> str:
     section = ""
     for row, ranks in zip(table.rows, table.ranks(), strict=True):
         if row.section and row.section != section:
-            lines.append(_row([f"*{escape(visible(row.section))}*", *([""] * (len(table.columns) - 1))]))
+            lines.append(_row([f"*{escape(line(row.section))}*", *([""] * (len(table.columns) - 1))]))
         section = row.section
         cells = zip(table.columns, row.cells, ranks, strict=True)
         lines.append(_row(_cell(row, column, cell, rank) for column, cell, rank in cells))
     if found := below(table):
         lines += [
             "",
-            *(f"- {_raised(mark)}{' ' if mark else ''}{escape(visible(text))}" for mark, text in found),
+            *(f"- {_raised(mark)}{' ' if mark else ''}{_start(escape(line(text)))}" for mark, text in found),
         ]
     return "\n".join(lines)
 
@@ -43,6 +44,11 @@ def escape(text: str) -> str:
     """Return ``text`` so that Markdown shows it as it stands, also within a table."""
     escaped = re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", text)
     return re.sub(r"\s*\n\s*", " ", escaped)
+
+
+def _start(escaped: str) -> str:
+    """Keep what begins a line from being taken for a list, a rule or a heading."""
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", escaped)
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -68,7 +74,7 @@ def _cell(row: Row, column: Column, cell: Cell, rank: Literal[1, 2] | None) -> s
         text = f"*{text}*"
     text += _raised(*cell.marks)
     for found in cell.intervals:
-        text += f"<br><sub>{escape(visible(found.name))} {escape(column.bounds(found))}</sub>"
+        text += f"<br><sub>{escape(line(found.name))} {escape(column.bounds(found))}</sub>"
     return text
 
 
