@@ -54,9 +54,12 @@ def compare(
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Compare runs with the first one, paired by prompt: differences, intervals, wins and losses, cost."""
+    """Compare runs with the first one, paired by prompt: differences, intervals, wins and losses, cost.
+
+    Of a folder that holds runs/ the first one is that of the lowest training step.
+    """
     with output(as_json) as streams:
-        folders = expand(run_dirs)
+        folders = _in_order(run_dirs)
         if len(folders) < 2:
             raise UserError(
                 f"expected at least two run folders to compare, found one, {folders[0]}; fix: add another"
@@ -88,6 +91,17 @@ def compare(
         if gate and not all(results[place].coverage.complete for place in (0, -1)):
             code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
+
+
+def _in_order(run_dirs: Sequence[Path]) -> list[Path]:
+    """Return the run folders as given; those of a folder that holds ``runs/`` in the order of their steps."""
+    found = [sorted(expand([folder]), key=_step) for folder in run_dirs]
+    return list(dict.fromkeys(folder for folders in found for folder in folders))
+
+
+def _step(folder: Path) -> tuple[bool, int]:
+    step = read_manifest(folder).step
+    return step is not None, step or 0
 
 
 def names_of(folders: Sequence[Path], results: Sequence[RunResult]) -> list[str]:

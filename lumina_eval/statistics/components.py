@@ -58,8 +58,7 @@ def of_pair(baseline: Sequence[Score], candidate: Sequence[Score], endpoint: End
         total, images = _parts(both, endpoint.weights)
         if np.isnan(images):
             return Components(total, 0.0, _df_ratio(both, endpoint.weights), f"two runs{_ALL_PROMPTS}")
-        per_prompt = len(both) / len({key[:2] for key in before})
-        prompts = max(0.0, total - images / per_prompt)
+        prompts, images = _apart(total, images, len({key[:2] for key in before}), len(both))
         return Components(prompts, images, _df_ratio(both, endpoint.weights), "two runs, image by image")
     means = [
         Score(item_id=item, task=task, index=0, value=value)
@@ -81,7 +80,7 @@ def of_run(scores: Sequence[Score], endpoint: Endpoint, correlation: float = COR
     ratio = _df_ratio(scores, endpoint.weights)
     if np.isnan(images):
         return Components(2 * total * (1 - correlation), 0.0, ratio, f"{words}{_ALL_PROMPTS}")
-    prompts = max(0.0, total - images * len({(s.task, s.item_id) for s in scores}) / len(scores))
+    prompts, images = _apart(total, images, len({(s.task, s.item_id) for s in scores}), len(scores))
     return Components(2 * prompts * (1 - correlation), 2 * images, ratio, words)
 
 
@@ -108,6 +107,19 @@ def _parts(scores: Sequence[Score], weights: Weights) -> tuple[float, float]:
         float(found.var_prompts) * found.n_prompts,
         float(found.var_seeds) * found.n_images,
     )
+
+
+def _apart(total: float, images: float, n_prompts: int, n_images: int) -> tuple[float, float]:
+    """Part of the prompts and part of an image.
+
+    Where prompts vary less than their images alone would make them, they do not vary, and both figures tell
+    of the images: they are pooled by their degrees of freedom.
+    """
+    per_prompt = n_images / n_prompts
+    if total >= images / per_prompt:
+        return total - images / per_prompt, images
+    pooled = (n_prompts - 1) * total * per_prompt + (n_images - n_prompts) * images
+    return 0.0, pooled / (n_images - 1)
 
 
 def _df_ratio(scores: Sequence[Score], weights: Weights) -> float:

@@ -1,0 +1,249 @@
+"""``compare`` and ``plan`` on run folders: what they print, decide and refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_world import Cli
+
+from lumina_eval.records import Score
+from lumina_eval.statistics.means import metric
+
+PROMPTS, IMAGES = 60, 2
+Made = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the one real run of this file is kept."""
+    return tmp_path_factory.mktemp("origin") / "run"
+
+
+@pytest.fixture
+def made(call: Cli, run_words: list[object], origin: Path, tmp_path: Path) -> Made:
+    """Copy a finished run with other scores (P, K), and with what else the manifest shall say."""
+    if not origin.is_dir():
+        (record,) = call(*run_words, "--set", f"prompts={PROMPTS}", "--json").records
+        shutil.copytree(record["run_dir"], origin)
+
+    def write(name: str, values: Any, judged: int = PROMPTS * IMAGES, **manifest: Any) -> Path:
+        folder = tmp_path / "made" / "runs" / name
+        shutil.copytree(origin, folder)
+        scores = [
+            Score(item_id=f"{p:05d}", task="odd" if p % 2 else "even", index=k, value=float(value))
+            for p, row in enumerate(np.broadcast_to(values, (PROMPTS, IMAGES)))
+            for k, value in enumerate(row)
+        ]
+        (folder / "scores.jsonl").write_text("".join(f"{score.model_dump_json()}\n" for score in scores))
+        title = manifest.pop("title", name)
+        for file, more in (
+            ("manifest.json", {"title": title, **manifest}),
+            ("metrics.json", {"title": title}),
+        ):
+            content = {**json.loads((folder / file).read_text()), **more}
+            if file == "metrics.json":
+                content["metrics"] = [json.loads(metric("overall", scores).model_dump_json())]
+                content["coverage"]["judged"] = judged
+            (folder / file).write_text(json.dumps(content))
+        return folder
+
+    return write
+
+
+def drawn(chance: float, seed: int) -> np.ndarray:
+    return (np.random.default_rng(seed).random((PROMPTS, IMAGES)) < chance).astype(float)
+
+
+GOOD = drawn(0.7, 1)
+
+
+# --- the gate -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("candidate", "margin", "code", "word"),
+    [
+        (GOOD, 0.1, 0, "Passed"),
+        (0 * GOOD, 0.1, 1, "Failed"),
+        (drawn(0.7, 2), 0.01, 3, "Undecided"),
+        (np.maximum(GOOD, drawn(0.7, 3)), None, 0, "Passed"),
+        (GOOD, None, 3, "Undecided"),
+    ],
+)
+def test_the_interval_that_is_printed_decides(call, made, candidate, margin, code, word):
+    one, other = made("before", GOOD), made("after", candidate)
+    words = ["compare", one, other, "--gate", *([] if margin is None else ["--margin", margin])]
+    done, told = call(*words), call(*words, "--json")
+    assert done.code == told.code == code
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(f"**{word}:** <code>after</code> against <code>before</code>")
+    (record,) = told.records
+    low, high = record["primary"]["ci"]
+    assert f"{low:+.3f} to {high:+.3f}".replace("-", "−") in done.stdout
+    if margin is not None:
+        assert (low > -margin, high < -margin) == (code == 0, code == 1)
+        assert record["margin_alpha"] == 0.025
+    assert ("lumina-eval plan" in done.stdout) == (code == 3 and margin is not None)
+
+
+def test_missing_images_come_before_the_gate(call, made):
+    one, other = made("before", GOOD), made("after", GOOD, judged=PROMPTS * IMAGES - 1)
+    done = call("compare", one, other, "--gate", "--margin", 0.5)
+    assert done.code == 4
+    assert "Incomplete" in done.stdout.splitlines()[0]
+    assert "119 of 120" in done.stderr
+    assert call("compare", one, other, "--margin", 0.5).code == 0
+
+
+@pytest.mark.parametrize(
+    ("margin", "said"),
+    [("1", "between 0 and 1"), ("0", "margin above 0"), ("-0.1", "above 0"), ("nan", "above 0")],
+)
+def test_a_margin_that_nothing_can_exceed_is_refused(call, made, margin, said):
+    done = call("compare", made("before", GOOD), made("after", GOOD), f"--margin={margin}")
+    assert done.code == 2
+    assert said in done.stderr
+    assert "fix:" in done.stderr
+
+
+# --- what is printed ----------------------------------------------------------------------------------------
+
+
+def test_wins_losses_ties_and_where_they_are(call, made):
+    values = GOOD.copy()
+    values[0], values[1], values[2] = 1, 0, 1
+    before = GOOD.copy()
+    before[0], before[1], before[2] = 0, 1, (0, 1)
+    (record,) = call("compare", made("before", before), made("after", values), "--json").records
+    primary = record["primary"]
+    assert [primary[name] for name in ("wins", "losses", "ties")] == [2, 1, PROMPTS - 3]
+    assert [
+        (change["item_id"], change["baseline"], change["candidate"]) for change in primary["largest_gains"]
+    ] == [
+        ("00000", 0, 1),
+        ("00002", 0.5, 1),
+    ]
+    assert primary["largest_losses"] == [{"task": "odd", "item_id": "00001", "baseline": 1, "candidate": 0}]
+    even, odd = record["tasks"]
+    assert [even["wins"], even["losses"], odd["wins"], odd["losses"]] == [2, 0, 0, 1]
+
+
+HOSTILE = "a|b `x` <img src=x onerror=alert(1)> @everyone [l](http://e.x) **b** _i_ </code>\n# h \u202e"
+
+
+def test_hostile_names_break_no_markdown_and_call_nobody(call, made, tmp_path):
+    one, other = made("before", GOOD, title=HOSTILE), made("after", GOOD)
+    done = call("compare", one, other, "--gate", "--margin", 0.1)
+    assert done.code == 0
+    text = re.sub(r"</?(code|details|summary)>|<details><summary>", "", done.stdout)
+    for sign in ("<img", "`", "@", "](", "onerror=", "**b**", "_i_", "\u202e", "\n# h"):
+        assert sign not in text
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table} <= {9, 5}
+
+
+def test_markdown_goes_to_a_file_without_a_gate_and_json_stays_json(call, made, tmp_path):
+    one, other = made("before", GOOD), made("after", drawn(0.7, 2))
+    file = tmp_path / "comparison.md"
+    done = call("compare", one, other, "--markdown", file, "--json")
+    assert len(done.records) == 1
+    assert file.read_text().startswith("**Undecided:** <code>after</code>")
+    shown = call("compare", one, other)
+    assert "after minus before: undecided" in shown.stdout
+    assert "won/lost/tied" in shown.stdout
+
+
+def test_the_best_is_chosen_on_one_half_and_reported_on_the_other(call, made):
+    runs = [made(name, drawn(chance, 5)) for name, chance in (("a", 0.3), ("b", 0.9), ("c", 0.5))]
+    *compared, best = call("compare", *runs, "--best", "--json").records
+    assert [one["candidate"] for one in compared] == ["b", "c"]
+    assert (best["best"], best["n_prompts"], best["metric"]) == ("b", PROMPTS // 2, "overall")
+    assert best["chosen_on"].keys() == {"a", "b", "c"}
+    assert "best of 3: b" in call("compare", *runs, "--best").stdout
+
+
+def test_score_and_cost_and_images_that_cost_nothing_here(call, made):
+    runs = []
+    for name, chance, seconds in (("slow", 0.9, 20.0), ("worse", 0.5, 30.0), ("stored", 0.7, None)):
+        folder = made(name, drawn(chance, 6))
+        lines = [] if seconds is None else [{"step": "generate", "images": 10, "seconds": seconds}]
+        (folder / "timings.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        runs.append(folder)
+    worse, stored = call("compare", *runs, "--json").records
+    assert worse["baseline_cost"] == {"seconds_per_image": 2.0, "images_made": 10, "on_front": True}
+    assert worse["candidate_cost"]["on_front"] is False
+    assert stored["candidate_cost"] == {"seconds_per_image": None, "images_made": 0, "on_front": None}
+    assert "images came from the store" in call("compare", *runs).stdout
+
+
+def test_a_folder_of_runs_is_compared_in_the_order_of_training(call, made, tmp_path):
+    made("a", GOOD, step=300), made("b", GOOD, step=20), made("c", GOOD)
+    found = call("compare", tmp_path / "made", "--json").records
+    assert [one["baseline"] for one in found] == ["c", "c"]
+    assert [one["candidate"] for one in found] == ["b", "a"]
+
+
+def test_what_does_not_compare_is_refused_or_told(call, made):
+    one = made("before", GOOD)
+    other = made("after", GOOD, judge="other@000000000000", images_per_prompt=3)
+    done = call("compare", one, other)
+    assert done.code == 0
+    assert "different judges" in done.stderr
+    assert "numbers of images per prompt" in done.stderr
+    alone = call("compare", one)
+    assert alone.code == 2
+    assert "at least two" in alone.stderr
+    strange = made("strange", GOOD, protocol_digest="f" * 64)
+    assert "one benchmark and protocol" in call("compare", one, strange).stderr
+
+
+# --- plan ---------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_from_nothing_from_a_benchmark_and_from_runs(call, made):
+    (bare,) = call("plan", "--detect", 0.05, "--json").records
+    assert "assumed" in bare["source"]
+    assert bare["prompts_at_hand"] is None
+    assert [row["images_per_prompt"] for row in bare["rows"]] == [1, 2, 4, 8]
+    (own,) = call("plan", "--margin", 0.05, "--benchmark", "fake", "--protocol", "plain", "--json").records
+    assert (own["prompts_at_hand"], own["question"]) == (6, "margin")
+    assert [row["prompts"] for row in own["rows"]] == [row["prompts"] for row in bare["rows"]]
+    one, other = made("before", GOOD), made("after", drawn(0.7, 2)[:, :1])
+    words = ["plan", "--detect", 0.05, "--run", one, "--run", other]
+    (pair,) = call(*words, "--json").records
+    (compared,) = call("compare", one, other, "--json").records
+    assert pair["prompts_at_hand"] == PROMPTS
+    assert pair["rows"][1]["smallest_difference"] == pytest.approx(
+        compared["primary"]["minimum_detectable"], rel=0.02
+    )
+    text = call(*words).stdout
+    assert f"With the {PROMPTS} prompts of the runs" in text
+    assert "two runs" in text
+    assert "assumed" in call("plan", "--detect", 0.05, "--run", one).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "either --detect or --margin"),
+        (["--detect", 0.1, "--margin", 0.1], "either --detect or --margin"),
+        (["--detect", 0], "above 0"),
+        (["--detect", "nan"], "above 0"),
+        (["--detect", 2], "range"),
+        (["--detect", 0.1, "--power", 1], "--power"),
+        (["--detect", 0.1, "--correlation", 2], "--correlation"),
+        (["--detect", 0.1, "--benchmark", "fale"], "did you mean fake"),
+        (["--detect", 0.1, "--run", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_refused(call, words, said):
+    done = call("plan", *words)
+    assert done.code == 2
+    assert said in done.stderr
