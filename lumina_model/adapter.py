@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from lumina_model import embedded
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
+from lumina_model.compiled import CompiledBlocks
 from lumina_model.errors import UserError
 from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
@@ -34,8 +36,8 @@ class LuminaModel:
             name: model line, e.g. ``embedded``.
             checkpoint: for people: stage name or folder.
             parts: folder of each component; ``checkpoint.json`` is looked for beside the transformer.
-            options: ``device`` (auto, cpu, cuda…), ``transformer`` and ``lora`` (see :class:`Chosen`), and
-                fields of :class:`Sampling`.
+            options: ``device`` (auto, cpu, cuda…), ``compile`` (see :mod:`lumina_model.compiled`),
+                ``transformer`` and ``lora`` (see :class:`Chosen`), and fields of :class:`Sampling`.
 
         Raises:
             UserError: an unknown option, no such device, or a broken ``checkpoint.json``.
@@ -51,7 +53,9 @@ class LuminaModel:
         self.title = f"{usual}{self._chosen.title}"
         self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
-        self._options = {key: value for key, value in options.items() if key not in ("device", *OPTIONS)}
+        self._compile = _switch("compile", options.get("compile", "false"))
+        own = ("device", "compile", *OPTIONS)
+        self._options = {key: value for key, value in options.items() if key not in own}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
         Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
 
@@ -62,7 +66,8 @@ class LuminaModel:
     def load(self, low_memory: bool = False) -> Pipeline:
         """Read the weights, on the device and in the dtype of the options; see :meth:`Pipeline.load`."""
         dtype = self._dtype or torch.float32
-        return Pipeline.load(self._parts, self._device, dtype, low_memory, self._chosen.reader(dtype))
+        pipeline = Pipeline.load(self._parts, self._device, dtype, low_memory, self._chosen.reader(dtype))
+        return replace(pipeline, blocks=CompiledBlocks()) if self._compile else pipeline
 
     @functools.cached_property
     def settings(self) -> Sampling:
@@ -87,7 +92,11 @@ class LuminaModel:
 
     def environment(self) -> Mapping[str, Any]:
         """Return what can move last bits and is no part of the image key."""
-        return {"attention": "scaled_dot_product_attention", "threads": torch.get_num_threads()}
+        return {
+            "attention": "scaled_dot_product_attention",
+            "threads": torch.get_num_threads(),
+            "compiled": self._compile,
+        }
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         """Return one image per prompt; see :meth:`Pipeline.generate`."""
@@ -133,6 +142,12 @@ def checkpoint_parts(source: str) -> dict[str, Path]:
         name: next((root / name for root in (folder, shared) if (root / name).is_dir()), folder / name)
         for name in ("transformer", *embedded.SHARED)
     }
+
+
+def _switch(name: str, word: str) -> bool:
+    if word.lower() not in ("true", "false"):
+        raise UserError(f"expected true or false, found {word!r}, in option {name}; fix: that value")
+    return word.lower() == "true"
 
 
 def _device(wanted: str) -> str:

@@ -1,15 +1,14 @@
-"""Classifier-free guidance, its renormalised variants, and both branches in one forward pass."""
+"""Classifier-free guidance and its renormalised variants."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from lumina_model.next_dit import Context
 from lumina_model.solvers import Velocity
 
-Branches = Callable[[Tensor, Tensor, Context], Tensor]
-"""(x, t, context) of all branches -> v: the transformer, or one that remembers or pads around it."""
+Both = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(x (B, …), t scalar tensor on the CPU) -> conditional and unconditional v, (B, …) each."""
 
 
 def classifier_free(v_cond: Tensor, v_uncond: Tensor, scale: float) -> Tensor:
@@ -57,9 +56,8 @@ def truncation_of_ratio(times: Tensor, ratio: float) -> float:
 
 
 def guided_velocity(
-    model: Branches,
-    cond: Context,
-    uncond: Context,
+    conditional: Velocity,
+    both: Both,
     scale: float,
     renorm: float | None = None,
     truncation: float | None = None,
@@ -73,9 +71,8 @@ def guided_velocity(
     keeps the *unconditional* branch there; the official code the conditional one, and so do we.)
 
     Args:
-        model: the transformer.
-        cond: prompts' contexts, batch B.
-        uncond: unconditional (or negative) contexts, batch B, padded to the same length.
+        conditional: velocity with the prompts.
+        both: that one and the velocity with the unconditional (or negative) text; see `branches.py`.
         scale: guidance w; at 1 the unconditional branch is not computed.
         renorm: ratio of `renormalise`, None for none.
         truncation: guide while t < truncation (CFG-Trunc, on the *shifted* t as in the official code); None
@@ -83,16 +80,12 @@ def guided_velocity(
         start: guide from this t on; with `truncation` a guidance interval.
         rows: follow `renormalise_rows`.
     """
-    both = cond + uncond
-    dtype = cond.tokens.dtype
     stop = float("inf") if truncation is None else truncation
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
-        x = x.to(dtype)
         if scale == 1.0 or not start <= float(t) < stop:
-            return model(x, t.to(x.device).expand(len(x)), cond)
-        v = model(torch.cat([x, x]), t.to(x.device).expand(2 * len(x)), both)  # (2B, C, H, W)
-        v_cond, v_uncond = v.float().chunk(2)  # (B, C, H, W) each
+            return conditional(x, t)
+        v_cond, v_uncond = (v.float() for v in both(x, t))  # (B, C, H, W) each
         guided = classifier_free(v_cond, v_uncond, scale)
         if rows:
             guided = renormalise_rows(guided, v_cond)

@@ -11,8 +11,8 @@ The left branch does not depend on t: `NextDiT.encode_context` runs it once per 
 
 Padding stays where it is, between a short text and its image, and is masked as attention key. This is
 the same function as the official one, which cuts padding out and packs [text ; image] per sample: attention
-does not know order, only rotary positions, and those are given per sample. It needs no repacking and no
-wait for the device to tell how long the texts are.
+does not know order, only rotary positions, and those are given per sample. It needs no repacking; what all
+texts of a batch are padded with, `Context.trimmed` cuts off once for all steps.
 
 Parameter names are those of diffusers' `Lumina2Transformer2DModel`; `official_names.py` has the map to the
 official ones.
@@ -210,14 +210,46 @@ class Context:
     """Refined captions: all that the joint blocks need to know of the text, the same at every t."""
 
     tokens: Tensor  # (B, T, D)
-    mask: Tensor  # (B, T) bool, True on valid tokens, which come first
+    mask: Tensor | None  # (B, T) bool, True on valid tokens, which come first; None where all are valid
+
+    @property
+    def lengths(self) -> Tensor:
+        """Valid tokens of each text (B,)."""
+        n, length = self.tokens.shape[:2]
+        if self.mask is None:
+            return torch.full((n,), length, device=self.tokens.device)
+        return self.mask.sum(dim=1)
+
+    def trimmed(self) -> "Context":
+        """Without the padding that all texts share. The host waits for the device: once per prompt."""
+        lengths = self.lengths
+        longest = int(lengths.max())
+        mask = None if self.mask is None or int(lengths.min()) == longest else self.mask[:, :longest]
+        return Context(self.tokens[:, :longest], mask)
 
     def __add__(self, other: "Context") -> "Context":
-        """The batch of self followed by the batch of other; both padded to the same T."""
-        return Context(torch.cat([self.tokens, other.tokens]), torch.cat([self.mask, other.mask]))
+        """The batch of self followed by the batch of other, the shorter texts padded."""
+        length = max(self.tokens.shape[1], other.tokens.shape[1])
+        padded = [one._padded(length) for one in (self, other)]
+        return Context(torch.cat([tokens for tokens, _ in padded]), torch.cat([mask for _, mask in padded]))
+
+    def _padded(self, length: int) -> tuple[Tensor, Tensor]:
+        n, own = self.tokens.shape[:2]
+        mask = self.tokens.new_ones((n, own), dtype=torch.bool) if self.mask is None else self.mask
+        return F.pad(self.tokens, (0, 0, 0, length - own)), F.pad(mask, (0, length - own))
 
 
-Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor], Tensor]
+@dataclass(frozen=True)
+class Layout:
+    """Where a batch's tokens stand, which depends on texts and image sizes alone: the same at every t."""
+
+    image: Rotation  # (B or 1, I, 1, d/2) each
+    joint: Rotation  # (B or 1, N, 1, d/2) each
+    image_mask: Tensor | None  # (B, I) bool, None where all images have one size
+    key_mask: Tensor | None  # (B, N) bool, None where nothing is padded
+
+
+Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor | None], Tensor]
 """(model, tokens, time, rotation, key_mask) -> tokens, see `NextDiT.run_blocks`."""
 
 
@@ -261,6 +293,7 @@ class NextDiT(nn.Module):
         cap_mask: Tensor | None = None,
         *,
         blocks: Blocks | None = None,
+        layout: Layout | None = None,
     ) -> Tensor: ...
     @overload
     def forward(
@@ -271,10 +304,11 @@ class NextDiT(nn.Module):
         cap_mask: Tensor | None = None,
         *,
         blocks: Blocks | None = None,
+        layout: Layout | None = None,
     ) -> list[Tensor]: ...
     def forward(
         self, x: Tensor | Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context,
-        cap_mask: Tensor | None = None, *, blocks: Blocks | None = None,
+        cap_mask: Tensor | None = None, *, blocks: Blocks | None = None, layout: Layout | None = None,
     ) -> Tensor | list[Tensor]:  # fmt: skip
         """Velocity image - noise at time t.
 
@@ -285,6 +319,7 @@ class NextDiT(nn.Module):
             cap_feats: caption features (B, T, F), or the `Context` made of them.
             cap_mask: (B, T), needed with features only.
             blocks: what runs the joint blocks in place of `run_blocks`, e.g. a `StepCache`.
+            layout: of this context and these sizes, where it is known from an earlier call (`lay_out`).
 
         Returns:
             As x: (B, C, H, W), or a list.
@@ -297,38 +332,46 @@ class NextDiT(nn.Module):
             context = self.encode_context(cap_feats, cap_mask)
         self._check_latents(x, t, context)
         grids = [(y.shape[-2] // self.config.patch_size, y.shape[-1] // self.config.patch_size) for y in x]
-        mixed = not isinstance(x, Tensor)
+        layout = layout or self.lay_out(context, grids if isinstance(x, Sequence) else grids[:1])
 
         time = self.time_caption_embed.timestep_embedder(t)  # (B, E)
         if isinstance(x, Tensor):
-            patches, image_mask = self.patchify(x), None  # (B, I, p·p·C)
+            patches = self.patchify(x)  # (B, I, p·p·C)
         else:
-            each = [self.patchify(y[None])[0] for y in x]
-            patches = pad_sequence(each, batch_first=True)  # (B, max I, p·p·C)
-            valid = [torch.ones(len(y), dtype=torch.bool, device=y.device) for y in each]
-            image_mask = pad_sequence(valid, batch_first=True)  # (B, max I)
-        image_rotary = self._image_rotation(context, grids if mixed else grids[:1])
-
+            patches = pad_sequence([self.patchify(y[None])[0] for y in x], batch_first=True)
         tokens = self.x_embedder(patches)  # (B, I, D)
         for refiner in self.noise_refiner:
-            tokens = refiner(tokens, time, image_rotary, image_mask)
+            tokens = refiner(tokens, time, layout.image, layout.image_mask)
 
         text_length = context.tokens.shape[1]
-        rotation = join(self._text_rotation(context.tokens), image_rotary)
-        if image_mask is None:
-            key_mask = F.pad(context.mask, (0, tokens.shape[1]), value=True)  # (B, N)
-        else:
-            key_mask = torch.cat([context.mask, image_mask], dim=1)  # (B, N)
         tokens = torch.cat([context.tokens.to(tokens.dtype), tokens], dim=1)  # (B, N, D)
-        tokens = (blocks or NextDiT.run_blocks)(self, tokens, time, rotation, key_mask)  # (B, N, D)
+        tokens = (blocks or NextDiT.run_blocks)(self, tokens, time, layout.joint, layout.key_mask)
 
         patches = self.norm_out(tokens[:, text_length:], time)  # (B, I, p·p·C)
-        if not mixed:
+        if isinstance(x, Tensor):
             return self.unpatchify(patches, *grids[0])  # (B, C, H, W)
         return [self.unpatchify(y[None, : r * s], r, s)[0] for y, (r, s) in zip(patches, grids, strict=True)]
 
-    def run_blocks(self, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor) -> Tensor:
-        """All joint blocks: tokens (B, N, D), time (B, E), key_mask (B, N) -> (B, N, D)."""
+    def lay_out(self, context: Context, grids: Sequence[tuple[int, int]]) -> Layout:
+        """Rotations and masks of a batch, for all steps.
+
+        Args:
+            context: its texts.
+            grids: (rows, columns) of image tokens: one for all samples, or one for each.
+        """
+        image = self._image_rotation(context, grids)
+        joint = join(self._text_rotation(context.tokens), image)
+        if len(grids) == 1:
+            rows, columns = grids[0]
+            key_mask = None if context.mask is None else F.pad(context.mask, (0, rows * columns), value=True)
+            return Layout(image, joint, None, key_mask)
+        valid = [torch.ones(r * s, dtype=torch.bool, device=context.tokens.device) for r, s in grids]
+        image_mask = pad_sequence(valid, batch_first=True)  # (B, max I)
+        text_mask = image_mask.new_ones(context.tokens.shape[:2]) if context.mask is None else context.mask
+        return Layout(image, joint, image_mask, torch.cat([text_mask, image_mask], dim=1))
+
+    def run_blocks(self, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
+        """All joint blocks: tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D)."""
         for layer in self.layers:
             tokens = layer(tokens, time, rotation, key_mask)
         return tokens
@@ -369,10 +412,10 @@ class NextDiT(nn.Module):
         nn.init.zeros_(self.norm_out.linear_2.weight)
 
     def _image_rotation(self, context: Context, grids: Sequence[tuple[int, int]]) -> Rotation:
-        """Rotation of the image tokens (B, I): of one grid for all samples, or of one for each, padded."""
-        lengths, axes, theta = context.mask.sum(dim=1), self.config.axes_dim_rope, self.config.rope_theta
+        """Rotation of the image tokens (B or 1, I): of one grid for all, or of one for each, padded."""
+        lengths, axes, theta = context.lengths, self.config.axes_dim_rope, self.config.rope_theta
         if len(grids) == 1:
-            return image_rotation(lengths, *grids[0], axes, theta)
+            return image_rotation(lengths[:1] if context.mask is None else lengths, *grids[0], axes, theta)
         parts = [image_rotation(lengths[i : i + 1], *grid, axes, theta) for i, grid in enumerate(grids)]
         cos, sin = (pad_sequence([part[k][0] for part in parts], batch_first=True) for k in (0, 1))
         return cos, sin

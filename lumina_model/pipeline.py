@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lumina_model.autoencoder import Autoencoder, autoencoder_factor
+from lumina_model.branches import branches
 from lumina_model.checkpoint import (
     Parts,
     component_folder,
@@ -26,8 +27,8 @@ from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
 from lumina_model.image_sizes import Size
 from lumina_model.low_memory import Visitors, decode_in_tiles
-from lumina_model.mixed_sizes import crop, on_sizes, pad
-from lumina_model.next_dit import Context, NextDiT
+from lumina_model.mixed_sizes import crop, pad
+from lumina_model.next_dit import Blocks, Context, NextDiT
 from lumina_model.pictures import Picture
 from lumina_model.sampling import DTYPES, ROWS, Sampling
 from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS, Callback, Velocity
@@ -57,6 +58,8 @@ class Pipeline:
     dtype: torch.dtype = torch.float32
     sampling: Sampling = field(default_factory=Sampling)
     visitors: Visitors | None = None
+    blocks: Blocks | None = None
+    """What runs the joint blocks, e.g. compiled ones (`compiled.py`); a step cache takes their place."""
 
     def __post_init__(self) -> None:
         if self.text_encoder and self.text_encoder.dim != self.transformer.config.cap_feat_dim:
@@ -112,7 +115,7 @@ class Pipeline:
             model, encoder = visitors.transformer().to(device), visitors.text_encoder()
             encoder.model.to(device)
         autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
-        autoencoder.vae.to(device)
+        autoencoder.vae.to(device, memory_format=torch.channels_last)  # as its convolutions compute
         if low_memory:
             decode_in_tiles(autoencoder.vae)
         return cls(
@@ -162,9 +165,9 @@ class Pipeline:
                 image. The first steps are left out, as many as in diffusers' pipelines for flows.
 
         Returns:
-            uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). Noise and text
-            padding do not depend on the batch; what is left is the rounding of floating point, which depends
-            on the batch's size but not on the neighbours in it.
+            uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). An image is a
+            function of its own prompt and noise; only the rounding of floating point depends on the batch,
+            by its size and its longest text.
         """
         sampling = (sampling or self.sampling).completed(self.sampling)
         _expect_same_number(prompts, seeds, "seeds")
@@ -224,7 +227,8 @@ class Pipeline:
                 done_before = len(drawn) * (len(times) - 1)
                 velocity = _velocity(
                     model, (positive[0][part], positive[1][part]), negative, sampling,
-                    sampling.guidance_stop(grid), len(times) - 1, sizes[part] if sizes else None,
+                    sampling.guidance_stop(grid), len(times) - 1, noise.shape, sizes[part] if sizes else None,
+                    self.blocks,
                 )  # fmt: skip
                 x = noise[part].to(self.device)
                 if start is not None and strength < 1:
@@ -351,19 +355,21 @@ def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
 
 def _velocity(
     model: NextDiT, positive: Features, negative: Features | None, sampling: Sampling, stop: float | None,
-    steps: int, sizes: Sequence[Size] | None,
+    steps: int, shape: Sequence[int], sizes: Sequence[Size] | None, blocks: Blocks | None,
 ) -> Velocity:  # fmt: skip
     """The guided velocity field of one batch, with the step cache if there is one."""
     cond = model.encode_context(*positive)
-    uncond = cond if negative is None else _repeat(model.encode_context(*negative), len(cond.tokens))
+    uncond = None if negative is None else _repeat(model.encode_context(*negative), len(cond.tokens))
     cache = None
     if sampling.cache is not None:
         evaluations = steps * EVALUATIONS_PER_STEP[sampling.solver]
         cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
+    conditional, both = branches(
+        model, cond, uncond, shape, sizes, cache or blocks, together=cache is not None
+    )
     return guided_velocity(
-        on_sizes(model, sizes, cache),
-        cond,
-        uncond,
+        conditional,
+        both,
         sampling.guidance,
         None if isinstance(sampling.renorm, str) else sampling.renorm,
         stop,
@@ -398,7 +404,8 @@ def _teller(progress: Progress, before: int, total: int) -> Callback:
 
 
 def _repeat(context: Context, n: int) -> Context:
-    return Context(context.tokens.expand(n, -1, -1), context.mask.expand(n, -1))
+    mask = None if context.mask is None else context.mask.expand(n, -1)
+    return Context(context.tokens.expand(n, -1, -1), mask)
 
 
 def _expect_same_number(prompts: Sequence[object], others: Sequence[object] | Tensor, what: str) -> None:

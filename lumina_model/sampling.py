@@ -15,7 +15,7 @@ from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS
 from lumina_model.step_cache import COEFFICIENTS
 from lumina_model.time_grid import GRIDS, OFFICIAL_SHIFT, dynamic_shift, time_grid
 
-SAMPLER_VERSION = 1
+SAMPLER_VERSION = 2
 """Raised whenever the same weights, prompt, seed and `Sampling` give other pixels than before."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -65,8 +65,7 @@ class Sampling:
         negative_prompt: what to steer away from. Empty is the unconditional input that was trained.
         system_prompt_in_negative: put the system prompt before a negative prompt that is not empty, as the
             official sample.py does; diffusers leaves it out.
-        max_text_tokens: texts are cut or padded to this, with BOS and system prompt, so that an image
-            does not depend on its neighbours in a batch.
+        max_text_tokens: texts are cut to this, with BOS and system prompt.
         dtype: of all weights and activations; the solver's state is float32 always.
         points: in place of `steps`, the official `--num_sampling_steps`: N points are N - 1 steps, except
             for dpm, where they are N.

@@ -65,10 +65,12 @@ class StepCache:
         self._rows: list[_Row] = []
 
     def __call__(
-        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor
+        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
     ) -> Tensor:
-        """tokens (B, N, D), time (B, E), key_mask (B, N) -> (B, N, D), as `NextDiT.run_blocks`."""
+        """tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D), as `NextDiT.run_blocks`."""
         self.done += 1
+        if key_mask is None:
+            key_mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         modulation = cast(Block, model.layers[0]).norm1
         signal = modulation.norm(tokens) * modulation(time)[0]  # (B, N, D)
         skipped = self._skipped(signal, key_mask)

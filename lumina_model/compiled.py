@@ -1,0 +1,44 @@
+"""Joint blocks through torch.compile: one block is compiled, all blocks of its shape are run by that code.
+
+It is the same arithmetic in another order: latents move by rounding. The first batch of a shape waits for the
+compiler (seconds on a GPU, up to half a minute on a CPU), so it pays for long runs only. Where compiling
+fails, for want of a C++ compiler say, the blocks run as they are, and why is said once.
+"""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from lumina_model.next_dit import NextDiT
+from lumina_model.rope import Rotation
+
+
+class CompiledBlocks:
+    """Call it in place of `NextDiT.run_blocks`."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        """Why the blocks are not compiled; None while they are."""
+        self._run = torch.compile(_run)
+
+    def __call__(
+        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
+    ) -> Tensor:
+        """tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D), as `NextDiT.run_blocks`."""
+        from torch._dynamo.exc import TorchDynamoException
+
+        state = tokens
+        try:
+            for layer in model.layers if self.reason is None else ():
+                state = self._run(layer, state, time, rotation, key_mask)
+        except TorchDynamoException as error:
+            self.reason = " ".join(str(error).split("\n\n")[0].split())  # what follows is advice on logging
+            warnings.warn(f"the blocks run uncompiled, torch.compile failed: {self.reason}", stacklevel=2)
+        return state if self.reason is None else model.run_blocks(tokens, time, rotation, key_mask)
+
+
+def _run(
+    layer: nn.Module, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
+) -> Tensor:
+    return layer(tokens, time, rotation, key_mask)
