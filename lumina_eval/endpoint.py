@@ -95,6 +95,8 @@ class Endpoint:
             return self._attempts()(request, self._opened())
         except openai.OpenAIError as error:
             raise self._explained(error) from None  # the cause may hold headers, and so the key
+        except ValueError as error:  # the client takes what is neither text nor JSON for an answer
+            raise EndpointError(f"no answer that can be read: {self.clean(str(error))}") from error
 
     def fetch(self, url: str) -> bytes:
         """Return what lies at an address that an answer names; the key is not sent there.

@@ -86,6 +86,10 @@ def serving() -> Iterator[Endpoint]:
                 self.fail(400, f"bad request with {self.headers['Authorization']}")
             elif step == "garbage":
                 self.answer(200, b"<html>busy</html>", "text/html")
+            elif step == "bytes":
+                self.answer(200, b"\xff\xfe\x00 no text", "application/json")
+            elif step == "body":
+                self.answer(200, detail.encode(), "application/json")
             elif "messages" in body:
                 text = f"a picture of {text_of(body)}" if step == "good" else detail
                 reason = "length" if step == "cut" else "stop"

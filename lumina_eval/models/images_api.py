@@ -12,7 +12,6 @@ request makes one image. What was refused or failed has no image, and the same c
 from __future__ import annotations
 
 import base64
-import binascii
 import concurrent.futures
 import dataclasses
 import functools
@@ -171,19 +170,19 @@ class ImagesApiModel:
             raise
 
     def _picture(self, answer: openai.types.ImagesResponse) -> Image.Image:
-        data = getattr(answer, "data", None)  # an answer that is no JSON comes as plain text
-        first = data[0] if data else None
-        if first is not None and first.b64_json:
-            text = first.b64_json
-        elif first is not None and first.url and first.url.startswith("data:"):
-            text = first.url.partition(",")[2]
-        elif first is not None and first.url:
-            return _decoded(self._fetched(first.url))
-        else:
-            raise EndpointError("the endpoint's answer holds no image")
+        # The client checks no types, and hands on as plain text what is no JSON.
+        data = getattr(answer, "data", None)
+        first = data[0] if isinstance(data, list) and data else None
+        text, url = getattr(first, "b64_json", None), getattr(first, "url", None)
+        if not isinstance(text, str) or not text:
+            if not isinstance(url, str) or not url:
+                raise EndpointError("the endpoint's answer holds no image")
+            if not url.startswith("data:"):
+                return _decoded(self._fetched(url))
+            text = url.partition(",")[2]
         try:
             return _decoded(base64.b64decode(text, validate=True))
-        except binascii.Error as error:
+        except ValueError as error:
             raise EndpointError("the endpoint's answer holds an image that is no base64") from error
 
     def _fetched(self, url: str) -> bytes:

@@ -83,15 +83,18 @@ class EndpointRewriter:
             answer = self._endpoint.ask(functools.partial(self._request, prompt))
         except EndpointError as error:
             raise no_text(prompt, str(error), again) from error
+        # The client checks no types, and hands on as plain text what is no JSON.
         choices = getattr(answer, "choices", None)
-        if not choices:
+        first = choices[0] if isinstance(choices, list) and choices else None
+        if first is None:
             raise no_text(prompt, "an answer without a choice", again)
-        if choices[0].finish_reason == "length":
+        why = getattr(first, "finish_reason", None)
+        if why == "length":
             raise no_text(prompt, "one that was cut off", "add --rewrite-option max_tokens=NUMBER")
-        text = (choices[0].message.content or "").strip()
-        if not text:
-            raise no_text(prompt, f"none ({choices[0].finish_reason})", again)
-        return text
+        text = getattr(getattr(first, "message", None), "content", None)
+        if not isinstance(text, str) or not text.strip():
+            raise no_text(prompt, f"none ({why})", again)
+        return text.strip()
 
     def _request(self, prompt: str, client: openai.OpenAI) -> Any:
         return client.chat.completions.create(

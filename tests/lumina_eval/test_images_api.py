@@ -123,6 +123,13 @@ def test_results_by_address_are_fetched_without_the_key(
     [
         ("empty", "holds no image"),
         ("garbage", "holds no image"),
+        ("bytes", "no answer that can be read"),
+        ("body:[1, 2]", "holds no image"),
+        ('body:{"data": "x"}', "holds no image"),
+        ('body:{"data": [5]}', "holds no image"),
+        ('body:{"data": [{"b64_json": 7}]}', "holds no image"),
+        ('body:{"data": [{"b64_json": "é"}]}', "no base64"),
+        ('body:{"data": [{"b64_json": "dGV4dA=="}]}', "cannot be read"),
         ("echo", "bad request with Bearer ***"),
     ],
 )

@@ -263,7 +263,17 @@ def test_what_was_rewritten_before_a_failure_is_kept(
 
 @pytest.mark.parametrize(
     ("step", "message"),
-    [("cut", "was cut off"), ("say:", "found none"), ("refuse", "refused by the endpoint")],
+    [
+        ("cut", "was cut off"),
+        ("say:", "found none"),
+        ("refuse", "refused by the endpoint"),
+        ("garbage", "an answer without a choice"),
+        ("bytes", "no answer that can be read"),
+        ("body:[1, 2]", "an answer without a choice"),
+        ('body:{"choices": "x"}', "an answer without a choice"),
+        ('body:{"choices": [5]}', "found none"),
+        ('body:{"choices": [{"message": {"content": 7}}]}', "found none"),
+    ],
 )
 def test_an_answer_that_is_no_text_is_told_with_its_prompt(
     call: Cli, words: list[Any], endpoint: Endpoint, template: Path, step: str, message: str
