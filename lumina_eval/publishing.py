@@ -61,11 +61,11 @@ def write_reports(
 def publish(
     run_dirs: Sequence[Path], out: Path, store: Path, report: bool, mlflow: bool, uri: str | None
 ) -> Published:
-    """Write the reports, send the runs to MLflow and note the ids in the manifests."""
+    """Send the runs to MLflow and note the ids in the manifests, write the reports and send them as well."""
+    line, unsent = send(run_dirs, [], out, uri) if mlflow else (None, [])
     files, warnings = write_reports(run_dirs, out / "report", store) if report else ([], [])
-    if not mlflow:
-        return Published(tuple(files), None, tuple(warnings))
-    line, unsent = send(run_dirs, files, out, uri)
+    if mlflow and files and not unsent:
+        line, unsent = send(run_dirs, files, out, uri)
     return Published(tuple(files), line, (*warnings, *unsent))
 
 
@@ -82,8 +82,10 @@ def send(
     except Exception as error:  # a tracker that is away or broken loses no run
         return None, [f"not sent to MLflow: {type(error).__name__}: {error}"]
     for run in sent:
+        if run.run_id is None or (run.run_dir / SOURCE).exists():
+            continue
         manifest = read_manifest(run.run_dir)
-        if run.run_id not in (None, manifest.mlflow_run_id) and not (run.run_dir / SOURCE).exists():
+        if manifest.mlflow_run_id != run.run_id:
             RunFolder(run.run_dir).write_manifest(manifest.model_copy(update={"mlflow_run_id": run.run_id}))
     return line, [run.warning for run in sent if run.warning]
 

@@ -175,20 +175,12 @@ def store_of(run_dir: Path) -> Path:
     return (run_dir / store).resolve() if store else run_dir.parent.parent / "images"
 
 
-def why_without_images(run_dir: Path) -> str:
-    """Say why images of a run are not at hand, and how a report finds them nevertheless."""
-    manifest, store = read_manifest(run_dir), store_of(run_dir)
+def read_back_from(run_dir: Path) -> str | None:
+    """Return the tracking store that a run folder was read back from; None for a run made here."""
     try:
-        source = json.loads((run_dir / SOURCE).read_bytes())["mlflow"]
+        return str(json.loads((run_dir / SOURCE).read_bytes())["mlflow"])
     except (OSError, ValueError, KeyError, TypeError):
-        source = None
-    if source is not None:
-        return f"the run was read back from MLflow at {source}, which has no images; fix: --store DIR"
-    if (run_dir / "plan.jsonl").is_file() and not (run_dir / "plan.jsonl").stat().st_size:
-        return f"the run is of {manifest.model} that were made elsewhere, at {manifest.checkpoint}"
-    if not store.is_dir():
-        return f"the image store {store} is gone; fix: --store DIR, or run the same command again"
-    return f"the image is not in the store {store}, or was altered there; fix: run the same command again"
+        return None
 
 
 def _read(path: Path, kind: type[R]) -> R:

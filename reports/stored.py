@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from lumina_eval import runs
 from lumina_eval.digests import sha256_bytes
 from lumina_eval.records import Verdict
 from lumina_eval.store import ImageStore
@@ -47,6 +48,9 @@ class StoredImages:
             if sha256_bytes(data) == (sha256 or store.sha256(key)) and decoded(data) is not None:
                 return data
             altered = True
+        source = runs.read_back_from(run.folder)
+        if source is not None and not altered:
+            return f"not in MLflow, which this run was read back from ({source}); --store DIR finds it"
         name = f"{key[:2]}/{key[:12]}….png"
         return f"file altered since it was judged: {name}" if altered else f"file gone: {name}"
 

@@ -89,17 +89,19 @@ def report(
             )
         for text in passed_over:
             streams.warn(f"passed over: {text}")
-        place = out or (folders[0].resolve().parent.parent if folders else DEFAULT_OUT) / "report"
+        root = folders[0].resolve().parent.parent if folders else DEFAULT_OUT
+        place = out or root / "report"
+        line, unsent = publishing.send(folders, [], root, uri) if mlflow and folders else (None, [])
         files: list[Path]
         warnings: list[str]
         if named:
             files, warnings = write_by_name(table, figure, [*folders, *others], place, streams), []
         else:
             files, warnings = publishing.write_reports(folders, place, store or store_of(folders[0]), shown)
-        if mlflow and folders:
-            line, unsent = publishing.send(folders, files, folders[0].resolve().parent.parent, uri)
-            told += [f"MLflow  {line}"] if line else []
-            warnings += unsent
+        if line and not unsent:  # the page holds the manifests, and these now know their ids
+            line, unsent = publishing.send(folders, files, root, uri)
+        told += [f"MLflow  {line}"] if line else []
+        warnings += unsent
         streams.emit(
             {
                 "schema": 1,

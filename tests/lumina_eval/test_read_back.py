@@ -18,7 +18,7 @@ import pytest
 from fake_world import Cli, with_model
 
 from lumina_eval.errors import UserError
-from lumina_eval.runs import find_runs, why_without_images
+from lumina_eval.runs import find_runs, read_back_from
 from lumina_eval.tracking import sending
 from lumina_eval.tracking.connection import connect
 from lumina_eval.tracking.reading import read_back
@@ -86,7 +86,8 @@ def test_the_records_come_back_byte_for_byte(sent: Path, tmp_path: Path) -> None
         manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (here, there)]
         assert all(manifest.pop("mlflow_run_id", 0) != 0 for manifest in manifests)
         assert manifests[0] == manifests[1]
-        assert "read back from MLflow" in why_without_images(here)
+        assert read_back_from(here) == uri_of(sent)
+        assert read_back_from(there) is None
     assert "failures.jsonl" in files_of(found.run_dirs[0])
 
 
@@ -205,6 +206,7 @@ def test_a_report_from_mlflow_has_the_same_tables(call: Cli, sent: Path, tmp_pat
         assert (tmp_path / "two" / one.relative_to(tmp_path / "one")).read_bytes() == one.read_bytes()
     without = call("report", *words, "--into", tmp_path / "back", "--out", tmp_path / "three")
     assert without.code == 0  # images are nowhere: the tables are there all the same
+    assert "not in MLflow, which this run was read back from" in (tmp_path / "three/report.html").read_text()
     for one in ones:
         if one.suffix != ".md":
             assert (tmp_path / "three" / one.relative_to(tmp_path / "one")).read_bytes() == one.read_bytes()
