@@ -102,7 +102,9 @@ def make_run(tmp_path: Path, store: Path) -> MakeRun:
     ) -> Path:
         asked = list(items if items is not None else prompts())
         title = title or (f"{model}:{stage}" if stage else model)
-        name = f"discs-tabletop-{model}-{stage}-{digest_of([title, step, subset, suite])[:12]}"
+        benchmark, protocol = manifest.get("benchmark", "discs"), manifest.get("protocol", "tabletop")
+        digest = digest_of([title, step, subset, suite, manifest.get("sampling")])
+        name = f"{benchmark}-{protocol}-{model}-{stage}-{digest[:12]}"
         folder = tmp_path / "runs" / name
         verdicts, scores, refs, rows = [], [], [], []
         for item in asked:
@@ -166,8 +168,8 @@ def make_run(tmp_path: Path, store: Path) -> MakeRun:
             }
         )
         result = RunResult(
-            benchmark="discs",
-            protocol="tabletop",
+            benchmark=benchmark,
+            protocol=protocol,
             suite=suite,
             subset=subset,
             model=model,
@@ -180,6 +182,7 @@ def make_run(tmp_path: Path, store: Path) -> MakeRun:
             warnings=list(warnings),
             title=title,
             changed=list(manifest.get("changed", [])),
+            rewriting=manifest.get("rewriting"),
         )
         run = RunFolder(folder)
         run.begin(record, asked, refs)
