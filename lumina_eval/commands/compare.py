@@ -121,6 +121,9 @@ def warnings_of(
         told.append("the prompts were rewritten in some runs: a part of each difference may be theirs")
     if len({m.images_per_prompt for m in manifests}) > 1:
         told.append("the runs have different numbers of images per prompt: those with fewer are noisier")
+    timed = [m.provenance.hardware for m in manifests if m.seconds.generate is not None]
+    if any(hardware != timed[0] for hardware in timed):
+        told.append("the images were made on different machines or settings: their seconds do not compare")
     if subset := results[0].subset:
         told.append(f"a part of the protocol is compared: {subset}")
     for name, result in zip(names, results, strict=True):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lumina_eval.commands.compare_table import costs_of, counts, limits, places
+from lumina_eval.commands.compare_table import costs_of, counts, limits, pairs, places
 from lumina_eval.records import Manifest, RunResult
 from lumina_eval.statistics.comparison import Comparison, Difference, PromptChange
 from lumina_eval.statistics.gates import comparison_gate
@@ -68,7 +68,7 @@ def _table(one: Comparison) -> Iterator[str]:
     less = " (less is better)" if one.lower_is_better else ""
     yield f"{code(one.candidate)} minus {code(one.baseline)}{less}"
     yield ""
-    yield "| | baseline | run | difference | 95 % interval | prompts won / lost / tied | p | detectable |"
+    yield "| | baseline | run | difference | 95 % interval | won / lost / tied | p | detectable |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for row in (one.primary, *one.tasks):
         yield _row(row, one)
@@ -101,8 +101,8 @@ def _statements(one: Comparison, folders: Sequence[Path], gated: bool) -> Iterat
         yield "- No margin: the sign-flip test decides at 5 %; better passes, worse fails."
     if least is not None:
         yield (
-            f"- Detectable: these {one.primary.n_prompts} prompts would have shown a true difference of "
-            f"{least:.{digits}f} in 80 of 100 tries."
+            f"- Detectable: these {one.primary.n_prompts} {pairs(one)} would have shown a true difference of "
+            f"{least:.{digits}f} in 80 of 100 tries. Won, lost and tied are counts of them."
         )
     if not one.published:
         yield "- The benchmark has no score over all categories; the first row is their unweighted mean."
@@ -155,7 +155,7 @@ def _provenance(
             f"{manifest.base_seed}, git {code(manifest.provenance.git_sha or 'unknown')}"
         )
     yield (
-        f"- paired by prompt; studentised sign-flip test with {one.resamples:,} draws (seed {one.seed}), "
+        f"- paired by {pairs(one)}; studentised sign-flip test, {one.resamples:,} draws (seed {one.seed}), "
         f"Holm over categories{', max-T over runs' if len(compared) > 1 else ''}"
     )
     for title, changes in (

@@ -118,7 +118,10 @@ def _from_runs(folders: Sequence[Path], correlation: float) -> tuple[Components,
             f"{folders[0]}, a number of a whole set of images; fix: plan with runs of another benchmark"
         )
     made = [cost.seconds_per_image for cost in map(cost_of, folders) if cost.seconds_per_image is not None]
-    found = of_run(scores[0], endpoint, correlation) if len(scores) == 1 else of_pair(*scores, endpoint)
+    if len(scores) == 1:
+        found = of_run(scores[0], endpoint, correlation)
+    else:
+        found = of_pair(scores[0], scores[1], endpoint)
     return found, endpoint, max(made, default=None)
 
 

@@ -38,10 +38,15 @@ def cost_of(run_dir: Path) -> Cost:
 
 
 def front(values: Sequence[float], costs: Sequence[Cost], lower_is_better: bool = False) -> list[Cost]:
-    """Mark the runs on the Pareto front of score and seconds; those without seconds are left out of it."""
+    """Mark the runs on the Pareto front of score and seconds, among those whose seconds are known.
+
+    Nothing is marked where fewer than two are known.
+    """
     sign = -1.0 if lower_is_better else 1.0
     points = [(sign * value, cost.seconds_per_image) for value, cost in zip(values, costs, strict=True)]
     known = [(score, seconds) for score, seconds in points if seconds is not None]
+    if len(known) < 2:
+        return list(costs)
     return [
         cost.model_copy(update={"on_front": None if seconds is None else not _beaten(score, seconds, known)})
         for cost, (score, seconds) in zip(costs, points, strict=True)

@@ -206,3 +206,4 @@ def test_the_front_is_what_nobody_beats_on_both():
     assert marks == [False, True, False, None, True]
     marks = [cost.on_front for cost in front([0.5, 0.6, 0.4, 0.9, 0.5], costs, lower_is_better=True)]
     assert marks == [False, False, True, None, True]
+    assert [cost.on_front for cost in front([0.5, 0.9], [costs[0], costs[3]])] == [None, None]

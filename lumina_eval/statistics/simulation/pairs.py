@@ -42,4 +42,5 @@ class Pair:
     def differences(self, runs: int, rng: np.random.Generator) -> Floats:
         """Differences of prompts (runs, P)."""
         before, after = self.scores(runs, rng)
-        return after.mean(axis=-1) - before.mean(axis=-1)
+        found: Floats = after.mean(axis=-1) - before.mean(axis=-1)
+        return found
