@@ -1,0 +1,143 @@
+"""A board for each group of comparable runs: best first, ranges of ranks, coverage, what does not compete."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from lumina_eval.digests import digest_of
+from lumina_eval.records import Metric
+from reports import caveats
+from reports.groups import LOWER_IS_BETTER, Group, group_runs, metric_of, split_of, value_of
+from reports.leaderboard.entries import Entry
+from reports.leaderboard.ranking import rank_ranges
+from reports.loading import RunView
+from reports.numbers import count
+from reports.provenance import rules
+from reports.stage_tables import coverage_cell, metric_cell
+from reports.table import Cell, Column, Direction, Row, RowKind, Table
+
+#: Why runs with images missing have no rank: which ones are missing may be anybody's choice.
+INCOMPLETE: Final = "Incomplete coverage: not ranked"
+NOTE_RANK: Final = (
+    "Rank: the places that a run may have, since a run is behind another only where their 95 % intervals "
+    "over prompts do not overlap. To decide between two runs compare them by prompt: lumina-eval compare."
+)
+NOTE_RANKED: Final = "Best in bold, second underlined, by the value alone."
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """A group of runs that may be ranked together, as a table whose rows are in order."""
+
+    slug: str
+    """Name of its data files, and its anchor."""
+    title: str
+    badges: tuple[tuple[str, str], ...]
+    claim: str | None
+    table: Table
+
+
+def boards(entries: Sequence[Entry]) -> list[Board]:
+    """Return a board for each group of comparable runs, whole protocols first."""
+    return [_board(group) for group in group_runs([entry.view for entry in entries])]
+
+
+def page_of(run_id: str) -> str:
+    """Return the address of a run's page from the site's root."""
+    return f"runs/{run_id}.html"
+
+
+def _board(group: Group) -> Board:
+    first = group.first
+    badges = (
+        *group.badges,
+        ("plain", f"judge {first.manifest.judge.partition('@')[0]}"),
+        ("plain", f"rules {first.manifest.protocol_digest[:8]}"),
+        *((("warn", "embedded world, no photographs"),) if caveats.claims(group) else ()),
+    )
+    name = re.sub(r"[^a-z0-9]+", "-", f"{first.result.benchmark} {first.result.protocol}".lower()).strip("-")
+    return Board(f"{name}-{_key(group)}", group.title, badges, caveats.claims(group), _table(group))
+
+
+def _key(group: Group) -> str:
+    """Return a few letters that other groups of the same protocol do not have, whoever is in this one."""
+    made, result = group.first.manifest, group.first.result
+    texts = (result.rewriting.template, result.rewriting.outputs) if result.rewriting else None
+    part = (result.subset, result.suite) if result.subset else None
+    rules_of = [made.protocol_digest, made.judge, made.judge_digest, result.changed, result.against]
+    return digest_of([*rules_of, part, texts])[:8]
+
+
+def _table(group: Group) -> Table:
+    names = [group.primary, *group.splits(), *group.parts()]
+    columns = [
+        Column("rank", numeric=False),
+        Column("model", numeric=False),
+        Column("step", unit="count"),
+        *(_column(group, name) for name in names),
+        Column("images", unit="count"),
+        Column("coverage"),
+    ]
+    ranked = [run for run in group.stages if run.result.coverage.complete and metric_of(run, group.primary)]
+    ranked.sort(key=lambda run: _order(group, run))
+    ranges = rank_ranges([_primary(group, run) for run in ranked], group.primary not in LOWER_IS_BETTER)
+    rows = [_row(group, run, names, _places(*places)) for run, places in zip(ranked, ranges, strict=True)]
+    rows += [_row(group, run, names, "", "ceiling") for run in group.ceilings]
+    others = [run for run in group.stages if run not in ranked]
+    rows += [_row(group, run, names, "", "apart") for run in others]
+    return Table(
+        caption=group.title,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        notes=(NOTE_RANK, NOTE_RANKED) if len(ranked) > 1 else (),
+        provenance=(rules(group.runs, group.label),),
+        mark=group.mark,
+    )
+
+
+def _column(group: Group, name: str) -> Column:
+    known = (run.result.metric(name) for run in group.runs)
+    unit = next((metric.unit for metric in known if metric is not None), "fraction")
+    direction: Direction = "lower" if name.rpartition("/")[2] in LOWER_IS_BETTER else "higher"
+    return Column((split_of(name) or name).replace("_", " "), direction, unit, note=name)
+
+
+def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowKind = "measured") -> Row:
+    result = run.result
+    return Row(
+        (
+            Cell(rank or None),
+            Cell(_name(group, run), note=result.checkpoint, link=page_of(run.manifest.run_id)),
+            Cell(value=result.step),
+            *(metric_cell(metric_of(run, name)) for name in names),
+            Cell(value=result.coverage.judged),
+            coverage_cell(run),
+        ),
+        kind=kind,
+        section=INCOMPLETE if kind == "apart" else "",
+        run=run.manifest.run_id,
+    )
+
+
+def _name(group: Group, run: RunView) -> str:
+    """Return the run's title, with the first digits of its digest where title and step are another's too."""
+    alike = [one for one in group.runs if (one.title, one.result.step) == (run.title, run.result.step)]
+    return run.title if len(alike) == 1 else f"{run.title} #{run.manifest.run_digest[:6]}"
+
+
+def _order(group: Group, run: RunView) -> tuple[float, str]:
+    value = value_of(_primary(group, run))
+    return (value if group.primary in LOWER_IS_BETTER else -value, run.manifest.run_id)
+
+
+def _primary(group: Group, run: RunView) -> Metric:
+    found = metric_of(run, group.primary)
+    assert found is not None
+    return found
+
+
+def _places(best: int, worst: int) -> str:
+    return count(best) if best == worst else f"{count(best)}–{count(worst)}"
