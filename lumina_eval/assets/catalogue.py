@@ -200,9 +200,14 @@ def read_lock(asset: Asset) -> Lock:
     except FileNotFoundError:
         return Lock()
     except (OSError, UnicodeDecodeError, ValidationError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            why = " at ".join([first["msg"], *([".".join(map(str, first["loc"]))] if first["loc"] else [])])
+        else:
+            why = first_line(error)
         raise UserError(
-            f"cannot read {path}: {first_line(error)}; fix: delete {asset.folder} and run "
-            f"'lumina-eval data fetch {asset.name}'"
+            f"expected what the first fetch wrote down, found {why}, in {path}; fix: delete {asset.folder} "
+            f"and run 'lumina-eval data fetch {asset.name}'"
         ) from error
 
 

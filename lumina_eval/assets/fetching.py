@@ -68,8 +68,15 @@ def fetch(asset: Asset, console: Console, offline: bool = False) -> list[FileSta
 
 
 def check(asset: Asset) -> Iterator[FileState]:
-    """Read every file of an asset whole, and say how each stands. No network is used."""
-    lock = read_lock(asset)
+    """Read every file of an asset whole, and say how each stands. No network is used.
+
+    Where what the first fetch wrote down is damaged, that file is wrong, and nothing else is known.
+    """
+    try:
+        lock = read_lock(asset)
+    except UserError as error:
+        yield FileState(asset.name, LOCK, "wrong", str(error))
+        return
     if not files_of(asset):
         yield FileState(asset.name, absent(asset)[0], "missing")
     for file in files_of(asset):

@@ -8,8 +8,17 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from lumina_eval.assets.catalogue import Asset, absent, all_assets, chosen_assets, data_folder, files_of
+from lumina_eval.assets.catalogue import (
+    Asset,
+    absent,
+    all_assets,
+    chosen_assets,
+    data_folder,
+    files_of,
+    read_lock,
+)
 from lumina_eval.assets.fetching import GOOD, FileState, check, fetch
+from lumina_eval.assets.pins import LOCK
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
@@ -32,7 +41,7 @@ def list_(names: Names = None, as_json: o.AsJson = False) -> None:
     """List what can be fetched, under which licence, how it is pinned, and whether it is there."""
     with output(as_json) as streams:
         for asset in chosen_assets(names) if names else all_assets().values():
-            state = "not fetched" if absent(asset) else "fetched"
+            state = _state(asset)
             streams.emit(
                 {
                     "schema": 1,
@@ -99,6 +108,15 @@ def verify_(names: Names = None, as_json: o.AsJson = False) -> None:
     raise typer.Exit(_code(states))
 
 
+def _state(asset: Asset) -> str:
+    """Say in a word whether an asset is here, whatever its records look like."""
+    try:
+        read_lock(asset)
+        return "not fetched" if absent(asset) else "fetched"
+    except UserError:
+        return "damaged"
+
+
 def _tell(asset: Asset, states: Sequence[FileState], streams: Output) -> None:
     """Say how it stands: the good files in a line, each other by name."""
     for one in states:
@@ -126,6 +144,8 @@ def _tell(asset: Asset, states: Sequence[FileState], streams: Output) -> None:
             f"{asset.name}: no pin is known for {len(fresh)} of its files ({fresh[0].file} …); what came is "
             f"trusted from now on, and written to {asset.folder / 'lock.json'}"
         )
+    elif any(one.file == LOCK for one in states):
+        return  # what is wrong with it says how it is mended
     elif len(files_of(asset)) > len(good):
         streams.say(f"fix: lumina-eval data fetch {asset.name}")
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fake_world import Declaring
 
 from lumina_eval.assets.catalogue import (
     absent,
@@ -29,19 +30,6 @@ url = "https://example.org/{revision}/{name}"
 revision = "abc"
 files = [{ name = "a b+c.txt", size = 3 }, { name = "sub/other.txt" }]
 """
-
-
-class Declaring:
-    """As much of a benchmark as is asked for here."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def items(self, protocol: object) -> list[object]:
-        return []
-
-    def assets(self) -> Path:
-        return self.path
 
 
 def declare(folder: Path, text: str) -> Path:

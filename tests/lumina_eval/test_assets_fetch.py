@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import Cli
+from fake_world import Cli, Declaring
 from file_server import FileServer, serving
 
 from lumina_eval.assets import download
@@ -35,17 +35,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
     return tmp_path / "data" / "thing"
-
-
-class Declaring:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def items(self, protocol: object) -> list[object]:
-        return []
-
-    def assets(self) -> Path:
-        return self.path
 
 
 @pytest.fixture
@@ -219,6 +208,24 @@ def test_a_file_without_pin_or_lock_is_not_called_right(call: Cli, declare: Decl
     done = call("data", "verify", "thing", "--json")
     assert done.code == 4
     assert done.records[0]["state"] == "unpinned"
+
+
+@pytest.mark.parametrize("text", ["{broken", '{"schema": 1, "files": {"big.bin": {"sha256": "zz"}}}'])
+def test_a_damaged_record_of_the_first_fetch_stops_nothing_else(
+    call: Cli, declare: Declare, data: Path, text: str
+) -> None:
+    declare(big_bin={})
+    assert call("data", "fetch", "thing").code == 0
+    (data / "lock.json").write_text(text)
+    done = call("data", "verify", "--json")
+    assert done.code == 4
+    (record,) = done.records
+    assert (record["file"], record["state"]) == ("lock.json", "wrong")
+    assert f"fix: delete {data} and run 'lumina-eval data fetch thing'" in record["why"]
+    done = call("data", "list", "--json")
+    assert done.code == 0
+    assert done.records[0]["state"] == "damaged"
+    assert call("data", "fetch", "thing").code == 2
 
 
 @pytest.mark.parametrize("variable", [False, True])

@@ -11,23 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import Cli
+from fake_world import Cli, Declaring
 
 from lumina_eval.plugins import injected
 
 COMMIT = "b8eba45" + "0" * 33
 FILES = {"images/a/00000.png": b"first image", "images/b.png": b"second", "README.md": b"not asked for"}
-
-
-class Declaring:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def items(self, protocol: object) -> list[object]:
-        return []
-
-    def assets(self) -> Path:
-        return self.path
 
 
 def listed(name: str) -> dict[str, Any]:

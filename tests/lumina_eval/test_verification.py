@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_world import Cli
+from fake_world import Cli, Declaring
 from file_server import FileServer, serving
 from rich.console import Console
 
@@ -53,17 +53,6 @@ def test_a_miss_counts_more_than_an_absence() -> None:
     assert verdict_of([met, absent, missed]) == ExitCode.GATE_FAILED
     assert verdict_of([met, absent]) == ExitCode.INCOMPLETE
     assert verdict_of([]) == ExitCode.INCOMPLETE, "nothing is proved by nothing"
-
-
-class Declaring:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def items(self, protocol: object) -> list[object]:
-        return []
-
-    def assets(self) -> Path:
-        return self.path
 
 
 @pytest.fixture
