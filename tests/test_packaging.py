@@ -58,6 +58,7 @@ def test_entry_points_lead_somewhere(name: str, target: str) -> None:
         ("reports.page", "templates/page.html.j2", "<html"),
         ("reports.page", "scripts/gallery.js", "class Wall"),
         ("reports", "templates/report.css", "table"),
+        ("reports", "templates/paper.html.j2", "<html"),
         ("benchmarks.arena", "CARD.md", "# Arena"),
         ("reports", "published/table5.toml", "Artificial Analysis"),
         ("benchmarks.arena.serve", "templates/ballot.html.j2", "<form"),

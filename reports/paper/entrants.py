@@ -50,6 +50,16 @@ class Entrant:
         return next((run for run in self.runs if has_metric(run, ref)), None)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Key:
+    """What runs of one row have in common."""
+
+    standing: Standing
+    reasons: tuple[str, ...]
+    images: tuple[object, ...]
+    """All that the images depend on, as far as the records tell."""
+
+
 def has_metric(run: RunView, ref: MetricRef) -> bool:
     """Tell whether a run has a value for the number of a column."""
     return run.manifest.benchmark == ref.benchmark and metric_of(run, ref.name) is not None
@@ -58,15 +68,21 @@ def has_metric(run: RunView, ref: MetricRef) -> bool:
 def entrants(runs: Sequence[RunView], table: PublishedTable) -> tuple[Entrant, ...]:
     """Put runs together to rows: those like the published ones first, the drawn world last."""
     rules: dict[tuple[str, ...], RunView] = {}
-    rows: list[tuple[tuple[object, ...], list[RunView]]] = []
+    rows: list[tuple[_Key, list[RunView]]] = []
     for run in runs:
         standing, reasons = conditions(run, table)
         first = rules.setdefault((standing, run.manifest.benchmark, run.manifest.protocol), run)
         if (differing := _differing(first, run)) and standing != "tabletop":
             standing = "other"
         made = run.manifest
-        key = (standing, (*reasons, *differing), run.title, made.digest or made.checkpoint, made.step)
-        key += (canonical_json(made.sampling), made.base_seed)
+        images = (
+            run.title,
+            made.digest or made.checkpoint,
+            made.step,
+            canonical_json(made.sampling),
+            made.base_seed,
+        )
+        key = _Key(standing, (*reasons, *differing), images)
         row = next((found for known, found in rows if known == key and not _has(found, run)), None)
         if row is None:
             rows.append((key, [run]))
@@ -74,7 +90,7 @@ def entrants(runs: Sequence[RunView], table: PublishedTable) -> tuple[Entrant, .
             row.append(run)
     labels = _labels([found for _, found in rows])
     made_rows = [
-        Entrant(tuple(found), key[0], key[1], label)  # type: ignore[arg-type]
+        Entrant(tuple(found), key.standing, key.reasons, label)
         for (key, found), label in zip(rows, labels, strict=True)
     ]
     order = list(SECTIONS)

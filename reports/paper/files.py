@@ -5,25 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
-from importlib import resources
 from pathlib import Path
-from typing import Final
 
 from lumina_eval.files import write_atomic
 from reports.paper.tables import tables
 from reports.renderers.csv import csv_table
-from reports.renderers.html import html_table
+from reports.renderers.html import environment
 from reports.renderers.json import SCHEMA, json_object
 from reports.renderers.latex import PREAMBLE, latex_table
 from reports.renderers.markdown import markdown_table
 from reports.table import Table
-
-HTML_HEAD: Final = (
-    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-)
 
 
 def write(name: str, inputs: Sequence[Path], out: Path) -> list[Path]:
@@ -54,13 +45,8 @@ def _json(found: Mapping[str, Table]) -> str:
 
 
 def _html(found: Mapping[str, Table]) -> str:
-    style = resources.files("reports").joinpath("templates/report.css").read_text("utf-8")
-    title = escape(next(iter(found.values())).caption)
-    body = "\n".join(html_table(table) for table in found.values())
-    text = (
-        f"{HTML_HEAD}<title>{title}</title>\n<style>\n{style}\n</style>\n</head>\n"
-        f"<body>\n<main>\n<section>\n{body}\n</section>\n</main>\n</body>\n</html>\n"
-    )
+    tables = list(found.values())
+    text = environment().get_template("paper.html.j2").render(title=tables[0].caption, tables=tables)
     return text.encode("utf-8", "replace").decode()
 
 
