@@ -72,14 +72,15 @@ def _key(group: Group) -> str:
 
 
 def _table(group: Group) -> Table:
-    names = [group.primary, *group.splits(), *group.parts()]
+    names = [*group.splits(), *group.parts()]
     columns = [
         Column("rank", numeric=False),
         Column("model", numeric=False),
         Column("step", unit="count"),
-        *(_column(group, name) for name in names),
+        _column(group, group.primary),
         Column("images", unit="count"),
         Column("coverage"),
+        *(_column(group, name) for name in names),
     ]
     ranked = [run for run in group.stages if run.result.coverage.complete and metric_of(run, group.primary)]
     ranked.sort(key=lambda run: _order(group, run))
@@ -112,9 +113,10 @@ def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowK
             Cell(rank or None),
             Cell(_name(group, run), note=result.checkpoint, link=page_of(run.manifest.run_id)),
             Cell(value=result.step),
-            *(metric_cell(metric_of(run, name)) for name in names),
+            metric_cell(metric_of(run, group.primary)),
             Cell(value=result.coverage.judged),
             coverage_cell(run),
+            *(metric_cell(metric_of(run, name)) for name in names),
         ),
         kind=kind,
         section=INCOMPLETE if kind == "apart" else "",
