@@ -90,16 +90,16 @@ def run(line: str, added: str = "") -> None:
 def parsed(program: str, words: list[str]) -> dict[str, Any]:
     """Let the program parse ``words``; return the values that its function would get, and ``command``."""
     found: dict[str, Any] = {}
-    app = _quiet(_app(program), found)
+    app = _quiet(_app(program, next(iter(words), "")), found)
     with contextlib.suppress(typer.Exit):
         app(words, standalone_mode=False)
     return found
 
 
 @functools.cache
-def _app(program: str) -> Any:
+def _app(program: str, command: str) -> Any:
     if program == "lumina-eval":
-        return typer.main.get_command(lumina_eval.cli.make_app(plugins.available("commands")))
+        return typer.main.get_command(lumina_eval.cli.make_app([command]))
     return typer.main.get_command(lumina_model.cli.app)
 
 

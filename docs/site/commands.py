@@ -16,8 +16,13 @@ import lumina_eval.cli
 import lumina_model.cli
 from lumina_eval import plugins
 
+OURS: Final = [
+    name
+    for name, plugin in plugins.available("commands").items()
+    if plugin.distribution.startswith("lumina-eval ")
+]
 PROGRAMS: Final = {
-    "lumina-eval": lumina_eval.cli.make_app(plugins.available("commands")),
+    "lumina-eval": lumina_eval.cli.make_app(OURS),
     "lumina-model": lumina_model.cli.app,
 }
 TYPES: Final = {Path: "path", int: "number", float: "number"}
@@ -55,7 +60,7 @@ def sections(command: Any, name: str, heading: str) -> Iterator[str]:
     yield f"{heading} {name}"
     if command.help:
         yield told(command.help)
-    usage = " ".join(command.collect_usage_pieces(context))
+    usage = " ".join(re.sub(r"\{(\w+)\}", _upper, piece) for piece in command.collect_usage_pieces(context))
     yield f"```text\n{name} {usage}\n```"
     kinds = typing.get_type_hints(command.callback) if command.callback else {}
     shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
@@ -101,6 +106,10 @@ def default_of(parameter: Any) -> str:
         return ""
     values = value if isinstance(value, list | tuple) else [value]
     return ", ".join("on" if one is True else f"`{one}`" for one in values)
+
+
+def _upper(found: re.Match[str]) -> str:
+    return found[1].upper()
 
 
 def told(text: str | None) -> str:
