@@ -132,7 +132,7 @@ def _name(run: Run) -> str:
 
 def _bring(client: MlflowClient, run: Run, uri: str, folder: Path) -> Path:
     """Return the run folder of a run, fetched beside its place and moved there when it is whole."""
-    expected, run_id = run.data.tags[DIGEST_TAG], run.data.tags["lumina.run_id"]
+    expected, run_id = str(run.data.tags[DIGEST_TAG]), str(run.data.tags["lumina.run_id"])
     if not re.fullmatch(r"\w[\w.-]*", run_id):  # it becomes the name of a folder
         raise UserError(f"{_name(run)} has the impossible id {run_id!r}")
     place = folder / run_id
