@@ -80,7 +80,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into site/; arguments go to mkdocs instead: ``nox -s docs -- serve``."""
     # What the theme and a plugin have to say about the future of mkdocs; the versions here are pinned.
-    session.env |= {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+    session.env.update(NO_MKDOCS_2_WARNING="1", DISABLE_MKDOCS_2_WARNING="true")
     run_in_project(session, "mkdocs", *(session.posargs or ("build", "--strict")))
 
 
