@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from lumina_eval.assets.catalogue import Asset, all_assets, read_lock
-from lumina_eval.assets.fetching import GOOD, fetch
+from lumina_eval.assets.fetching import GOOD, fetch, is_offline
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import ExitCode, UserError, unknown
 from lumina_eval.evaluation import Site
@@ -85,10 +85,17 @@ class Evidence:
         pin = next(file for file in declared.files if file.name == name)
         own = self.data / name if self.data else None
         if own is not None and own.is_file():
-            if problem := pin.problem(own):
-                self.warnings.append(f"{own} is not the pinned file: {problem}")
+            problem = pin.problem(own)
+            if problem and (text := f"{own} is not the pinned file: {problem}") not in self.warnings:
+                self.warnings.append(text)
             path = own
         else:
+            if is_offline(self.offline) and not (declared.folder / name).is_file():
+                where = f"{self.data} and {declared.folder}" if self.data else declared.folder
+                raise UserError(
+                    f"expected {name} of {asset} in {where}, found none, and the network may not be used "
+                    f"(--offline or HF_HUB_OFFLINE); fix: lumina-eval data fetch {asset}, with network"
+                )
             states = fetch(declared, self.site.console, self.offline)
             failed = next((one for one in states if one.file == name and one.state not in GOOD), None)
             if failed is not None:

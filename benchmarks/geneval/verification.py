@@ -48,18 +48,22 @@ BEHIND_RATERS: Final = 0.10
 def checks(bench: GenEval, evidence: Evidence) -> Iterator[Check]:
     """Yield the rows of all models: seven figures each, then the agreement with people.
 
-    Raises UserError for images and verdicts at once.
+    Raises UserError for images and verdicts at once, and for a file of verdicts that is broken.
     """
     if evidence.images is not None and evidence.verdicts is not None:
         raise UserError("expected either --images DIR or --verdicts FILE, found both; fix: leave one out")
     protocol = find_protocol(bench, "official")
     items = {item.id: item for item in bench.items(protocol)}
     per_prompt = protocol.suite("standard").images_per_prompt
+    saved = _saved(bench, protocol, items, evidence) if evidence.verdicts is not None else None
     for model in PUBLISHED:
         verdicts: Sequence[Verdict] = ()
         why = ""
         try:
-            verdicts, why = _verdicts(bench, protocol, items, model, evidence)
+            if saved is None:
+                verdicts, why = _judged(bench, protocol, items, model, evidence)
+            else:
+                verdicts = _of_model(saved, model, evidence)
         except UserError as error:
             why = str(error)
         published = [verdict for verdict in verdicts if verdict.index < per_prompt]
@@ -70,16 +74,13 @@ def checks(bench: GenEval, evidence: Evidence) -> Iterator[Check]:
         yield _agreement(model, items, right, evidence, why)
 
 
-def _verdicts(
+def _judged(
     bench: GenEval, protocol: ResolvedProtocol, items: Mapping[str, Item], model: str, evidence: Evidence
 ) -> tuple[Sequence[Verdict], str]:
     """Return one verdict for each image of a model, in order, and why the first that lacks one does.
 
     Raises UserError if there is no way to them.
     """
-    if evidence.verdicts is not None:
-        evidence.used[evidence.verdicts.name] = sha256_file(evidence.verdicts)
-        return _saved(bench, protocol, model, evidence.verdicts), ""
     judge = bench.judge(protocol)  # before anything large is fetched for it
     root = evidence.images or evidence.folder("geneval-images") / "images"
     sights = _sights(root / model, items)
@@ -91,9 +92,24 @@ def _verdicts(
     return judged.verdicts, why
 
 
-def _saved(bench: GenEval, protocol: ResolvedProtocol, model: str, file: Path) -> list[Verdict]:
-    """Pick a model's verdicts from a file of several; the image's number is that in its file name."""
-    _, verdicts = bench.read_verdicts(file, protocol)
+def _saved(
+    bench: GenEval, protocol: ResolvedProtocol, items: Mapping[str, Item], evidence: Evidence
+) -> list[Verdict]:
+    """Read the file of verdicts; UserError for a broken one, and for a prompt that is not official."""
+    assert evidence.verdicts is not None
+    file = evidence.verdicts
+    evidence.used[file.name] = sha256_file(file)
+    asked, verdicts = bench.read_verdicts(file, protocol)
+    if strange := next((item for item in asked if item.id not in items), None):
+        raise UserError(
+            f"expected the official prompts alone, found {strange.prompt!r}, in {file}; fix: leave its "
+            "lines out"
+        )
+    return verdicts
+
+
+def _of_model(verdicts: Sequence[Verdict], model: str, evidence: Evidence) -> list[Verdict]:
+    """Pick a model's verdicts out of those of several; the image's number is that in its file name."""
     found = {}
     for verdict in verdicts:
         path = Path(str(verdict.output["filename"]))
@@ -102,7 +118,9 @@ def _saved(bench: GenEval, protocol: ResolvedProtocol, model: str, file: Path) -
             index = int(number[0])
             found[verdict.item_id, index] = verdict.model_copy(update={"index": index})
     if not found:
-        raise UserError(f"expected verdicts of .../{model}/00000/samples/00000.png, found none, in {file}")
+        raise UserError(
+            f"expected verdicts of .../{model}/00000/samples/00000.png, found none, in {evidence.verdicts}"
+        )
     return [found[place] for place in sorted(found)]
 
 

@@ -181,6 +181,28 @@ def test_a_score_of_fewer_images_is_not_run(verify: Verify, items: dict[str, Ite
     assert rows["sdv2 colors"]["state"] == "PASS"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text + "{broken\n", "broken JSON"),
+        (lambda text: text.replace('"prompt": "a photo of', '"prompt": "a drawing of', 1), "'a drawing of a"),
+        (lambda text: text + text, "stands already in line 1"),
+        (lambda text: "", "expected a verdict a line, found none"),
+    ],
+)
+def test_broken_evidence_is_the_users_to_mend(
+    verify: Verify, items: dict[str, Item], tmp_path: Path, change: Callable[[str], str], said: str
+) -> None:
+    file = tmp_path / "v.jsonl"
+    write_verdicts(file, items, dict.fromkeys(TASKS, 1.0))
+    file.write_text(change(file.read_text()))
+    done = verify("--verdicts", file)
+    assert done.code == 2
+    assert said in done.stderr
+    assert "v.jsonl" in done.stderr
+    assert not done.stdout
+
+
 def test_the_published_scores_are_of_the_first_four_images(
     verify: Verify, items: dict[str, Item], tmp_path: Path
 ) -> None:

@@ -91,6 +91,17 @@ def test_published_files_are_fetched_or_taken_from_the_users_folder(
     assert looked.file("table", "table.csv") == own / "table.csv"
     assert "not the pinned file" in looked.warnings[0]
     assert looked.used == {"table.csv": hashlib.sha256(b"mine").hexdigest()}
+    looked.file("table", "table.csv")
+    assert len(looked.warnings) == 1
+
+
+def test_offline_the_file_that_is_asked_for_is_named(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"table\.csv of table in .*own and .*none/table, found none"):
+        evidence(tmp_path, tmp_path / "own").file("table", "table.csv")
 
 
 def test_what_is_not_as_published_is_no_evidence(server: FileServer, tmp_path: Path) -> None:
