@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+from markupsafe import Markup, escape
 
 from lumina_eval.errors import UserError
 from lumina_eval.files import write_atomic
@@ -90,7 +92,13 @@ def _environment() -> jinja2.Environment:
     base = found.loader
     assert base is not None
     found.loader = jinja2.ChoiceLoader([jinja2.PackageLoader("reports.leaderboard"), base])
+    found.filters["breaks"] = with_breaks
     return found
+
+
+def with_breaks(text: str) -> Markup:
+    """Return a name, escaped, that a narrow column may break behind its punctuation."""
+    return Markup(re.sub(r"([:/_-])", r"\1<wbr>", str(escape(text))))
 
 
 def _metrics(entry: Entry) -> Table:
