@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,13 @@ from typing import Any, Final
 FOUND: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 #: The pipe's ends in the browser: it reads commands from 3 and writes to 4 (--remote-debugging-pipe).
 READS, WRITES = 3, 4
+#: Gives the pipes these numbers in a process that has nothing else open, and becomes the browser.
+LAY_PIPES: Final = f"""
+import os, sys
+os.dup2(int(sys.argv[1]), {READS})
+os.dup2(int(sys.argv[2]), {WRITES})
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 #: Key name to (code, text) of the keys that are pressed.
 KEYS: Final = {
     "ArrowLeft": ("ArrowLeft", ""),
@@ -177,6 +185,11 @@ class Page:
             raise
         return answer["result"].get("value")
 
+    def promised(self, script: str) -> Any:
+        """Return what a promise in the page is fulfilled with."""
+        answer = self._send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        return answer["result"].get("value")
+
     def wait(self, script: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + 60
@@ -212,9 +225,13 @@ class Page:
         self._send("Input.insertText", text=text)
 
     def _middle(self, selector: str, number: int) -> tuple[float, float]:
-        x, y = self.evaluate(
-            f"(() => {{ const box = document.querySelectorAll({json.dumps(selector)})[{number}]"
-            ".getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        """Scroll an element into sight and return its middle in pixels of the window."""
+        # What comes into sight may move what is around it, so the place is taken two frames later.
+        x, y = self.promised(
+            f"new Promise(done => {{ const found = document.querySelectorAll({json.dumps(selector)})[{number}]; "
+            "found.scrollIntoViewIfNeeded(); requestAnimationFrame(() => requestAnimationFrame(() => { "
+            "const box = found.getBoundingClientRect(); "
+            "done([box.x + box.width / 2, box.y + box.height / 2]); })); })"
         )
         return x, y
 
@@ -231,22 +248,18 @@ def chromium() -> Iterator[Chromium]:
     pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for end in pair]
     browser_reads, we_write, we_read, browser_writes = pipes
 
-    def lay_pipes() -> None:
-        os.dup2(browser_reads, READS)
-        os.dup2(browser_writes, WRITES)
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         process = subprocess.Popen(
             [
+                *(sys.executable, "-c", LAY_PIPES, str(browser_reads), str(browser_writes)),
                 FOUND,
                 *options,
                 f"--user-data-dir={profile}",
                 "--window-size=1200,850",
                 "--remote-debugging-pipe",
             ],
-            preexec_fn=lay_pipes,
-            pass_fds=(READS, WRITES),
+            pass_fds=(browser_reads, browser_writes),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )

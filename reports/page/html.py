@@ -21,6 +21,7 @@ from reports.page.curve_chart import Curves, curves
 from reports.page.library import chart_library
 from reports.page.manifests import Download, manifests
 from reports.page.wall import Wall, wall
+from reports.plain_text import short, visible
 from reports.renderers.html import environment
 from reports.stored import StoredImages
 from reports.svg import in_page
@@ -77,7 +78,7 @@ def page(content: Document, stored: StoredImages, gallery: int | None = None) ->
     assert base is not None
     found.loader = jinja2.ChoiceLoader([jinja2.PackageLoader("reports.page"), base])
     found.filters["figure"] = lambda svg: Markup(in_page(svg))  # our own drawing, text escaped by it
-    found.filters["json"] = in_script
+    found.filters |= {"json": in_script, "visible": visible, "short": short}
     found.globals["script"] = _script
     return found.get_template("page.html.j2").render(
         title=content.title,

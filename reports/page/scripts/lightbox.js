@@ -28,8 +28,9 @@ const lightbox = (() => {
     part(".verdict").className = `verdict ${tile.state}`;
     part(".verdict").textContent = tile.said;
     part(".reason").textContent = tile.reason;
-    part("[data-turn='-1']").disabled = at === 0;
-    part("[data-turn='1']").disabled = at === tiles.length - 1;
+    // Not disabled: a button that has the focus would take it, and the keys, away with it.
+    part("[data-turn='-1']").ariaDisabled = String(at === 0);
+    part("[data-turn='1']").ariaDisabled = String(at === tiles.length - 1);
   }
 
   dialog.addEventListener("keydown", (event) => {
