@@ -106,10 +106,9 @@ def _app(program: str, command: str) -> Any:
 def _quiet(command: Any, found: dict[str, Any]) -> Any:
     """Replace what the commands do by writing down what they are given."""
     for name, inner in getattr(command, "commands", {}).items():
-        if hasattr(inner, "commands"):
-            _quiet(inner, found)
-        else:
+        if inner.callback is not None:  # a group of its own may do something without a command
             inner.callback = functools.partial(_note, found, name)
+        _quiet(inner, found)
     return command
 
 

@@ -16,6 +16,7 @@ import pytest
         "lumina-eval judge t2i_compbench --protocol official --verdicts FILE [--json] [--complete]",
         "lumina-eval run geneval --model … --set threshold=0.2 …",
         "lumina-eval arena export RUN... --out ARENA",
+        "lumina-eval leaderboard RUN... --out DIR",
         "lumina-eval --version",
         "lumina-model train stage low_res --data DATA --out RUN --compile",
         'pip install "nox[uv]" && nox -s geneval -- --limit 3',
@@ -71,6 +72,13 @@ def test_bad_blocks_fail(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (example,) = doc_blocks.parse(page).examples()
     with pytest.raises(BaseException, match=r"."):
         doc_blocks.evaluate(example)
+
+
+def test_checking_a_line_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    doc_commands.check("lumina-eval leaderboard RUN --out DIR")
+    doc_commands.check("lumina-eval tabletop dataset DATA --count 1")
+    assert list(tmp_path.iterdir()) == [], "a command was executed"
 
 
 def test_blocks_of_a_page_share_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

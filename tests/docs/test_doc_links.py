@@ -43,4 +43,5 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
-    assert [page for page in pages if page not in menu] == []
+    cards = [f"benchmarks/{path.parent.name}.md" for path in (ROOT / "benchmarks").glob("*/CARD.md")]
+    assert [page for page in [*pages, *cards] if page not in menu] == []
