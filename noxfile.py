@@ -131,6 +131,13 @@ def arena(session: nox.Session) -> None:
     run_in_project(session, "lumina-eval", "arena", "rate", votes, *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["project"], default=False)
+def efficiency(session: nox.Session) -> None:
+    """Measure the chain of savings on the last embedded stage; arguments go to ``efficiency chain``."""
+    defaults = {"--limit": ["8"], "--repeats": ["3"]}
+    run_in_project(session, "lumina-eval", "efficiency", "chain", *unless_given(defaults, session.posargs))
+
+
 @nox.session(python="3.11", reuse_venv=True, default=False)
 def parses(session: nox.Session) -> None:
     """Parse prompts for T2I-CompBench with the spaCy of the official scores; arguments: PROMPTS --out FILE.

@@ -60,7 +60,7 @@ class LuminaModel:
         Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
 
     @functools.cached_property
-    def _pipeline(self) -> Pipeline:
+    def pipeline(self) -> Pipeline:
         return self.load()
 
     def load(self, low_memory: bool = False) -> Pipeline:
@@ -100,7 +100,7 @@ class LuminaModel:
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         """Return one image per prompt; see :meth:`Pipeline.generate`."""
-        return [Image.fromarray(image) for image in self._pipeline.generate(prompts, seeds, self.settings)]
+        return [Image.fromarray(image) for image in self.pipeline.generate(prompts, seeds, self.settings)]
 
 
 def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:

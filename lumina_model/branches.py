@@ -20,8 +20,10 @@ from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Blocks, Context, Layout, NextDiT
 from lumina_model.solvers import Velocity
 
+#: Both branches share a batch if it pads at most this share of all tokens, or this many tokens: more work than
+#: that costs more than the overhead of a second call (measured on a CPU with the embedded model).
 MOST_PADDING: Final = 1 / 32
-"""Share of padding up to which both branches share a batch; more costs more than two calls."""
+FEW_TOKENS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def branches(
     if uncond is None:
         return conditional, lambda x, t: (conditional(x, t),) * 2
     uncond = uncond.trimmed()
-    if not together and _padding(model, cond, uncond, latents) > MOST_PADDING:
+    if not (together or _hardly_padded(model, cond, uncond, latents)):
         unconditional = branch(model, uncond, latents, sizes, blocks)
         return conditional, lambda x, t: (conditional(x, t), unconditional(x, t))
     joint = branch(model, cond + uncond, latents, [*sizes, *sizes] if sizes else None, blocks)
@@ -95,8 +97,8 @@ def branches(
     return conditional, both
 
 
-def _padding(model: NextDiT, cond: Context, uncond: Context, latents: Sequence[int]) -> float:
-    """Share of all tokens that would be padding if the branches shared a batch."""
-    shorter, longer = sorted(one.tokens.shape[1] for one in (cond, uncond))
-    image = latents[-2] * latents[-1] // model.config.patch_size**2
-    return (longer - shorter) / (2 * (longer + image))
+def _hardly_padded(model: NextDiT, cond: Context, uncond: Context, latents: Sequence[int]) -> bool:
+    n, longer = len(cond.tokens), max(cond.tokens.shape[1], uncond.tokens.shape[1])
+    padded = n * (2 * longer - cond.tokens.shape[1] - uncond.tokens.shape[1])
+    tokens = 2 * n * (longer + latents[-2] * latents[-1] // model.config.patch_size**2)
+    return padded <= max(FEW_TOKENS, MOST_PADDING * tokens)

@@ -1,0 +1,1 @@
+"""Efficiency: what an image costs, and never without what it is worth."""

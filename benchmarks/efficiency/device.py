@@ -1,0 +1,84 @@
+"""What the device can do and what it used: sustained matrix products, peak memory, energy."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import torch
+
+#: Side of the square matrices: large enough to fill the device, small enough to stay in its memory.
+SIDES: Final = {"cuda": 8192, "cpu": 1024}
+#: Linux tells the processor's energy here, where the reader may read it.
+POWERCAP: Final = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+
+
+def device_name(device: str) -> str:
+    """Return the device's name for people."""
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(named, platform.processor() or platform.machine())}, {torch.get_num_threads()} threads"
+
+
+def matmul_peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
+    """Return floating-point operations a second of square products of random matrices, over ``seconds``.
+
+    A device that is throttled by heat or power is so here too: this is what it sustains, not its data sheet.
+    """
+    side = SIDES.get(device, SIDES["cpu"])
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    out = torch.empty_like(left)
+    torch.mm(left, right, out=out)
+    done, begun = 0, _now(device)
+    while (spent := _now(device) - begun) < seconds:
+        for _ in range(4):
+            torch.mm(left, right, out=out)
+        done += 4
+    return done * 2 * side**3 / spent
+
+
+def reset_peak_memory(device: str) -> None:
+    """Count peak memory from now, where the device can."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory(device: str) -> int | None:
+    """Return bytes: what torch held at most on a GPU, on a CPU the process at most since it began."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def energy(device: str) -> float | None:
+    """Return joules counted by the device so far; None where it does not tell."""
+    if device == "cuda":
+        try:
+            import pynvml  # type: ignore[import-not-found]  # there in some installations, no need of ours
+
+            pynvml.nvmlInit()
+            handle = pynvml.nvmlDeviceGetHandleByIndex(torch.cuda.current_device())
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+        except Exception:
+            return None
+    try:
+        return int(POWERCAP.read_text()) / 1e6
+    except (OSError, ValueError):
+        return None
+
+
+def _now(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
