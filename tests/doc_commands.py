@@ -33,12 +33,7 @@ ROOT = Path(__file__).parents[1]
 #: Programs of others; of these only what is ours in them can be checked.
 OTHERS = ("pip", "uv", "pytest", "pre-commit", "python", "export", "source", "nox")
 #: Executed wherever they stand: they need nothing and are quick.
-ALWAYS = (
-    "lumina-eval data list",
-    "lumina-eval list",
-    "lumina-eval prompts geneval",
-    "lumina-model info --size",
-)
+ALWAYS = ("lumina-eval data list", "lumina-eval list", "lumina-eval prompts geneval")
 OPEN = re.compile(r"…|\.\.\.|<[^>]*>")
 
 
