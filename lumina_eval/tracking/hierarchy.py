@@ -32,7 +32,7 @@ class Hierarchy:
             self.experiments[name] = (
                 known.experiment_id
                 if known
-                else self.client.create_experiment(name, artifact_location=beside)
+                else self.client.create_experiment(name, artifact_location=beside, tags=_about(view))
             )
         return self.experiments[name]
 
@@ -80,3 +80,13 @@ class Hierarchy:
                 taken = {point.step: point.value for point in self.client.get_metric_history(parent, key)}
             if view.step not in taken:
                 self.client.log_metric(parent, key, value, timestamp=view.finished_ms, step=view.step)
+
+
+def _about(view: Projection) -> dict[str, str]:
+    """What an experiment says of itself; its kind lets the web page open with the list of runs."""
+    model = view.result.model
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.note.content": f"Evaluations of `{model}`. The same tables from here: "
+        f"`lumina-eval report --from-mlflow {model}`",
+    }

@@ -103,6 +103,25 @@ class Projection:
         """Identity of the checkpoint, also where it has no digest."""
         return self.result.digest or digest_of([self.result.model, self.result.checkpoint, self.result.stage])
 
+    @property
+    def note(self) -> str:
+        """What a run's page says above all else: the headline, its intervals, its limits."""
+        result = self.result
+        headline = result.metric("overall") or next(iter(result.metrics), None)
+        said = []
+        if headline is not None and headline.value is not None:
+            known = (("seeds", headline.ci_seeds), ("prompts", headline.ci_prompts))
+            ends = [f"{name} {one[0]:.4g} to {one[1]:.4g}" for name, one in known if one]
+            bounds = f" (95 %: {'; '.join(ends)})" if ends else ""
+            said.append(f"**{headline.name} {headline.value:.4g}**{bounds}.")
+        cover = result.coverage
+        said.append(f"{cover.judged} of {cover.expected} images judged.")
+        limits = [f"subset: {result.subset}"] if result.subset else []
+        limits += [result.rewriting.in_words] if result.rewriting else []
+        limits += [f"changed: {change}" for change in result.changed]
+        said += [f"**{limit}**." for limit in limits] + [f"\n\nWarning: {text}" for text in result.warnings]
+        return " ".join(said) + "\n\nRecords are artifacts here, the report is one of the training run."
+
     def tags(self) -> dict[str, str]:
         """Return what a run is searched by."""
         result, manifest = self.result, self.manifest
@@ -122,6 +141,7 @@ class Projection:
             "lumina.judge": manifest.judge,
             "lumina.coverage": f"{result.coverage.judged}/{result.coverage.expected}",
             "lumina.changed": ", ".join(result.changed) or None,
+            "mlflow.note.content": self.note,
             "mlflow.source.name": "lumina-eval",
             "mlflow.source.git.commit": manifest.provenance.git_sha,
             "git_sha": manifest.provenance.git_sha,

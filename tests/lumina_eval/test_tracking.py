@@ -135,6 +135,8 @@ def test_metrics_params_tags_and_records(sent):
     assert run.data.params["sampling.solver.name"] == "midpoint"
     assert run.data.tags["lumina.stage"] == "high_res"
     assert run.data.tags["lumina.coverage"] == "79/80"
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**overall 0.75** (95 %: seeds 0.65 to 0.85). 79 of 80 images judged.")
     names = {file.path for file in client.list_artifacts(runs[2].run_id)}
     assert {"manifest.json", "metrics.json", "scores.jsonl", "samples.png"} <= names
     images = {file.path.split("+")[0] for file in client.list_artifacts(runs[2].run_id, "images")}
