@@ -178,6 +178,8 @@ class Dpg:
             }
             neither += report.neither(questions, answers.values())
             found = outcome(item.id, questions, answers, options)
+            if found.excluded and not questions_of(item):
+                found = replace(found, excluded="the question file does not have it")
             outcomes.append(replace(found, task=item.task, split=item.split))
         metrics = report.metrics_of(outcomes)
         return Aggregate(

@@ -9,6 +9,7 @@ image by its ending, such as the official script's own result files, is passed o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,14 +158,24 @@ def _side(grids: list[Path], side: int) -> int:
         for path, size in sizes.items():
             grid.check_size(size, side, str(path))
     elif sizes:
-        path, (width, height) = next(iter(sizes.items()))
+        path, (width, height) = _likely_grid(sizes)
+        grids_fix, what = "", "no grid of four squares"
+        if width == height and width % 2 == 0:
+            what = f"a grid of four images of {width // 2} by {width // 2}, or a single one"
+            grids_fix = f"--set images.side={width // 2} for grids; "
         raise UserError(
-            f"expected images.side, found 0: {len(sizes)} files such as {path} ({width} by {height}) may be "
-            f"grids of four images of {width // 2} by {height // 2}, or single ones; fix: --set images.side="
-            f"{width // 2} for grids; for one image an item --set images_per_prompt=1; for several the names "
+            f"expected images.side, found 0: of {len(sizes)} files one like {path} ({width} by {height}) is "
+            f"{what}; fix: {grids_fix}for one image an item --set images_per_prompt=1; for several the names "
             "ITEM_0.png to ITEM_3.png"
         )
     return side or 1
+
+
+def _likely_grid(sizes: Mapping[Path, tuple[int, int]]) -> tuple[Path, tuple[int, int]]:
+    """Return the first file of the commonest size, among sizes that a grid can have if there are any."""
+    able = {path: size for path, size in sizes.items() if size[0] == size[1] and size[0] % 2 == 0} or sizes
+    common = Counter(able.values()).most_common(1)[0][0]
+    return next((path, size) for path, size in able.items() if size == common)
 
 
 def _one_size(paths: list[Path]) -> None:

@@ -213,7 +213,7 @@ def test_a_name_that_is_no_items_is_excluded_or_refused(judged: Any, tmp_path: P
     assert done.code == 0
     assert done.record["coverage"]["excluded"] == 8
     assert done.values["overall"] == pytest.approx(OVERALL)
-    assert "ghost (none of its questions is asked)" in done.stderr
+    assert "ghost (the question file does not have it)" in done.stderr
     refused = judged(folder, "corrected")
     assert refused.code == 2
     assert f"found {folder / 'ghost.png'}; fix:" in refused.stderr
@@ -232,7 +232,7 @@ def test_a_folder_of_images_that_is_no_items_is_excluded_or_refused(
     assert done.code == 0, done.stderr
     assert done.record["coverage"]["excluded"] == 8
     assert done.values["overall"] == pytest.approx(OVERALL)
-    assert "ghost (none of its questions is asked)" in done.stderr
+    assert "ghost (the question file does not have it)" in done.stderr
     refused = judged(folder, "corrected")
     assert refused.code == 2
     assert f"found {folder / 'ghost' / inner}; fix:" in refused.stderr
@@ -252,11 +252,15 @@ def test_a_picture_is_not_cut_unless_it_is_said(judged: Any, table: Table, tmp_p
     folder = grids(tmp_path / "images")
     done = judged(folder, name, "--set", "images.side=0")
     assert done.code == 2
-    assert (
-        f"3 files such as {folder / 'a.png'} (12 by 12) may be grids of four images of 6 by 6" in done.stderr
-    )
+    assert f"of 3 files one like {folder / 'a.png'} (12 by 12) is a grid of four images of 6" in done.stderr
     assert "--set images.side=6 for grids; for one image an item --set images_per_prompt=1" in done.stderr
     assert not table.asked
+    Image.new("RGB", (13, 13)).save(folder / "a.png")  # no grid, and not as most of them are
+    assert "--set images.side=6 for grids" in judged(folder, name, "--set", "images.side=0").stderr
+    for file in folder.glob("*.png"):
+        Image.new("RGB", (1, 1)).save(file)
+    done = judged(folder, name, "--set", "images.side=0")
+    assert "no grid of four squares; fix: for one image an item --set images_per_prompt=1" in done.stderr
 
 
 @pytest.mark.parametrize(

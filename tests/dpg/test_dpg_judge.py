@@ -164,7 +164,7 @@ def test_an_item_that_the_file_does_not_have_is_excluded_or_refused(judge: Cli) 
     done = judge(csv_text(ROWS), verdict_text(given))
     assert done.code == 0
     assert done.record["coverage"]["excluded"] == 4
-    assert "ghost (none of its questions is asked)" in done.stderr
+    assert "ghost (the question file does not have it)" in done.stderr
     assert done.record["metrics"][0]["n_prompts"] == 1
     refused = judge(csv_text(ROWS), verdict_text(given), "corrected")
     assert refused.code == 2
