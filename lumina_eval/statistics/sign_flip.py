@@ -11,13 +11,15 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lumina_eval.statistics.means import Floats
 
-BLOCK = 1000  # sign vectors at a time: 4 MB at 500 prompts
+BLOCK: Final = 4_000_000
+"""Signs drawn at a time, to bound memory: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def _all_signs(count: int) -> Iterator[Floats]:
 
 def _random_signs(count: int, resamples: int, seed: int) -> Iterator[Floats]:
     generator = np.random.default_rng(seed)
-    for start in range(0, resamples, BLOCK):
-        heads = generator.integers(2, size=(min(BLOCK, resamples - start), count))
+    rows = max(1, min(1000, BLOCK // max(count, 1)))
+    for start in range(0, resamples, rows):
+        heads = generator.integers(2, size=(min(rows, resamples - start), count))
         yield (1 - 2 * heads).astype(np.float64)
 
 

@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_world import Cli
+from markdown_it import MarkdownIt
 
 from lumina_eval.records import Score
 from lumina_eval.statistics.means import metric
@@ -138,15 +140,22 @@ def test_wins_losses_ties_and_where_they_are(call, made):
 HOSTILE = "a|b `x` <img src=x onerror=alert(1)> @everyone [l](http://e.x) **b** _i_ </code>\n# h \u202e"
 
 
-def test_hostile_names_break_no_markdown_and_call_nobody(call, made, tmp_path):
+def test_hostile_names_break_no_markdown_and_call_nobody(call, made):
+    """Rendered as a code host renders it, the name is text in one cell, and no more."""
     one, other = made("before", GOOD, title=HOSTILE), made("after", GOOD)
     done = call("compare", one, other, "--gate", "--margin", 0.1)
     assert done.code == 0
-    text = re.sub(r"</?(code|details|summary)>|<details><summary>", "", done.stdout)
-    for sign in ("<img", "`", "@", "](", "onerror=", "**b**", "_i_", "\u202e", "\n# h"):
-        assert sign not in text
-    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in table} <= {9, 5}
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(done.stdout)
+    assert set(re.findall(r"<\s*([a-z0-9]+)", html)) <= {
+        "p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "details", "summary",
+    }  # fmt: skip
+    for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL):
+        assert len(re.findall(r"<t[hd]", row)) in (8, 4)
+    assert "@" not in done.stdout
+    assert "`" not in done.stdout
+    assert "\u202e" not in done.stdout
+    shown = "a|b `x` <img src=x onerror=alert(1)> @everyone [l](http://e.x) **b** _i_ </code> # h"
+    assert shown in unescape(html)
 
 
 def test_markdown_goes_to_a_file_without_a_gate_and_json_stays_json(call, made, tmp_path):
