@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,10 +58,12 @@ class LuminaModel:
         own = ("device", "compile", *OPTIONS)
         self._options = {key: value for key, value in options.items() if key not in own}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
+        self._most: int | None = None  # images that fit in memory together, once that was found out
         Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
 
     @functools.cached_property
     def pipeline(self) -> Pipeline:
+        """The weights, read when they are first asked for."""
         return self.load()
 
     def load(self, low_memory: bool = False) -> Pipeline:
@@ -99,8 +102,27 @@ class LuminaModel:
         }
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        """Return one image per prompt; see :meth:`Pipeline.generate`."""
-        return [Image.fromarray(image) for image in self.pipeline.generate(prompts, seeds, self.settings)]
+        """Return one image per prompt; see :meth:`Pipeline.generate`.
+
+        A batch that does not fit in the device's memory is drawn in halves, and so are those after it.
+        """
+        most = self._most or len(prompts)
+        parts = [slice(i, i + most) for i in range(0, len(prompts), most)]
+        try:
+            drawn = [self.pipeline.generate(prompts[part], seeds[part], self.settings) for part in parts]
+        except torch.OutOfMemoryError:
+            if most == 1:
+                raise
+        else:
+            return [Image.fromarray(image) for images in drawn for image in images]
+        self._most = (most + 1) // 2
+        warnings.warn(
+            f"{most} images do not fit in the memory of {self._device}: from here {self._most} at a time",
+            stacklevel=2,
+        )
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        return self.generate(prompts, seeds)
 
 
 def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:

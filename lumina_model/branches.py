@@ -20,8 +20,8 @@ from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Blocks, Context, Layout, NextDiT
 from lumina_model.solvers import Velocity
 
-#: Both branches share a batch if it pads at most this share of all tokens, or this many tokens: more work than
-#: that costs more than the overhead of a second call (measured on a CPU with the embedded model).
+#: Both branches share a batch if it pads at most this share of all tokens, or this many tokens: more work
+#: costs more than the overhead of a second call (measured on a CPU with the embedded model).
 MOST_PADDING: Final = 1 / 32
 FEW_TOKENS: Final = 64
 
