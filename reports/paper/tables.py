@@ -18,6 +18,7 @@ from reports.provenance import making, rules
 from reports.table import Table
 
 NOTE_SEEDS: Final = "Intervals of your runs: 95 %, the prompts fixed and the noise drawn again (ci_seeds)."
+NOTE_RATED: Final = "Intervals of your ratings: 95 %, as arena rate gives them."
 NOTE_STEPS: Final = "Steps of your runs are counted from the start of their first stage."
 NOTE_RECIPE: Final = "Steps of your checkpoints are those that the recipe of their stage plans."
 
@@ -51,6 +52,7 @@ def tables(name: str, inputs: Sequence[Path]) -> dict[str, Table]:
             *table.notes,
             *printed.precision_notes(table),
             *_notes(table, used),
+            *([NOTE_RATED] if rated else []),
             *_left_out(
                 [run for run in runs if run not in used], [path for path in others if path not in rated]
             ),

@@ -232,6 +232,7 @@ def test_ratings_stand_apart_on_a_scale_of_their_own(tmp_path: Path) -> None:
     assert (first.kind, first.cells[1].value, first.cells[2].value) == ("apart", 1300.5, None)
     assert (first.cells[1].intervals[0].low, first.cells[1].intervals[0].high) == (1250.0, 1350.0)
     assert (second.cells[0].text, second.cells[1].value) == ("never lost", None)
+    assert any("as arena rate gives them" in note for note in found.notes)
     ranks = {row.cells[0].text: rank[1] for row, rank in zip(found.rows, found.ranks(), strict=True)}
     assert (ranks["FLUX1.1 [pro]"], ranks["mine"]) == (1, None)
 
