@@ -74,7 +74,11 @@ def check_depth(record: Mapping[str, Any], folder: Path, where: str) -> npt.NDAr
     try:
         depth = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise UserError(f"{where}: cannot read depth map {path}: {error}") from error
+        # numpy takes what it does not know for a pickle, and advises to load it unsafely.
+        why = "no array of plain numbers" if "pickle" in str(error) else error
+        raise UserError(
+            f"{where}: cannot read depth map {path}: {why}; fix: write it with numpy.save, as floats"
+        ) from error
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not np.issubdtype(depth.dtype, np.floating):
         found = (
             f"{depth.dtype} of shape {depth.shape}" if isinstance(depth, np.ndarray) else type(depth).__name__
