@@ -20,8 +20,10 @@ ALPHA: Final = 0.05
 NOTE_TEST: Final = "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison."
 NOTE_MDE: Final = (
     "detectable: the true difference that these prompts would have shown with power 0.8. "
-    "pairs: of prompts; of groups of prompts for a measure of whole sets."
+    "pairs: prompts (groups of prompts for a measure of whole sets) on which the later checkpoint is better, "
+    "worse, or the same."
 )
+NOTE_MEAN: Final = "The benchmark has no score over all categories; this is their unweighted mean."
 NOTE_HOLM: Final = "Differences with their 95 % interval over prompts."
 SIGNIFICANT: Final = Footnote("*", "p ≤ 0.05")
 SIGNIFICANT_HOLM: Final = Footnote(
@@ -46,7 +48,7 @@ def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     if not compared:
         return (), tuple(problems)
     known = list(dict.fromkeys(task.name for found in compared for task in found.tasks))
-    tasks = sorted(known, key=[*group.parts(), *known].index)  # in the order of the tables above
+    tasks = sorted(known, key=[*group.metric_names(), *known].index)  # in the order of the tables above
     chunks = [tasks[start : start + WIDEST] for start in range(0, len(tasks), WIDEST)]
     tables = (_primary(group, compared), *(_parts(group, compared, chunk) for chunk in chunks))
     return tables, tuple(problems)
@@ -71,7 +73,7 @@ def _primary(group: Group, compared: list[Comparison]) -> Table:
         Column("difference", unit=group.unit, signed=True),
         Column("p"),
         Column("detectable", unit=group.unit),
-        Column("pairs", unit="count"),
+        *(Column(name, unit="count", group="pairs") for name in ("won", "lost", "tied")),
     )
     rows = []
     for found in compared:
@@ -83,13 +85,14 @@ def _primary(group: Group, compared: list[Comparison]) -> Table:
             _difference(group, one),
             Cell(p_value(one.p_adjusted), one.p_adjusted),
             Cell(value=one.minimum_detectable),
-            Cell(value=one.n_prompts),
+            *(Cell(value=number) for number in (one.wins, one.losses, one.ties)),
         )
         rows.append(Row(cells))
     lower = " (less is better)" if group.unit in LOWER_IS_BETTER else ""
     primary = ", ".join(dict.fromkeys(found.primary.name for found in compared))
     caption = f"Is the later checkpoint better? Paired by prompt, {primary}{lower}"
-    return _table(group, caption, columns, rows, (NOTE_TEST, NOTE_MDE), SIGNIFICANT)
+    notes = (NOTE_TEST, NOTE_MDE, *(() if all(found.published for found in compared) else (NOTE_MEAN,)))
+    return _table(group, caption, columns, rows, notes, SIGNIFICANT)
 
 
 def _parts(group: Group, compared: list[Comparison], tasks: list[str]) -> Table:

@@ -1,0 +1,49 @@
+"""Paired tables: which number is compared, and on how many prompts it was won."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lumina_eval.records import Metric
+from reports.groups import group_runs
+from reports.loading import load_runs
+from reports.paired import NOTE_MEAN, paired
+
+MakeRun = Callable[..., Path]
+
+
+def without_overall(found: list[Metric]) -> list[Metric]:
+    """Categories alone, as T2I-CompBench has them."""
+    return [one for one in found if "overall" not in one.name]
+
+
+def test_prompts_won_lost_and_tied_add_up(stages: list[Path]) -> None:
+    (group,) = group_runs(load_runs(stages))
+    (primary, *_), problems = paired(group)
+    assert not problems
+    places = [place for place, column in enumerate(primary.columns) if column.group == "pairs"]
+    assert [primary.columns[place].label for place in places] == ["won", "lost", "tied"]
+    prompts = len(group.first.items)
+    for row in primary.rows:
+        assert sum(row.cells[place].value or 0 for place in places) == prompts
+
+
+def test_without_a_score_over_all_the_mean_of_categories_is_compared_and_it_is_said(
+    make_run: MakeRun,
+) -> None:
+    runs = [
+        make_run("low_res", 100, 0.3, metrics=without_overall),
+        make_run("hq", 900, 0.9, metrics=without_overall),
+    ]
+    (group,) = group_runs(load_runs(runs))
+    (primary, parts), problems = paired(group)
+    assert not problems
+    assert primary.caption.endswith("mean of categories")
+    assert NOTE_MEAN in primary.notes
+    assert [column.label for column in parts.columns[1:]] == ["single object", "counting", "colors"]
+    (row,), (by_category,) = primary.rows, parts.rows
+    differences = [cell.value or 0 for cell in by_category.cells[1:]]
+    assert row.cells[3].value == pytest.approx(sum(differences) / 3)
