@@ -108,6 +108,45 @@ def test_figure_11_has_the_seconds_and_ratios_as_printed(tmp_path: Path) -> None
     assert "step counts are not stated" in text
 
 
+def measurement(seconds: float, device: str = "cpu (four cores)", **sampling: object) -> str:
+    row = {
+        "title": "mine:hq",
+        "device": device,
+        "digest": "d",
+        "sampling": sampling,
+        "seconds_median": seconds,
+    }
+    return json.dumps(row)
+
+
+def test_figure_11_has_own_measurements_on_a_scale_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "measurements.jsonl"
+    rows = [
+        measurement(77.0, solver="midpoint", cache=None),
+        measurement(2.0, solver="midpoint", cache=None),  # measured again
+        measurement(1.0, solver="dpm", cache=None),
+        measurement(0.5, solver="dpm", cache=0.3),
+        measurement(0.1, "cuda", solver="dpm", cache=None),
+    ]
+    file.write_text("".join(f"{row}\n" for row in rows))
+    text = text_of(figure11([file], tmp_path)[0])
+    assert text.count("your measurements: not comparable") == 2  # one panel for each device
+    assert "mine:hq" in text
+    assert "+ solver=dpm" in text
+    assert "+ cache=0.3" in text
+    assert "2 s " in text
+    assert "1 s, 2.00×" in text
+    assert "77 s" not in text
+    assert "(cpu (four cores))" in text
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"title": "x"}', measurement(float("nan")), measurement(0)])
+def test_a_line_that_is_no_measurement_is_an_error_that_names_it(line: str, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(f"{measurement(1.0)}\n{line}\n")
+    with pytest.raises(UserError, match=r"m.jsonl:2: expected a measurement"):
+        figure11([tmp_path / "m.jsonl"], tmp_path)
+
+
 def test_the_same_data_give_the_same_bytes(training: Path, tmp_path: Path) -> None:
     for draw in (figure4, figure10, figure11):
         one, other = draw([training], tmp_path / "a"), draw([training], tmp_path / "b")
