@@ -54,6 +54,13 @@ def blocks(document: Document) -> Iterator[Region]:
         yield region
 
 
+def mentions(path: Path) -> list[str]:
+    """Return the commands of ours that stand within the sentences of a document."""
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"`((?:lumina-eval|lumina-model|nox)\s[^`]+)`", text)
+    return [" ".join(command.split()) for command in found]
+
+
 def evaluate(example: Example) -> None:
     """Make the block's file if it is one, then execute or parse the block."""
     if example.region.lexemes["file"]:

@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[1]
 OTHERS = ("pip", "uv", "pytest", "pre-commit", "python", "export", "source", "nox")
 #: Executed wherever they stand: they need nothing and are quick.
 ALWAYS = ("lumina-eval data list", "lumina-eval list", "lumina-eval prompts geneval")
+OPEN_COMMAND = re.compile(r"^\S+ [A-Z]+\b")
+#: What the command line raises for a command that lacks something.
+UNFINISHED = ("MissingParameter", "NoArgsIsHelpError")
 OPEN = re.compile(r"…|\.\.\.|<[^>]*>")
 
 
@@ -65,6 +68,17 @@ def check(line: str) -> None:
             raise ValueError(f"no module {words[1]}")
         elif program in ("lumina-eval", "lumina-model"):
             _check_names(parsed(program, words))
+
+
+def check_mention(text: str) -> None:
+    """Raise for a command within a sentence that does not exist; it may be unfinished."""
+    if OPEN_COMMAND.search(text):
+        return
+    try:
+        check(text)
+    except Exception as error:
+        if type(error).__name__ not in UNFINISHED and "requires an argument" not in str(error):
+            raise
 
 
 def run(line: str, added: str = "") -> None:

@@ -74,6 +74,19 @@ def test_bad_blocks_fail(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         doc_blocks.evaluate(example)
 
 
+@pytest.mark.parametrize(
+    "text", ["lumina-eval judge --images", "lumina-model train", "lumina-eval NAME …", "nox -l"]
+)
+def test_a_mention_may_be_unfinished(text: str) -> None:
+    doc_commands.check_mention(text)
+
+
+@pytest.mark.parametrize("text", ["lumina-eval juge", "lumina-model train --stages", "lumina-eval run dpgg"])
+def test_a_mention_must_exist(text: str) -> None:
+    with pytest.raises(Exception, match=text.split()[-1].lstrip("-")):
+        doc_commands.check_mention(text)
+
+
 def test_checking_a_line_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     doc_commands.check("lumina-eval leaderboard RUN --out DIR")
