@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ from lumina_eval.store import ImageStore
 #: Distributions whose versions are written beside each image.
 LIBRARIES: Final = ("diffusers", "numpy", "pillow", "torch", "transformers")
 
+T = TypeVar("T")
 Outcome = Image.Image | str
 """An RGB image, or the reason why there is none."""
 
@@ -45,23 +47,40 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
     A batch with one image missing is generated whole, in the same shape as the first time, and the images
     that are there are left untouched: a resumed run ends with the same bytes. A batch that the model fails on
     is recorded as failed; nothing is stored in its place. A model that makes its images one by one
-    (``generate_each``) is asked for the absent ones alone. Errors for the user are passed on.
+    (``generate_each``) is asked for the absent ones alone. Errors for the user are passed on. Images are
+    written while the next batch is made.
     """
     origin = {**model_identity(model), "made_with": made_with(model)}
     made = 0
     failed: dict[str, str] = {}
     each: Each | None = getattr(model, "generate_each", None)
     steps = _by_batches(plan, model, absent) if each is None else _one_by_one(plan, each, absent)
-    for step in steps:
+
+    def write(step: list[tuple[Planned, Outcome]]) -> list[tuple[Planned, Outcome]]:
         for planned, outcome in step:
-            if isinstance(outcome, str):
-                failed[planned.ref.key] = outcome
-                continue
-            text = model.final_text(planned.item.prompt)
-            store.write(planned.ref.key, outcome, {**origin, "text": text, "seed": planned.ref.seed})
-            made += 1
-        advance(len(step))
+            if not isinstance(outcome, str):
+                text = model.final_text(planned.item.prompt)
+                store.write(planned.ref.key, outcome, {**origin, "text": text, "seed": planned.ref.seed})
+        return step
+
+    with ThreadPoolExecutor(1, "image writer") as writer:
+        for written in _one_behind(writer.submit(write, step) for step in steps):
+            reasons = {planned.ref.key: found for planned, found in written if isinstance(found, str)}
+            failed |= reasons
+            made += len(written) - len(reasons)
+            advance(len(written))
     return Generated(made, failed)
+
+
+def _one_behind(futures: Iterator[Future[T]]) -> Iterator[T]:
+    """Yield each result when the next future has been made, so that one is under way meanwhile."""
+    before: Future[T] | None = None
+    for future in futures:
+        if before is not None:
+            yield before.result()
+        before = future
+    if before is not None:
+        yield before.result()
 
 
 def made_with(model: Model) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from fake_world import Cli
 from test_run import bytes_of
 
 
-@pytest.mark.parametrize("environment", [{"FAKE_MODEL_KILL": "2"}, {"FAKE_JUDGE_KILL": "2"}])
+@pytest.mark.parametrize("environment", [{"FAKE_MODEL_KILL": "3"}, {"FAKE_JUDGE_KILL": "2"}])
 def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(
     process: Cli, run_words: list[Any], tmp_path: Path, environment: dict[str, str]
 ) -> None:
