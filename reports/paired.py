@@ -6,7 +6,8 @@ import itertools
 from typing import Final
 
 from lumina_eval.errors import UserError
-from lumina_eval.statistics.comparison import Comparison, Difference, compare
+from lumina_eval.statistics.comparison import Comparison, compare
+from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.endpoint import endpoint_of
 from lumina_eval.statistics.means import LOWER_IS_BETTER
 from reports.groups import Group

@@ -7,14 +7,14 @@ Markdown or HTML could read as an entity, so that they can neither break a table
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from lumina_eval.commands.compare_table import costs_of, counts, limits, pairs, places
 from lumina_eval.records import Manifest, RunResult
-from lumina_eval.statistics.comparison import Comparison, Difference, PromptChange
+from lumina_eval.statistics.comparison import Comparison
+from lumina_eval.statistics.contrast import Difference, PromptChange
 from lumina_eval.statistics.gates import comparison_gate
 from lumina_eval.statistics.planning import prompts_to_decide
 
@@ -35,7 +35,7 @@ def markdown(
     lines = [_gate_in_words(last, results) if gated else claim, ""]
     for one in reversed(compared):
         lines += [*_table(one), ""]
-    lines += _statements(last, folders, gated)
+    lines += _statements(last, gated)
     lines += [f"- Warning: {escaped(text)}" for text in warnings]
     lines += ["", *_front(compared), "", *_provenance(compared, manifests, folders)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
@@ -89,7 +89,7 @@ def _row(row: Difference, one: Comparison) -> str:
     return f"| {name} | {' | '.join(cells).replace('-', '−')} |"
 
 
-def _statements(one: Comparison, folders: Sequence[Path], gated: bool) -> Iterator[str]:
+def _statements(one: Comparison, gated: bool) -> Iterator[str]:
     digits, least = places(one.unit), one.primary.minimum_detectable
     if one.margin is not None:
         yield (
@@ -107,10 +107,10 @@ def _statements(one: Comparison, folders: Sequence[Path], gated: bool) -> Iterat
     if not one.published:
         yield "- The benchmark has no score over all categories; the first row is their unweighted mean."
     if gated and comparison_gate(one) == "undecided":
-        yield from _to_decide(one, folders)
+        yield from _to_decide(one)
 
 
-def _to_decide(one: Comparison, folders: Sequence[Path]) -> Iterator[str]:
+def _to_decide(one: Comparison) -> Iterator[str]:
     needed = prompts_to_decide(one)
     if needed is None or one.lower_is_better:
         return
@@ -118,8 +118,7 @@ def _to_decide(one: Comparison, folders: Sequence[Path]) -> Iterator[str]:
         what, truth = f"--detect {abs(one.primary.difference):.3g}", "as different as they look"
     else:
         what, truth = f"--margin {one.margin:g}", "equally good"
-    runs = " ".join(f"--run {shlex.quote(str(folder))}" for folder in (folders[0], folders[-1]))
-    command = code(f"lumina-eval plan {what} {runs if len(runs) < _LONGEST else ''}".rstrip())
+    command = code(f"lumina-eval plan {what} --run BASELINE --run CANDIDATE")
     yield (
         f"- To decide it takes about {needed:,} prompts of this kind if the two are {truth}. More images per "
         f"prompt may do as well: {command}"
@@ -130,7 +129,7 @@ def _front(compared: Sequence[Comparison]) -> Iterator[str]:
     first, runs = compared[0], costs_of(compared)
     if all(cost is None or cost.seconds_per_image is None for _, _, cost in runs):
         return
-    yield f"| | {escaped(first.primary.name)} | seconds per image | not beaten on both |"
+    yield f"| | {escaped(first.primary.name)} | seconds per image | Pareto front |"
     yield "|---|---:|---:|---|"
     for name, value, cost in runs:
         seconds = "–" if cost is None else cost.in_words

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from lumina_eval.records import Interval
-from lumina_eval.statistics.comparison import Comparison, Difference
+from lumina_eval.statistics.comparison import Comparison
+from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.pareto import Cost
 from lumina_eval.statistics.selection import Choice
 
@@ -86,7 +87,7 @@ def front_table(compared: Sequence[Comparison]) -> Table:
     table.add_column("", overflow="fold")
     table.add_column(escape(first.primary.name), justify="right")
     table.add_column("seconds per image", justify="right")
-    table.add_column("not beaten on both", justify="center")
+    table.add_column("Pareto front", justify="center")
     for name, value, cost in costs_of(compared):
         seconds = "-" if cost is None else cost.in_words
         star = "*" if cost is not None and cost.on_front else ""

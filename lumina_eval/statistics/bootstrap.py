@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lumina_eval.records import Interval, Score
-from lumina_eval.statistics.means import Clusters, Floats, Weights, shares
+from lumina_eval.statistics.clusters import Clusters, Floats
+from lumina_eval.statistics.means import Weights, shares
 
 
 def bootstrap_prompts(

@@ -17,52 +17,15 @@ from pydantic import Field
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Interval, Record, Score
-from lumina_eval.statistics.difference import mean_difference
+from lumina_eval.statistics.contrast import Difference, contrast
 from lumina_eval.statistics.endpoint import Endpoint
 from lumina_eval.statistics.pairing import Paired, pair_runs
 from lumina_eval.statistics.pareto import Cost
-from lumina_eval.statistics.power import minimum_detectable
-from lumina_eval.statistics.sign_flip import FlipTest, holm, sign_flip
+from lumina_eval.statistics.sign_flip import holm, sign_flip
 
 RESAMPLES: Final = 10_000
-SHOWN: Final = 5
-"""How many of the largest gains and losses are named."""
 
-
-class PromptChange(Record):
-    """One prompt of a comparison: what both runs scored there, on average over its images."""
-
-    task: str
-    item_id: str
-    baseline: float
-    candidate: float
-
-
-class Difference(Record):
-    """Candidate minus baseline for one score; a number that cannot be known is None."""
-
-    name: str
-    baseline: float
-    candidate: float
-    difference: float
-    ci: Interval | None
-    """Over prompts, at the level of the comparison."""
-    p_value: float
-    """Two-sided studentised sign-flip test."""
-    p_adjusted: float
-    """The same, corrected for what it was tested together with; equal to `p_value` for a single endpoint."""
-    exact: bool
-    """Every assignment of signs was tried; else a seeded sample of them."""
-    minimum_detectable: float | None
-    """The true difference that these prompts would have shown with power 0.8."""
-    n_prompts: int = Field(ge=1)
-    wins: int = Field(ge=0)
-    """Prompts on which the candidate is better."""
-    losses: int = Field(ge=0)
-    ties: int = Field(ge=0)
-    largest_gains: list[PromptChange]
-    """The first of the wins by size, no more than five."""
-    largest_losses: list[PromptChange]
+Gate = Literal["passed", "failed", "undecided"]
 
 
 class Comparison(Record):
@@ -93,6 +56,8 @@ class Comparison(Record):
     """The scores are distances: a difference below zero is the better one."""
     published: bool = True
     """The primary endpoint is a metric of the benchmark; else a mean made for the comparison."""
+    gate: Gate | None = None
+    """What the gate makes of it; None where none was asked for."""
     baseline_cost: Cost | None = None
     candidate_cost: Cost | None = None
 
@@ -166,7 +131,7 @@ def compare_many(
     joint = sign_flip(differences, first.stratum, first.share(about.weights), resamples, seed)
     compared = []
     for place, (name, pair) in enumerate(zip(candidates, pairs, strict=True)):
-        primary = _difference(about, pair, level, joint, place, float(joint.p_max[place]))
+        primary = contrast(about, pair, level, joint, place, float(joint.p_max[place]))
         made = Comparison(
             baseline=baseline_name,
             candidate=name,
@@ -222,49 +187,6 @@ def _tasks(about: Endpoint, pair: Paired, level: float, resamples: int, seed: in
     ]
     adjusted = holm([float(test.p[0]) for test in tests])
     return [
-        _difference(about.of_task(part.tasks[0]), part, level, test, 0, p)
+        contrast(about.of_task(part.tasks[0]), part, level, test, 0, p)
         for part, test, p in zip(parts, tests, adjusted, strict=True)
     ]
-
-
-def _difference(
-    about: Endpoint, pair: Paired, level: float, test: FlipTest, place: int, p_adjusted: float
-) -> Difference:
-    before, after = pair.values(about.weights)
-    share = pair.share(about.weights)
-    per_prompt = (share / np.bincount(pair.stratum))[pair.stratum]
-    found = mean_difference(after - before, pair.stratum, about.weights, about.reach, level)
-    known = not bool(found.alike) and not np.isnan(found.variance)
-    sign = -1.0 if about.lower_is_better else 1.0
-    gain = sign * (pair.candidate - pair.baseline)
-    same = np.abs(gain) <= 1e-12
-    wins, losses = (gain > 0) & ~same, (gain < 0) & ~same
-    by_size = np.argsort(-gain, kind="stable")
-    return Difference(
-        name=about.name,
-        baseline=float(before @ per_prompt),
-        candidate=float(after @ per_prompt),
-        difference=float(found.value),
-        ci=None if np.isnan(found.low) else (float(found.low), float(found.high)),
-        p_value=float(test.p[place]),
-        p_adjusted=p_adjusted,
-        exact=test.exact,
-        minimum_detectable=(
-            minimum_detectable(float(np.sqrt(found.variance)), float(found.df), level) if known else None
-        ),
-        n_prompts=len(gain),
-        wins=int(wins.sum()),
-        losses=int(losses.sum()),
-        ties=int(same.sum()),
-        largest_gains=[_change(pair, i) for i in by_size[:SHOWN] if wins[i]],
-        largest_losses=[_change(pair, i) for i in by_size[::-1][:SHOWN] if losses[i]],
-    )
-
-
-def _change(pair: Paired, prompt: int) -> PromptChange:
-    return PromptChange(
-        task=pair.tasks[int(pair.stratum[prompt])],
-        item_id=pair.items[prompt],
-        baseline=float(pair.baseline[prompt]),
-        candidate=float(pair.candidate[prompt]),
-    )

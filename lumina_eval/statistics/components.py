@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from lumina_eval.records import Score
+from lumina_eval.statistics.clusters import Clusters
 from lumina_eval.statistics.endpoint import Endpoint
-from lumina_eval.statistics.means import Clusters, Weights, moments
+from lumina_eval.statistics.means import Weights, moments
 from lumina_eval.statistics.pairing import pair_runs
 
 SUCCESS: Final = 0.6

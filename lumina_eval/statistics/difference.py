@@ -18,7 +18,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from lumina_eval.statistics.means import Clusters, Floats, Weights, moments
+from lumina_eval.statistics.clusters import Clusters, Floats
+from lumina_eval.statistics.means import Weights, moments
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Final
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import RunResult, Score
-from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Clusters, Weights, moments
+from lumina_eval.statistics.clusters import Clusters
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, moments
 
 MEAN_OF_CATEGORIES: Final = "mean of categories"
 _WEIGHTS: Final[tuple[Weights, ...]] = ("equal", "images", "prompts")

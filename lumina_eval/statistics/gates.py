@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from lumina_eval.records import Interval
-from lumina_eval.statistics.comparison import Comparison
-
-Gate = Literal["passed", "failed", "undecided"]
+from lumina_eval.statistics.comparison import Comparison, Gate
 
 
 class Measured(Protocol):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Score
-from lumina_eval.statistics.means import Clusters, Floats, Weights
+from lumina_eval.statistics.clusters import Clusters, Floats
+from lumina_eval.statistics.means import Weights
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from typing import Final
 import numpy as np
 
 from lumina_eval.records import Interval, Metric
-from lumina_eval.statistics.means import BOUNDS, Bounds, Floats, interval, satterthwaite
+from lumina_eval.statistics.clusters import Floats
+from lumina_eval.statistics.means import BOUNDS, Bounds, interval, satterthwaite
 
 RESAMPLES: Final = 2000
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lumina_eval.statistics.means import Floats
+from lumina_eval.statistics.clusters import Floats
 
 BLOCK: Final = 4_000_000
 """Signs drawn at a time, to bound memory: 32 MB."""

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from lumina_eval.statistics.clusters import Clusters
 from lumina_eval.statistics.difference import mean_difference
-from lumina_eval.statistics.means import Clusters, interval, moments
+from lumina_eval.statistics.means import interval, moments
 
 ONE_TASK = np.zeros(60, dtype=np.intp)
 

@@ -13,13 +13,8 @@ from scipy import stats
 
 from lumina_eval.records import Score
 from lumina_eval.statistics.bootstrap import bootstrap_prompts
-from lumina_eval.statistics.means import (
-    Clusters,
-    interval,
-    metric,
-    moments,
-    stratified_mean,
-)
+from lumina_eval.statistics.clusters import Clusters
+from lumina_eval.statistics.means import interval, metric, moments, stratified_mean
 
 SIMULATIONS = 2000
 NOISE = 3 * math.sqrt(0.95 * 0.05 / SIMULATIONS)  # three standard errors of a simulated coverage

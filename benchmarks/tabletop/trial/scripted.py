@@ -20,7 +20,8 @@ from benchmarks.tabletop.trial.measure import looked_at
 from benchmarks.tabletop.trial.models import own_probability
 from benchmarks.tabletop.trial.truth import accepts, scene_for
 from lumina_eval.records import Item
-from lumina_eval.statistics.means import Clusters, interval, moments
+from lumina_eval.statistics.clusters import Clusters
+from lumina_eval.statistics.means import interval, moments
 from lumina_eval.statistics.sign_flip import sign_flip
 
 Floats = npt.NDArray[np.float64]

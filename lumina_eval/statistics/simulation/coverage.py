@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 
 from lumina_eval.statistics.bootstrap import resampled
-from lumina_eval.statistics.means import Clusters, Floats, interval, moments
+from lumina_eval.statistics.clusters import Clusters, Floats
+from lumina_eval.statistics.means import interval, moments
 from lumina_eval.statistics.simulation.worlds import (
     GENEVAL_MEANS,
     GENEVAL_PROMPTS,

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from lumina_eval.statistics.means import Floats
+from lumina_eval.statistics.clusters import Floats
 from lumina_eval.statistics.sign_flip import holm, sign_flip
 from lumina_eval.statistics.simulation.pairs import Pair
 from lumina_eval.statistics.simulation.worlds import GENEVAL_MEANS, GENEVAL_PROMPTS, World, blocks, generator

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from lumina_eval.statistics.means import Floats
+from lumina_eval.statistics.clusters import Floats
 from lumina_eval.statistics.simulation.worlds import World
 
 

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from lumina_eval.records import Score
+from lumina_eval.statistics.clusters import Floats
 from lumina_eval.statistics.components import Components, of_pair
 from lumina_eval.statistics.difference import mean_difference
 from lumina_eval.statistics.endpoint import Endpoint
-from lumina_eval.statistics.means import Floats
 from lumina_eval.statistics.planning import plan
 from lumina_eval.statistics.sign_flip import sign_flip
 from lumina_eval.statistics.simulation.errors import FLIPS

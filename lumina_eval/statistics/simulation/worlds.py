@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lumina_eval.statistics.means import Clusters, Floats
+from lumina_eval.statistics.clusters import Clusters, Floats
 
 BLOCK: Final = 250
 """Runs simulated at a time, to bound memory: 4 MB at 553 prompts of four images."""
