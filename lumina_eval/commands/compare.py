@@ -11,11 +11,11 @@ import typer
 from lumina_eval.commands import options as o
 from lumina_eval.commands.compare_markdown import markdown
 from lumina_eval.commands.compare_table import best_lines, comparison_tables, front_table, legend, places
-from lumina_eval.commands.report import expand
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.files import write_atomic
 from lumina_eval.records import Manifest, RunResult, Score
+from lumina_eval.run_lists import expand
 from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
@@ -72,6 +72,8 @@ def compare(
         scores = dict(zip(names, (read_scores(f) for f in folders), strict=True))
         endpoint = endpoint_of(list(zip(results, scores.values(), strict=True)))
         compared = _compared(folders, scores, endpoint, margin)
+        if gate:
+            compared[-1] = compared[-1].model_copy(update={"gate": comparison_gate(compared[-1])})
         for one in compared:
             streams.emit(one)
         text = markdown(compared, manifests, results, folders, told, gated=gate)

@@ -13,7 +13,7 @@ from lumina_eval import plugins
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output, while_it_is_read
 from lumina_eval.doctor import examine
-from lumina_eval.errors import ExitCode, is_user_error, unknown
+from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples
 from lumina_eval.runs import find_runs, read_result
@@ -111,7 +111,11 @@ def _list_protocols(streams: Output) -> None:
 
 def _list_runs(out: Path, streams: Output) -> None:
     for run_dir in find_runs(out):
-        result = read_result(run_dir)
+        try:
+            result = read_result(run_dir)
+        except UserError as error:
+            streams.warn(str(error))
+            continue
         overall = result.metric("overall")
         value = overall.value if overall else None
         record = {"kind": "runs", "name": run_dir.name, "run_dir": str(run_dir), "title": result.title}

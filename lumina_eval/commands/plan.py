@@ -13,10 +13,10 @@ from rich.table import Table
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
 from lumina_eval.commands.compare_table import places
-from lumina_eval.commands.report import expand
 from lumina_eval.console import Output, output
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
+from lumina_eval.run_lists import expand
 from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.components import CORRELATION, Components, assumed, of_pair, of_run
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of

@@ -9,13 +9,13 @@ import typer
 from rich.table import Table
 
 from lumina_eval.commands import options as o
-from lumina_eval.commands.report import expand
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.receipts.checking import check_receipt
 from lumina_eval.receipts.findings import Finding, exit_code
-from lumina_eval.receipts.making import write_receipt
+from lumina_eval.receipts.making import NAME, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
+from lumina_eval.run_lists import sift
 
 app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
 
@@ -34,16 +34,20 @@ def make(
 ) -> None:
     """Write a receipt of each finished run: what was asked, judged and published, how to make it again."""
     with output(as_json) as streams:
-        for folder in expand(run_dirs):
+        folders, passed_over = sift(run_dirs)
+        for text in passed_over:
+            streams.warn(f"passed over: {text}")
+        for folder in folders:
             path = write_receipt(folder, out)
             size = path.stat().st_size
             streams.emit({"schema": 1, "file": str(path), "run_dir": str(folder), "bytes": size})
             streams.result(f"receipt {path}  ({size / 1024:.0f} KiB)")
+    raise typer.Exit(ExitCode.INCOMPLETE if passed_over else ExitCode.OK)
 
 
 @app.command("check")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Receipts.")],
+    files: Annotated[list[Path], typer.Argument(help="Receipts, or run folders that hold one.")],
     images: Annotated[
         Path | None,
         typer.Option(
@@ -69,6 +73,7 @@ def check(
 def _check_one(
     file: Path, images: Path | None, reference: str | None, tolerance: float, streams: Output
 ) -> ExitCode:
+    file = file / NAME if file.is_dir() else file
     record: dict[str, Any] = {"schema": 1, "file": str(file), "state": "FAIL"}
     try:
         receipt, value = read_receipt(file)

@@ -13,7 +13,8 @@ from lumina_eval.commands import options as o
 from lumina_eval.commands.paper import apart, check_names, write_by_name
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.runs import DEFAULT_OUT, find_runs, read_items, read_result, read_scores, store_of
+from lumina_eval.run_lists import sift
+from lumina_eval.runs import DEFAULT_OUT, store_of
 from lumina_eval.tracking.address import resolve_uri
 from lumina_eval.tracking.reading import read_back
 
@@ -144,48 +145,6 @@ def finish_report(run_dirs: Sequence[Path], out: Path, store: Path, streams: Out
     _tell(files, warnings, streams)
 
 
-def sift(places: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the whole runs of run folders and folders that hold ``runs/``, and why others were left out.
-
-    Raises UserError for a place without any run, and for a broken run that was named itself.
-    """
-    found: list[Path] = []
-    left_out: list[str] = []
-    for folder in expand(places):
-        try:
-            _check_whole(folder)
-            found.append(folder)
-        except UserError as error:
-            if folder in places:
-                raise
-            left_out.append(str(error))
-    return found, left_out
-
-
-def expand(folders: Sequence[Path]) -> list[Path]:
-    """Replace each folder that holds ``runs/`` by its finished runs."""
-    found: list[Path] = []
-    for folder in folders:
-        if (folder / "manifest.json").is_file():
-            found.append(folder)
-            continue
-        inside = find_runs(folder)
-        if not inside:
-            raise UserError(f"expected a run folder or a folder with runs/, found none at {folder}")
-        found += inside
-    return list(dict.fromkeys(found))
-
-
-def _check_whole(folder: Path) -> None:
-    """Read what every report reads; the long files are only looked for."""
-    read_result(folder)
-    read_items(folder)
-    read_scores(folder)
-    for name in ("verdicts.jsonl", "results.jsonl"):
-        if not (folder / name).is_file():
-            raise UserError(f"expected {name} in {folder}, found none; fix: run the same command again")
-
-
 def _tell(files: Sequence[Path], warnings: Sequence[str], streams: Output) -> None:
     """Say what failed, and where pages and tables are."""
     for text in warnings:
@@ -195,6 +154,7 @@ def _tell(files: Sequence[Path], warnings: Sequence[str], streams: Output) -> No
             streams.result(f"report  {path}")
         elif path.suffix == ".svg":
             streams.result(f"figure  {path}")
-    if tables := [path for path in files if path.suffix in (".tex", ".csv", ".json")]:
+    listed = [file for path in files for file in (path.rglob("*") if path.is_dir() else [path])]
+    if tables := [path for path in listed if path.suffix in (".tex", ".csv", ".json")]:
         kinds = ", ".join(sorted({path.suffix for path in tables}))
-        streams.result(f"tables  {len(tables)} files ({kinds}) in {tables[0].parent}")
+        streams.result(f"tables  {len(tables)} files ({kinds}) in {files[0].parent}")

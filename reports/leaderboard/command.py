@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from lumina_eval.console import output
-from lumina_eval.errors import UserError
+from lumina_eval.errors import ExitCode, UserError
 from reports.leaderboard.boards import boards
 from reports.leaderboard.entries import gather, standing
 from reports.leaderboard.site import write_site
@@ -44,7 +44,9 @@ def leaderboard(
             raise UserError(
                 "expected runs or receipts, found none; fix: lumina-eval leaderboard lumina-runs --out SITE"
             )
-        entries = gather([*before, *(places or [])], out)
+        entries, passed_over = gather([*before, *(places or [])], out)
+        for text in passed_over:
+            streams.warn(f"passed over: {text}")
         files = write_site(entries, out, title)
         streams.emit(
             {
@@ -53,8 +55,10 @@ def leaderboard(
                 "runs": [entry.run_id for entry in entries],
                 "boards": [board.slug for board in boards(entries)],
                 "files": [str(path) for path in files],
+                "passed_over": passed_over,
             }
         )
         streams.result(
             f"site    {out / 'index.html'}  ({len(entries)} runs, {len(files)} pages and data files)"
         )
+    raise typer.Exit(ExitCode.INCOMPLETE if passed_over else ExitCode.OK)

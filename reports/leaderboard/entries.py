@@ -13,7 +13,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
 from lumina_eval.receipts.making import NAME, write_receipt
 from lumina_eval.receipts.record import Receipt, digest_of_fields, read_receipt
-from lumina_eval.runs import find_runs
+from lumina_eval.run_lists import sift
 from reports.loading import RunView
 
 #: Where receipts lie within a site.
@@ -38,42 +38,35 @@ class Entry:
         return RunView(Path(self.run_id), self.receipt.manifest, self.receipt.result)
 
 
-def gather(places: Sequence[Path], site: Path) -> list[Entry]:
-    """Bring a receipt of every run into ``site/receipts`` and return them by run id, each once.
+def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
+    """Bring a receipt of every run into ``site/receipts``; return them by run id, and what was passed over.
 
     A place is a run folder, a folder that holds ``runs/``, or a receipt. Raises UserError for anything else,
     for a receipt that was altered, and for two records of one run that differ.
     """
+    sources: list[Path] = []
+    passed_over: list[str] = []
+    for place in places:
+        whole, broken = ([place], []) if place.is_file() else sift([place])
+        sources += whole
+        passed_over += broken
     folder = make_folder(site / RECEIPTS)
     found: dict[str, tuple[Path, Entry]] = {}
-    for place in places:
-        for source in _sources(place):
-            file = _copied(source, folder) if source.is_file() else write_receipt(source, folder)
-            entry = _entry(file, source)
-            before = found.setdefault(entry.run_id, (source, entry))
-            if before[1].receipt.digest != entry.receipt.digest:
-                raise UserError(
-                    f"expected one record of run {entry.run_id}, found two that differ, {before[0]} and "
-                    f"{source}; fix: leave one out"
-                )
-    return [entry for _, (_, entry) in sorted(found.items())]
+    for source in sources:
+        file = _copied(source, folder) if source.is_file() else write_receipt(source, folder)
+        entry = _entry(file, source)
+        before = found.setdefault(entry.run_id, (source, entry))
+        if before[1].receipt.digest != entry.receipt.digest:
+            raise UserError(
+                f"expected one record of run {entry.run_id}, found two that differ, {before[0]} and "
+                f"{source}; fix: leave one out"
+            )
+    return [entry for _, (_, entry) in sorted(found.items())], passed_over
 
 
 def standing(site: Path) -> list[Path]:
     """Return the receipts that are in a site already."""
     return sorted((site / RECEIPTS).glob(f"*.{NAME}"))
-
-
-def _sources(place: Path) -> list[Path]:
-    if place.is_file() or (place / "manifest.json").is_file():
-        return [place]
-    inside = find_runs(place)
-    if not inside:
-        raise UserError(
-            f"expected a run folder, a folder with runs/, or a receipt, found none at {place}; "
-            "fix: lumina-eval list runs --out DIR"
-        )
-    return inside
 
 
 def _copied(source: Path, folder: Path) -> Path:

@@ -35,7 +35,7 @@ def files_of(site: Path) -> dict[str, bytes]:
 
 
 def build(places: list[Path], site: Path) -> dict[str, bytes]:
-    write_site(gather(places, site), site, "Title")
+    write_site(gather(places, site)[0], site, "Title")
     return files_of(site)
 
 
@@ -73,7 +73,7 @@ def test_only_comparable_runs_share_a_board(make_run: Callable[..., Path], tmp_p
     record = json.loads((rewritten / "metrics.json").read_text())
     record["rewriting"] = texts.model_dump()
     (rewritten / "metrics.json").write_text(json.dumps(record))
-    found = boards(gather([*runs, rewritten], tmp_path / "site"))
+    found = boards(gather([*runs, rewritten], tmp_path / "site")[0])
     assert sorted(len(board.table.rows) for board in found) == [1, 1, 1, 1, 1, 2]
     assert len({board.slug for board in found}) == 6
     marks = " ".join(board.table.mark for board in found)
@@ -88,7 +88,7 @@ def test_the_best_is_first_and_what_does_not_compete_is_last(
     good = [make_run(stage, n, n / 3) for n, stage in enumerate(("low_res", "high_res", "hq_tuning"), 1)]
     ceiling = make_run(None, None, 1.0, model="tabletop-truth", title="ceiling 64 px")
     gappy = make_run("low_res", 9, 1.0, failed=3)
-    (board,) = boards(gather([*good, ceiling, gappy], tmp_path / "site"))
+    (board,) = boards(gather([*good, ceiling, gappy], tmp_path / "site")[0])
     rows = [(row.cells[1].text, row.kind) for row in board.table.rows]
     assert rows[0][0] == "embedded:hq_tuning"
     assert [kind for _, kind in rows] == ["measured"] * 3 + ["ceiling", "apart"]
@@ -107,7 +107,7 @@ def test_less_is_better_for_distances(make_run: Callable[..., Path], tmp_path: P
         ]
 
     runs = [make_run("low_res", metrics=distance(9.0)), make_run("high_res", metrics=distance(3.0))]
-    (board,) = boards(gather(runs, tmp_path / "site"))
+    (board,) = boards(gather(runs, tmp_path / "site")[0])
     assert [row.cells[3].value for row in board.table.rows] == [3.0, 9.0]
     assert {row.cells[0].text for row in board.table.rows} == {"1–2"}
 
@@ -230,6 +230,10 @@ def test_the_command(
     code, out, _ = call("leaderboard", stages[2], "--out", site)
     assert code == 0
     assert "1 runs" in out
+    (stages[2] / "results.jsonl").unlink()
+    code, out, err = call("leaderboard", stages[0].parent.parent, "--out", site, "--json")
+    assert (code, len(json.loads(out)["runs"])) == (4, 3)
+    assert "passed over: expected results.jsonl" in err
     code, _, err = call("leaderboard", "--out", site / "empty")
     assert code == 2
     assert "lumina-eval leaderboard lumina-runs" in err

@@ -24,7 +24,7 @@ def page(make_run: Callable[..., Path], tmp_path: Path) -> Iterator[Any]:
     stages.append(make_run(None, None, 1.0, model="tabletop-truth", title="ceiling 64 px"))
     quick = make_run("low_res", subset="2 per task", suite="quick")
     site = tmp_path / "site"
-    write_site(gather([*stages, quick], site), site, "Title")
+    write_site(gather([*stages, quick], site)[0], site, "Title")
     with chromium() as browser:
         page = browser.page()
         page.go((site / "index.html").as_uri())

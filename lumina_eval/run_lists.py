@@ -1,0 +1,57 @@
+"""From what a person names to run folders: a folder stands for its finished runs, broken ones are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lumina_eval.errors import UserError
+from lumina_eval.runs import find_runs, read_items, read_result, read_scores
+
+
+def expand(folders: Sequence[Path]) -> list[Path]:
+    """Replace each folder that holds ``runs/`` by its finished runs.
+
+    Raises UserError for a place without any.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        if (folder / "manifest.json").is_file():
+            found.append(folder)
+            continue
+        inside = find_runs(folder)
+        if not inside:
+            raise UserError(
+                f"expected a run folder or a folder with runs/, found none at {folder}; "
+                "fix: lumina-eval list runs --out DIR"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def sift(places: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the whole runs of run folders and folders that hold ``runs/``, and why others were left out.
+
+    Raises UserError for a place without any run, and for a broken run that was named itself.
+    """
+    found: list[Path] = []
+    left_out: list[str] = []
+    for folder in expand(places):
+        try:
+            _check_whole(folder)
+            found.append(folder)
+        except UserError as error:
+            if folder in places:
+                raise
+            left_out.append(str(error))
+    return found, left_out
+
+
+def _check_whole(folder: Path) -> None:
+    """Read what every report reads; the long files are only looked for."""
+    read_result(folder)
+    read_items(folder)
+    read_scores(folder)
+    for name in ("plan.jsonl", "verdicts.jsonl", "results.jsonl"):
+        if not (folder / name).is_file():
+            raise UserError(f"expected {name} in {folder}, found none; fix: run the same command again")
