@@ -140,8 +140,9 @@ class Page:
 
     def point(self, selector: str, number: int = 0) -> None:
         """Move the mouse to the middle of an element; ``number`` counts those that the selector finds."""
-        box = self._middle(selector, number)
-        self._send("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
+        x, y = self._middle(selector, number)
+        for at in (x - 1, x):  # to come is no movement yet
+            self._send("Input.dispatchMouseEvent", type="mouseMoved", x=at, y=y)
 
     def drag(self, selector: str, right: int) -> None:
         """Press the mouse in the middle of an element and draw it ``right`` pixels."""
@@ -195,9 +196,8 @@ class Page:
         deadline = time.monotonic() + 60
         while not self.evaluate(script):
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{script} did not become true; the page: {self.evaluate('document.body.innerText')}"
-                )
+                shown = self.evaluate("document.body.innerText.slice(0, 999)")
+                raise TimeoutError(f"{script} did not become true; the page: {shown}")
             time.sleep(0.02)
 
     def press(self, key: str, *, shift: bool = False) -> None:
@@ -228,7 +228,8 @@ class Page:
         """Scroll an element into sight and return its middle in pixels of the window."""
         # What comes into sight may move what is around it, so the place is taken two frames later.
         x, y = self.promised(
-            f"new Promise(done => {{ const found = document.querySelectorAll({json.dumps(selector)})[{number}]; "
+            f"new Promise(done => {{ "
+            f"const found = document.querySelectorAll({json.dumps(selector)})[{number}]; "
             "found.scrollIntoViewIfNeeded(); requestAnimationFrame(() => requestAnimationFrame(() => { "
             "const box = found.getBoundingClientRect(); "
             "done([box.x + box.width / 2, box.y + box.height / 2]); })); })"

@@ -23,13 +23,13 @@ def categories(group: Group) -> tuple[Chart, ...]:
     if len(names) < 2 or not rows:
         return ()
     if ends_of(rows) in RANGES.values():
-        return (Chart("", described(rows), _bars(group, rows)),)
+        return (Chart("", _bars(group, rows)),)
     made = []
     for name in names:
         own = [row for row in rows if row["metric"] == name]
         if own:
             less = " (less is better)" if name in LOWER_IS_BETTER else ""
-            made.append(Chart(f"{name.replace('_', ' ')}{less}", described(own, name), _bars(group, own)))
+            made.append(Chart(f"{name.replace('_', ' ')}{less}", _bars(group, own)))
     return tuple(made)
 
 
@@ -67,7 +67,7 @@ def _bars(group: Group, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ),
         *(
             data.transform_filter(f"isValid(datum.{name}_low)")
-            .mark_rule(color=INK, strokeWidth=width, opacity=opacity)
+            .mark_rule(color=INK, strokeWidth=width, opacity=opacity, aria=False)
             .encode(
                 x=alt.X(f"{name}_low:Q", title=None, scale=x_scale), x2=f"{name}_high:Q",
                 y=y, yOffset=offset, tooltip=tip,
@@ -76,4 +76,4 @@ def _bars(group: Group, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ),
     ]  # fmt: skip
     chart = alt.layer(*layers).properties(width="container", height=metrics * (len(labels) * BAR + GAP))
-    return finished(chart)
+    return finished(chart, f"Bars: {described(rows)}")

@@ -15,10 +15,9 @@ RANGES: Final = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0)}
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """One Vega-Lite specification with the words for those who do not see it."""
+    """One Vega-Lite specification, with its own words for those who do not see it, under a title."""
 
     title: str
-    described: str
     spec: dict[str, Any]
 
 
@@ -42,9 +41,9 @@ def tooltip() -> list[Any]:
     return [alt.Tooltip(f"{field}:N", title=said) for field, said in TOLD]
 
 
-def finished(chart: Any) -> dict[str, Any]:
+def finished(chart: Any, description: str) -> dict[str, Any]:
     """Return the specification with the page's look; the address of its schema is for other tools."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = chart.properties(description=description).to_dict()
     spec.pop("$schema", None)
     return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": CONFIG}
 

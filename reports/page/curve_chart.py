@@ -57,7 +57,7 @@ def curves(group: Group) -> Curves | None:
     for members in grouped:
         title = "training step" if len(grouped) == 1 else f"training step in {members[0]}"
         rows = [row for row in stepped if row["stage"] in members]
-        panels.append(Chart(title, described(rows, group.primary), _curve(group, rows, ceilings, title)))
+        panels.append(Chart(title, _curve(group, rows, ceilings, title)))
     known = {row["metric"] for row in stepped}
     return Curves(tuple(name for name in names if name in known), tuple(panels))
 
@@ -88,21 +88,23 @@ def _curve(
     most = alt.Chart(alt.Data(values=list(ceilings))).transform_filter(chosen)
     band = [
         most.transform_filter("isValid(datum.prompts_low)")
-        .mark_rect(color=CEILING, opacity=0.14)
+        .mark_rect(color=CEILING, opacity=0.14, aria=False)
         .encode(y=alt.Y("prompts_low:Q", title=None, scale=y), y2="prompts_high:Q"),
         most.mark_rule(color=CEILING, strokeWidth=1.5).encode(y=value, tooltip=tip),
         *(
             most.transform_filter(f"datum.rank === {rank}")
-            .mark_text(color=CEILING, align="left", baseline=baseline, dx=4, dy=dy, x=0, limit=260)
+            .mark_text(
+                color=CEILING, align="left", baseline=baseline, dx=4, dy=dy, x=0, limit=260, aria=False
+            )
             .encode(y=value, text="checkpoint:N")
             for rank, baseline, dy in ((0, "bottom", -3), (1, "top", 4))
         ),
     ]
     layers = [
         *(band if ceilings else []),
-        points.mark_line(color=ACCENT, strokeWidth=1.5).encode(x=x, y=value),
+        points.mark_line(color=ACCENT, strokeWidth=1.5, aria=False).encode(x=x, y=value),
         *(_whisker(points, x, name, width, opacity, y) for name, width, opacity in WHISKERS),
-        points.mark_circle(color=ACCENT, size=70, opacity=1).encode(x=x, y=value),
+        points.mark_circle(color=ACCENT, size=70, opacity=1, aria=False).encode(x=x, y=value),
         *(
             points.transform_filter(f"datum.name_at === '{side} {height}'")
             .mark_text(
@@ -111,6 +113,7 @@ def _curve(
                 dx=8 if side == "right" else -8,
                 dy=6 if height == "below" else -6,
                 limit=160,
+                aria=False,
             )
             .encode(x=x, y=value, text="checkpoint:N")
             for side in ("left", "right")
@@ -123,7 +126,7 @@ def _curve(
         .add_params(alt.selection_interval(bind="scales", name="window", zoom=ZOOM)),
     ]
     chart = alt.layer(*layers).add_params(shown, axis_ends).properties(width="container", height=HEIGHT)
-    return finished(chart)
+    return finished(chart, f"Score over training steps: {described(rows, group.primary)}")
 
 
 def _ranked(ceilings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -155,6 +158,6 @@ def _whisker(points: Any, x: Any, name: str, width: float, opacity: float, y: An
 
     return (
         points.transform_filter(f"isValid(datum.{name}_low)")
-        .mark_rule(color=ACCENT, strokeWidth=width, opacity=opacity)
+        .mark_rule(color=ACCENT, strokeWidth=width, opacity=opacity, aria=False)
         .encode(x=x, y=alt.Y(f"{name}_low:Q", title=None, scale=y), y2=f"{name}_high:Q")
     )
