@@ -87,6 +87,7 @@ def test_the_interval_that_is_printed_decides(call, made, candidate, margin, cod
     first = done.stdout.splitlines()[0]
     assert first.startswith(f"**{word}:** <code>after</code> against <code>before</code>")
     (record,) = told.records
+    assert record["gate"] == word.lower()
     low, high = record["primary"]["ci"]
     assert f"{low:+.3f} to {high:+.3f}".replace("-", "−") in done.stdout
     if margin is not None:
