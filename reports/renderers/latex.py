@@ -101,7 +101,8 @@ def _between(table: Table, previous: Row | None, row: Row) -> list[str]:
         return [*rule, rf"    \multicolumn{{{len(table.columns)}}}{{@{{}}l}}{{{title}}} \\"]
     if previous is not None and row.section != section:
         return [r"    \midrule"]
-    return [r"    \addlinespace"] if previous is not None and row.kind != previous.kind else []
+    tall = previous is not None and any(cell.intervals for cell in previous.cells)
+    return [r"    \addlinespace"] if tall or (previous is not None and row.kind != previous.kind) else []
 
 
 def _row(table: Table, row: Row, ranks: Sequence[Literal[1, 2] | None], names: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from reports.gallery import Picture, TaskGallery
 from reports.pictures import beside, together
 from reports.renderers.markdown import escape, markdown_table
 from reports.svg import in_file
+from reports.table import Table
 
 #: Name of the document within the output folder, and of the folder for its figures.
 PAGE: Final = "report.md"
@@ -52,12 +54,12 @@ def _section(section: Section, figures: dict[str, bytes], *, alone: bool) -> lis
     blocks.append(markdown_table(section.overview))
     if section.curve:
         blocks.append(_figure("Score over training steps", f"{section.anchor}-steps", section.curve, figures))
-    blocks += [markdown_table(table) for table in section.paired[:1]]
+    blocks += [_further(table) for table in section.paired[:1]]
     if section.parts:
         blocks.append("### By category")
         if section.categories:
             blocks.append(_figure("By category", f"{section.anchor}-categories", section.categories, figures))
-        blocks += [markdown_table(table) for table in (*section.parts, *section.paired[1:])]
+        blocks += [_further(table) for table in (*section.parts, *section.paired[1:])]
     if section.claims:
         blocks += ["### What these numbers may claim", escape(section.claims)]
     if section.galleries:
@@ -73,6 +75,11 @@ def _section(section: Section, figures: dict[str, bytes], *, alone: bool) -> lis
             lines = [f"- {escape(name)}: {escape(value)}" for name, value in facts.pairs]
             blocks.append("\n".join([f"**{escape(facts.title)}**", "", *lines]))
     return blocks
+
+
+def _further(table: Table) -> str:
+    """A table below the first one of its section, which has said where the numbers come from."""
+    return markdown_table(dataclasses.replace(table, provenance=()))
 
 
 def _figure(title: str, name: str, svg: str, figures: dict[str, bytes]) -> str:
