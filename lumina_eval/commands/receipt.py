@@ -101,4 +101,4 @@ def _show(file: Path, receipt: Receipt, found: list[Finding], state: str, stream
     for finding in found:
         table.add_row(finding.what, finding.state, finding.said)
     streams.tables.print(table)
-    streams.result(f"{state}    the images again: {receipt.command}")
+    streams.result(f"{state}    the run again: {receipt.command}")
