@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from reports.loading import RunView
 from reports.numbers import fixed, signed
 from reports.paper import printed
 from reports.paper.entrants import Entrant
+from reports.paper.footnotes import Footnotes
 from reports.paper.own_rows import in_unit, metric_for
 from reports.paper.precision import combined, measured_error
-from reports.paper.published import PublishedColumn, PublishedTable
+from reports.paper.published import PublishedColumn, PublishedTable, Settings
 from reports.table import Cell, Column, Footnote, Row, Table
 
 NOTE: Final = (
@@ -43,17 +45,37 @@ def difference(table: PublishedTable, entrants: Sequence[Entrant]) -> Table | No
         )
         for column, _ in known
     ]
-    rows = [
-        Row(
-            (Cell(entrant.label), *(_less(entrant, column, value) for column, value in known)),
-            run=", ".join(run.manifest.run_id for run in entrant.runs),
-        )
-        for entrant in entrants
-    ]
-    settings = table.settings_of(reference)
-    notes = [NOTE, *([f"The published row: {printed.told(settings)}."] if settings else [])]
+    settings = table.settings_of(reference) or Settings()
+    footnotes = Footnotes()
+    rows = []
+    for entrant in entrants:
+        marks = tuple(footnotes.mark(text) for run in entrant.runs for text in other_settings(settings, run))
+        name = Cell(entrant.label, marks=tuple(dict.fromkeys(marks)))
+        cells = (_less(entrant, column, value) for column, value in known)
+        rows.append(Row((name, *cells), run=", ".join(run.manifest.run_id for run in entrant.runs)))
+    notes = (NOTE, f"The published row: {printed.told(settings)}.")
     caption = f"Your runs less {printed.row_name(table, table.reference)} as published"
-    return Table(caption, (Column("run", numeric=False), *columns), tuple(rows), tuple(notes), (RESOLVED,))
+    header = (Column("run", numeric=False), *columns)
+    return Table(caption, header, tuple(rows), notes, (RESOLVED, *footnotes.all()))
+
+
+def other_settings(settings: Settings, run: RunView) -> list[str]:
+    """Say which published settings, of those that are known, a run does not share."""
+    made = run.manifest
+    own = {
+        "rewritten": made.rewriting is not None,
+        "images_per_prompt": made.images_per_prompt,
+        "steps": made.sampling.get("steps"),
+        "guidance": made.sampling.get("guidance"),
+        "system_prompt": made.sampling.get("system_prompt"),
+        "judge": made.judge.partition("@")[0],
+    }
+    published = settings.model_dump()
+    return [
+        f"{printed.NAMES[key]}: published {printed.word(published[key])}, here {printed.word(value)}"
+        for key, value in own.items()
+        if published[key] is not None and published[key] != value
+    ]
 
 
 def _less(entrant: Entrant, column: PublishedColumn, value: float) -> Cell:

@@ -101,29 +101,24 @@ def conditions(run: RunView, table: PublishedTable) -> tuple[Standing, tuple[str
     """Return how a run stands to published numbers, and everything that sets it apart from them."""
     made, result, cover = run.manifest, run.result, run.result.coverage
     ours = made.protocol == TABLETOP or made.judge.partition("@")[0].startswith(TABLETOP)
-    asked = {
-        column.metric.images_per_prompt
-        for column in table.columns
-        if column.metric and column.metric.benchmark == made.benchmark and column.metric.images_per_prompt
-    }
-    reasons = [
-        *([f"protocol {made.protocol}, not {OFFICIAL}"] if made.protocol not in (OFFICIAL, TABLETOP) else []),
-        *([f"subset: {result.subset}"] if result.subset is not None else []),
-        *([result.rewriting.in_words] if result.rewriting is not None else []),
-        *(f"changed: {change}" for change in result.changed),
-        *(
-            [f"{made.images_per_prompt} images per prompt, not {min(asked)}"]
-            if not ours and asked and made.images_per_prompt not in asked
-            else []
-        ),
-        *(
-            []
-            if cover.complete
-            else [f"incomplete: {count(cover.judged)} of {count(cover.expected)} images judged"]
-        ),
-    ]
+    reasons = [] if made.protocol in (OFFICIAL, TABLETOP) else [f"protocol {made.protocol}, not {OFFICIAL}"]
+    if result.subset is not None:
+        reasons.append(f"subset: {result.subset}")
+    if result.rewriting is not None:
+        reasons.append(result.rewriting.in_words)
+    reasons += [f"changed: {change}" for change in result.changed]
+    asked = _images_asked(made.benchmark, table)
+    if not ours and asked not in (None, made.images_per_prompt):
+        reasons.append(f"{made.images_per_prompt} images per prompt, not {asked}")
+    if not cover.complete:
+        reasons.append(f"incomplete: {count(cover.judged)} of {count(cover.expected)} images judged")
     standing: Standing = "tabletop" if ours else "other" if reasons else "like"
     return standing, tuple(reasons)
+
+
+def _images_asked(benchmark: str, table: PublishedTable) -> int | None:
+    refs = (column.metric for column in table.columns if column.metric)
+    return next((ref.images_per_prompt for ref in refs if ref.benchmark == benchmark), None)
 
 
 def _differing(first: RunView, run: RunView) -> tuple[str, ...]:

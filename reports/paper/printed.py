@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reports.numbers import count, fixed
+from reports.numbers import EM_DASH, count, fixed
 from reports.paper.checkpoint_facts import amount
 from reports.paper.footnotes import Footnotes
 from reports.paper.precision import ASSUMPTION, combined, published_error
@@ -63,7 +63,7 @@ def told(settings: Settings) -> str:
     """Say what a source tells of its settings, and what it does not."""
     values = settings.model_dump()
     unknown = [words for key, words in NAMES.items() if values[key] is None]
-    said = [f"{words} {_word(values[key])}" for key, words in NAMES.items() if values[key] is not None]
+    said = [f"{words} {word(values[key])}" for key, words in NAMES.items() if values[key] is not None]
     parts = [f"settings: {', '.join(said)}"] if said else []
     parts += [f"settings unknown: {', '.join(unknown)}"] if unknown else []
     parts += [f"told in {settings.source}"] if settings.source else []
@@ -126,5 +126,8 @@ def _pair(table: PublishedTable, pair: Pair) -> str:
     )
 
 
-def _word(value: object) -> str:
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+def word(value: object) -> str:
+    """Write one setting."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return EM_DASH if value is None else str(value)

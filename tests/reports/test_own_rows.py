@@ -14,6 +14,7 @@ import pytest
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, Rewriting
 from reports.paper.checkpoint_facts import amount, magnitude
+from reports.paper.published import Settings, published
 from reports.paper.tables import tables
 from reports.table import Row, Table
 
@@ -145,6 +146,25 @@ def test_the_difference_comes_with_the_combined_standard_error(official: MakeRun
     assert found.shown([column.name for column in found.columns].index("DPG Overall")) == ["—", "—"]
     assert "settings unknown" in found.notes[1]
     assert "Lumina-Image 2.0 as published" in found.caption
+
+
+def test_known_settings_that_a_run_does_not_share_are_marked(
+    official: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = published("table4").model_copy(
+        update={"settings": Settings(steps=50, guidance=4.0, rewritten=True)}
+    )
+    monkeypatch.setattr("reports.paper.tables.published", lambda name: known)
+    found = tables("table4", [official()])
+    assert (
+        "settings: whether prompts were rewritten yes, steps 50, guidance 4.0"
+        in found["table4"].footnotes[0].text
+    )
+    texts = {note.mark: note.text for note in found["table4-difference"].footnotes}
+    assert [texts[mark] for mark in found["table4-difference"].rows[0].cells[0].marks] == [
+        "whether prompts were rewritten: published yes, here no",
+        "steps: published 50, here 24",
+    ]
 
 
 def test_stages_are_rows_with_their_steps(official: MakeRun) -> None:
