@@ -48,9 +48,8 @@ class StoredImages:
             if sha256_bytes(data) == (sha256 or store.sha256(key)) and decoded(data) is not None:
                 return data
             altered = True
-        source = runs.read_back_from(run.folder)
-        if source is not None and not altered:
-            return f"not in MLflow, which this run was read back from ({source}); --store DIR finds it"
+        if runs.read_back_from(run.folder) is not None and not altered:
+            return "not in MLflow, which this run was read back from; --store DIR finds it"
         name = f"{key[:2]}/{key[:12]}….png"
         return f"file altered since it was judged: {name}" if altered else f"file gone: {name}"
 
