@@ -40,6 +40,11 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert not wrong
 
 
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert [path.name for path in (ROOT / "docs" / "adr").glob("*.md") if path.name not in index] == []
+
+
 def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
