@@ -33,7 +33,8 @@ def the_run(out: Path) -> Path:
 
 def bytes_of(out: Path) -> dict[str, bytes]:
     found = {name: (the_run(out) / name).read_bytes() for name in SAME}
-    return {**found, **{p.name: p.read_bytes() for p in sorted((out / "images").rglob("*.*"))}}
+    images = [path for kind in ("png", "json") for path in (out / "images").rglob(f"[!.]*.{kind}")]
+    return {**found, **{path.name: path.read_bytes() for path in images}}
 
 
 def test_a_run_ends_with_records_a_table_and_one_json_line(
