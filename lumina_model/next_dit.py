@@ -286,26 +286,14 @@ class NextDiT(nn.Module):
 
     @overload
     def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        cap_feats: Tensor | Context,
-        cap_mask: Tensor | None = None,
-        *,
-        blocks: Blocks | None = None,
-        layout: Layout | None = None,
-    ) -> Tensor: ...
+        self, x: Tensor, t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None, *,
+        blocks: Blocks | None = None, layout: Layout | None = None,
+    ) -> Tensor: ...  # fmt: skip
     @overload
     def forward(
-        self,
-        x: Sequence[Tensor],
-        t: Tensor,
-        cap_feats: Tensor | Context,
-        cap_mask: Tensor | None = None,
-        *,
-        blocks: Blocks | None = None,
-        layout: Layout | None = None,
-    ) -> list[Tensor]: ...
+        self, x: Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None, *,
+        blocks: Blocks | None = None, layout: Layout | None = None,
+    ) -> list[Tensor]: ...  # fmt: skip
     def forward(
         self, x: Tensor | Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context,
         cap_mask: Tensor | None = None, *, blocks: Blocks | None = None, layout: Layout | None = None,
