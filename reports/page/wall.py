@@ -12,7 +12,7 @@ from typing import Any, Final
 from lumina_eval.records import Item
 from reports.gallery import MOST_RUNS
 from reports.groups import Group
-from reports.page.choice import places_of, sample
+from reports.page.choice import Place, places_of, sample
 from reports.page.column import Column
 from reports.page.embedded import EmbeddedImages
 from reports.page.extremes import Listing, listings
@@ -62,14 +62,15 @@ def wall(group: Group, stored: StoredImages, how_many: int | None = None) -> Wal
     columns = [Column.of(run, group.label(run)) for run in runs]
     decisive = (columns[: len(group.milestones[-MOST_RUNS:])] or columns)[-1]
     places, found = places_of(runs), listings(group)
-    sets = {"sample": set(sample(places, decisive.scores, how_many))}
+    sets: dict[str, set[Place]] = {"sample": set(sample(places, decisive.scores, how_many))}
     for one in found:
         listed = {entry.item_id for entry in one.entries}
         sets.setdefault(one.kind, set()).update(p for p in places if p[0] in listed and p[1] < PER_LISTED)
     failed = [place for place in places if any(place in run.failures for run in runs)]
     if failed:
         sets["failed"] = set(failed[:FAILED_SHOWN])
-    embedded, prompts, rows = EmbeddedImages(), dict[str, int](), []
+    embedded, prompts = EmbeddedImages(), dict[str, int]()
+    rows: list[dict[str, Any]] = []
     for place, item in places.items():
         within = [name for name, members in sets.items() if place in members]
         if within:

@@ -39,8 +39,17 @@ class Discs:
 
     name = "discs"
 
+    def protocols(self) -> dict[str, Path]:
+        return {}
+
     def items(self, protocol: object) -> list[Item]:
         return []
+
+    def judge(self, protocol: object) -> None:
+        raise AssertionError("a report judges nothing")
+
+    def aggregate(self, protocol: object, items: object, verdicts: object) -> None:
+        raise AssertionError("a report adds nothing up")
 
     def draw(self, image: Image.Image, item: Item, verdict: Verdict, protocol: object) -> Image.Image:
         drawn = image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST)
