@@ -67,7 +67,7 @@ class Column:
             "state": state,
             "said": self._said(place, verdict, score),
             "reason": ""
-            if place in self.right or verdict is None
+            if verdict is None or state == "right"
             else reason(verdict, self.lines.get(place, {})),
             "image": image,
             "marks": marks,

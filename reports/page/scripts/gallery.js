@@ -121,6 +121,7 @@ class Wall {
     prompt.dir = "auto";
     head.append(prompt, element("p", "id", `${id} · image ${row.index + 1}`));
     const tiles = element("div", "tiles");
+    tiles.style.setProperty("--columns", Math.min(this.shown.length, 5));
     tiles.append(...this.shown.map((column) => this.tile(row, column, text)));
     made.append(head, tiles);
     return made;
