@@ -185,8 +185,8 @@ JudgeOpener = Callable[[Mapping[str, Any]], Judge]
 Reporter = Callable[[Sequence[Path], Path, Path], Sequence[Path]]
 """Entry point of group ``lumina_eval.reporters``: (run folders, out folder, image store) to files written.
 
-A reporter that shows images may take a keyword ``gallery: int | None``: how many a checkpoint, 0 for all, None
-for its own choice.
+A reporter that shows images may take a keyword ``gallery: int | None``: how many a checkpoint, 0 for all,
+None for its own choice.
 """
 
 NamedWriter = Callable[[Sequence[Path], Path], Sequence[Path]]
