@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import platform
 import sys
 import time
@@ -64,17 +66,22 @@ def peak_memory(device: str) -> int | None:
 def energy(device: str) -> float | None:
     """Return joules counted by the device so far; None where it does not tell."""
     if device == "cuda":
-        try:
-            import pynvml  # type: ignore[import-not-found]  # there in some installations, no need of ours
-
-            pynvml.nvmlInit()
-            handle = pynvml.nvmlDeviceGetHandleByIndex(torch.cuda.current_device())
-            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
-        except Exception:
-            return None
+        return _gpu_energy()
     try:
         return int(POWERCAP.read_text()) / 1e6
     except (OSError, ValueError):
+        return None
+
+
+def _gpu_energy() -> float | None:
+    if importlib.util.find_spec("pynvml") is None:
+        return None
+    try:  # comes with some installations of torch; no need of ours
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+        handle = nvml.nvmlDeviceGetHandleByIndex(torch.cuda.current_device())
+        return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    except Exception:  # older cards and shared ones do not tell, each in a way of its own
         return None
 
 
