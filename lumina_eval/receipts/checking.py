@@ -19,10 +19,12 @@ from lumina_eval import plugins
 from lumina_eval.digests import digest_of, sha256_bytes
 from lumina_eval.errors import UserError, is_user_error, reason_of
 from lumina_eval.evaluation import find_protocol
+from lumina_eval.plan import components_digest
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
 from lumina_eval.receipts.findings import Finding
 from lumina_eval.receipts.images import image_findings
+from lumina_eval.receipts.making import command_of
 from lumina_eval.receipts.numbers import number_findings
 from lumina_eval.receipts.record import Packed, Receipt, digest_of_fields
 from lumina_eval.records import Aggregate, ImageRef, Item, Record, Verdict
@@ -144,10 +146,14 @@ def _labels(receipt: Receipt, evidence: Evidence) -> Iterator[Finding]:
         "changed", "rewriting",
     )  # fmt: skip
     wrong = [name for name in names if getattr(made, name) != getattr(result, name)]
-    if wrong:
+    if receipt.command != command_of(made):
+        yield Finding("labels", "FAIL", f"the command is not that of the run, {command_of(made)}")
+    elif wrong:
         yield Finding("labels", "FAIL", f"manifest and result do not agree on {', '.join(wrong)}")
     else:
         yield Finding("labels", "PASS", f"manifest and result speak of one run, {made.run_id}")
+    if evidence.plan:
+        yield _checkpoint(receipt)
     if evidence.plan and evidence.items is not None:
         yield _seeds(made.base_seed, evidence.plan, evidence.items)
     if evidence.verdicts is not None and made.judge_kind != "saved":
@@ -157,6 +163,14 @@ def _labels(receipt: Receipt, evidence: Evidence) -> Iterator[Finding]:
             yield Finding("judge", "PASS", f"every verdict is by {label}")
         else:
             yield Finding("judge", "FAIL", f"expected verdicts by {label}, found {other}")
+
+
+def _checkpoint(receipt: Receipt) -> Finding:
+    made = receipt.manifest
+    digest = components_digest(made.components)
+    if digest == made.digest:
+        return Finding("checkpoint", "PASS", f"{len(made.components)} components, digest {digest[:12]}")
+    return Finding("checkpoint", "FAIL", "the digest of the checkpoint is not that of its components")
 
 
 def _seeds(base_seed: int, plan: Sequence[ImageRef], items: Sequence[Item]) -> Finding:

@@ -93,8 +93,8 @@ def read_receipt(path: Path) -> tuple[Receipt, dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read receipt {path}: {error}; fix: lumina-eval receipt make RUN") from error
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         place = getattr(error, "pos", 0)
         broken_off = place >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
         what = "a file that breaks off" if broken_off else "broken JSON"
@@ -109,3 +109,8 @@ def read_receipt(path: Path) -> tuple[Receipt, dict[str, Any]]:
     return parsed(
         value, Receipt, path, fix="get the receipt again, or make it anew from the run folder"
     ), value
+
+
+def _refuse(constant: str) -> float:
+    """NaN and infinity are no JSON, and no number of ours."""
+    raise ValueError(f"{constant} is no number")

@@ -147,6 +147,8 @@ def test_an_altered_verdict_is_found_however_it_is_sealed(call: Cli, receipt: Pa
         ("images judged", lambda v: v["result"]["coverage"].update(judged=11)),
         ("images judged", lambda v: v["result"]["coverage"].update(excluded=1)),
         ("labels", lambda v: v["result"].update(subset="2 per task")),
+        ("labels", lambda v: v.update(command="lumina-eval run fake --set threshold=0")),
+        ("checkpoint", lambda v: v["manifest"]["components"].update(weights="a" * 64)),
         ("protocol", lambda v: v["manifest"]["protocol_values"].update(threshold=0.4)),
         ("judge", lambda v: v["manifest"].update(judge_digest="f" * 64)),
         ("seeds", lambda v: v["manifest"].update(base_seed=7)),
