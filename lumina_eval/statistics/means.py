@@ -13,7 +13,7 @@ overall), which is another number only where images are missing. The two interva
 Degrees of freedom are Satterthwaite's. Where scores are bounded, the interval is Wilson's with the Student
 quantile at the effective sample size n = R (1 - R) / variance: in the middle it is the t interval, it never
 leaves the range, it always holds the estimate, and near the ends it still covers where the t interval does
-not (80 prompts at 0.99: 0.96 against 0.73). Where every observation agrees, the variance says nothing and n
+not (80 prompts at 0.99: 0.96 against 0.69). Where every observation agrees, the variance says nothing and n
 is the number of prompts (`ci_prompts`) or of images (`ci_seeds`), so a perfect score is never certain.
 """
 

@@ -5,7 +5,7 @@ much as a prompt with one. The unit is the prompt all the same, because its ques
 fall together.
 
 - ``ci_prompts``: whole prompts are resampled and both sums recomputed (seeded). The spread of these ratios
-  is the standard error.
+  is the standard error, steadied where few prompts have misses (``steadying``).
 - ``ci_seeds``: the prompts, and with them what is asked, are fixed, so the ratio is linear in the hits and
   its variance comes from the images of each prompt. Images that do not count for the ratio (``counted``)
   still say how much an image of their prompt varies.
@@ -26,6 +26,7 @@ import numpy as np
 from lumina_eval.records import Interval, Metric
 from lumina_eval.statistics.clusters import Floats
 from lumina_eval.statistics.means import BOUNDS, Bounds, interval, satterthwaite
+from lumina_eval.statistics.steadying import steadied
 
 RESAMPLES: Final = 2000
 
@@ -63,7 +64,9 @@ def pooled_ratio(
     every = [part for part in ordered if part.item_id in place]
     usual = sum(part.hits for part in every) / sum(part.asked for part in every)
     images, free = _between_images(every, counted)
-    prompts = _between_prompts(hits, asked, seed)
+    influence = (hits - ratio * asked) / asked.sum()
+    together = ratio * (1 - ratio) / len(hits)
+    prompts = float(steadied(_between_prompts(hits, asked, seed), influence, together))
     ci_seeds = _limits(ratio, usual, images, free, len(counted), (low, high), level)
     ci_prompts = _limits(ratio, ratio, prompts, len(hits) - 1, len(hits), (low, high), level)
     return Metric(

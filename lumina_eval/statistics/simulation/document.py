@@ -9,7 +9,7 @@ from typing import Final
 
 from lumina_eval.errors import UserError
 from lumina_eval.files import write_atomic
-from lumina_eval.statistics.simulation import coverage, differences, errors, power
+from lumina_eval.statistics.simulation import coverage, differences, errors, power, ratios
 
 BEGIN: Final = "<!-- simulation {name}: begin -->"
 END: Final = "<!-- simulation {name}: end -->"
@@ -28,6 +28,7 @@ class Section:
 
 SECTIONS: Final = (
     Section("coverage", coverage.HEAD, coverage.rows, len(coverage.WORLDS)),
+    Section("ratios", ratios.HEAD, ratios.rows, len(ratios.WORLDS)),
     Section("difference", differences.HEAD, differences.rows, len(differences.PAIRS)),
     Section("p", errors.HEAD, errors.rows, len(errors.PAIRS)),
     Section("families", errors.FAMILY_HEAD, errors.families, 2),
