@@ -92,5 +92,5 @@ def test_the_command_names_the_tables_that_there_are():
     done = subprocess.run([*words, "cover"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "coverage" in done.stderr
-    done = subprocess.run([*words, "difference", "--runs", "20"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("| world | difference |")
+    done = subprocess.run([*words, "ratios", "--runs", "10"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("| world | `ci_prompts`, all count |")
