@@ -41,7 +41,7 @@ class Wall {
       button.addEventListener("click", () => this.find(button.dataset.item));
     }
     window.addEventListener("beforeprint", () => {
-      for (const row of this.list.children) this.fill(row);
+      for (const row of this.list.querySelectorAll(".row")) this.fill(row);
     });
   }
 
@@ -64,6 +64,7 @@ class Wall {
     const shown = all ? asked.getAll("column").map(Number) : [0];
     if (String(shown) !== String(this.shown)) this.made.clear();
     this.shown = shown;
+    this.list.classList.toggle("single", shown.length === 1);
     this.found = this.rows.filter((row) => {
       const prompt = this.prompts[row.prompt];
       return (
@@ -74,8 +75,8 @@ class Wall {
       );
     });
     const images = this.found.length * shown.length;
-    this.form.querySelector(".status").textContent =
-      images === 0 ? "Nothing matches." : `${this.found.length} rows, ${images} images`;
+    const rows = shown.length === 1 ? "" : `${this.found.length} rows, `;
+    this.form.querySelector(".status").textContent = images === 0 ? "Nothing matches." : `${rows}${images} images`;
     this.turn += 1;
     this.observer.disconnect();
     this.list.replaceChildren();
@@ -91,8 +92,11 @@ class Wall {
   add(from, turn) {
     if (turn !== this.turn || this.shown.length === 0) return;
     const part = document.createDocumentFragment();
-    for (let at = from; at < Math.min(from + BATCH, this.found.length); at += 1) part.append(this.row(at));
-    const added = [...part.children];
+    for (let at = from; at < Math.min(from + BATCH, this.found.length); at += 1) {
+      if (this.heads(at)) part.append(this.heading(at));
+      part.append(this.row(at));
+    }
+    const added = [...part.querySelectorAll(".row")];
     this.list.append(part);
     for (const row of added) if (!row.dataset.filled) this.observer.observe(row);
     if (from + BATCH < this.found.length) setTimeout(() => this.add(from + BATCH, turn), 0);
@@ -105,17 +109,27 @@ class Wall {
       made = this.make(row);
       this.made.set(row, made);
     }
-    const task = this.prompts[row.prompt].task;
-    const first = at === 0 || this.prompts[this.found[at - 1].prompt].task !== task;
-    made.querySelector(".task").hidden = !first || !task;
+    return made;
+  }
+
+  task(at) {
+    return this.prompts[this.found[at].prompt].task;
+  }
+
+  heads(at) {
+    return this.task(at) && (at === 0 || this.task(at - 1) !== this.task(at));
+  }
+
+  heading(at) {
+    const made = element("li", "task");
+    made.append(element("h4", "", this.task(at).replaceAll("_", " ")));
     return made;
   }
 
   make(row) {
-    const { text, task, id } = this.prompts[row.prompt];
+    const { text, id } = this.prompts[row.prompt];
     const made = element("li", "row");
     made.wallRow = row;
-    made.append(element("h4", "task", task.replaceAll("_", " ")));
     const head = element("div", "head");
     const prompt = element("p", "prompt", text);
     prompt.dir = "auto";

@@ -53,6 +53,7 @@ const lightbox = (() => {
       columns = perRow;
       show(number);
       dialog.showModal();
+      dialog.focus(); // else the first button has it
     },
   };
 })();
