@@ -118,6 +118,11 @@ def rate(
         raise UserError("expected fastchat or evalica for Elo, which arena-rank does not have; fix: --compat")
     if control and (method == "elo" or compat in ("evalica", "arena-rank")):
         raise UserError("expected no --control with Elo, evalica or arena-rank, found one; fix: leave it out")
+    if seed is not None and not bootstrap:
+        raise UserError(
+            f"expected --bootstrap N beside --seed, which is for its rounds alone, found --seed {seed}; "
+            "fix: add it, or leave --seed out"
+        )
     choices = Choices(
         method=method,
         tool=compat,
@@ -131,6 +136,12 @@ def rate(
     reading = read_battles(
         file, HowToRead(column or (), conversion, criterion, control or (), skip_bad, with_named)
     )
+    for name in CLUSTERS[cluster] or ():
+        if all(getattr(battle, name) is None for battle in reading.battles):
+            raise UserError(
+                f"expected votes that name their {name} for --cluster {cluster}, found none, in {file}; "
+                f"fix: --column {name}=COLUMN, or leave --cluster out"
+            )
     found = rate_reading(reading, choices, category or (), by_category)
     overall = found[""]
     if as_json:

@@ -62,7 +62,10 @@ def judge(
             )
         held_against = reference if reference is not None else reference_features
         if images is None and verdicts is None and features is None:
-            raise UserError("expected --images DIR or --verdicts FILE, found neither; fix: say what to judge")
+            raise UserError(
+                "expected --images DIR or --verdicts FILE (or, for fidelity, --features FILE.npz), found "
+                "neither; fix: say what to judge"
+            )
         if features is not None and (images is not None or verdicts is not None):
             raise UserError(
                 "expected one of --features, --images and --verdicts, found several; fix: leave the "

@@ -209,7 +209,13 @@ def test_bad_rows_are_an_error_or_a_count(rate: Any, votes: Path) -> None:
         (["--json", "--csv"], "found several"),
         (["--control", "tokens"], "no column"),
         (["--control", "tokens", "--bootstrap", "5"], "no column"),
-        (["--cluster", "both", "--bootstrap", "5"], "one cluster for a bootstrap"),
+        (
+            ["--cluster", "both", "--column", "prompt=category", "--bootstrap", "5"],
+            "one cluster for a bootstrap",
+        ),
+        (["--cluster", "both"], "votes that name their prompt for --cluster both"),
+        (["--cluster", "prompt"], "fix: --column prompt=COLUMN, or leave --cluster out"),
+        (["--seed", "3"], "expected --bootstrap N beside --seed"),
         (["--beside", "nowhere.toml"], "nowhere.toml"),
     ],
 )

@@ -185,7 +185,7 @@ def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], mo
         (["run", "fake", "--protocol", "plain", "--model", "models.py"], "FILE.py:function"),
         (["run", "fake", "--protocol", "plain", "--device", "gpu"], "auto, cpu or cuda"),
         (["run", "fake", "--protocol", "plain", "--limit", "0"], "limit"),
-        (["judge", "fake", "--protocol", "plain"], "--images DIR or --verdicts FILE, found neither"),
+        (["judge", "fake", "--protocol", "plain"], "--features FILE.npz), found neither"),
         (["judge", "fake", "--images", "a", "--verdicts", "b"], "one of --images and --verdicts, found both"),
         (
             ["run", "fake", "--protocol", "plain", "--min-overall", "50"],

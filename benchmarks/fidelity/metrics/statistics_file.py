@@ -154,6 +154,10 @@ def _opened(file: Path) -> Any:
             raise _unreadable(file, ValueError("a file of another kind"))
         # Without pickle: a statistics file from elsewhere must not run code.
         found = np.load(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"expected an .npz file, found none at {file}; fix: name one that is there"
+        ) from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _unreadable(file, error) from error
     if not isinstance(found, np.lib.npyio.NpzFile):
