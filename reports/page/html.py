@@ -54,7 +54,7 @@ def render(run_dirs: Sequence[Path], out: Path, store: Path, gallery: int | None
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
+class View:
     """A section with what only a page has: charts that answer, every shown image, files to take along."""
 
     section: Section
@@ -64,9 +64,6 @@ class _View:
     wall: Wall
     downloads: tuple[Download, ...]
     warnings: tuple[str, ...]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.section, name)
 
 
 def page(content: Document, stored: StoredImages, gallery: int | None = None) -> str:
@@ -82,9 +79,8 @@ def page(content: Document, stored: StoredImages, gallery: int | None = None) ->
     found.globals["script"] = _script
     return found.get_template("page.html.j2").render(
         title=content.title,
-        sections=views,
+        views=views,
         across=across(content.sections),
-        walls=True,
         set_names=SETS,
         shown_warnings=SHOWN_WARNINGS,
         library=Markup(chart_library()) if drawn else None,
@@ -100,7 +96,7 @@ def in_script(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _view(section: Section, stored: StoredImages, gallery: int | None) -> _View:
+def _view(section: Section, stored: StoredImages, gallery: int | None) -> View:
     shown = wall(section.group, stored, gallery)
     warnings = section.warnings
     if shown.rows and not shown.shown:
@@ -108,7 +104,7 @@ def _view(section: Section, stored: StoredImages, gallery: int | None) -> _View:
             *warnings,
             "None of the judged images is in the image store; places say which file is gone.",
         )
-    return _View(
+    return View(
         section,
         curves(section.group),
         categories(section.group),
