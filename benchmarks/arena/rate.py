@@ -136,11 +136,11 @@ def rate(
     reading = read_battles(
         file, HowToRead(column or (), conversion, criterion, control or (), skip_bad, with_named)
     )
-    for name in CLUSTERS[cluster] or ():
-        if all(getattr(battle, name) is None for battle in reading.battles):
+    for unit in CLUSTERS[cluster] or ():
+        if all(getattr(battle, unit) is None for battle in reading.battles):
             raise UserError(
-                f"expected votes that name their {name} for --cluster {cluster}, found none, in {file}; "
-                f"fix: --column {name}=COLUMN, or leave --cluster out"
+                f"expected votes that name their {unit} for --cluster {cluster}, found none, in {file}; "
+                f"fix: --column {unit}=COLUMN, or leave --cluster out"
             )
     found = rate_reading(reading, choices, category or (), by_category)
     overall = found[""]

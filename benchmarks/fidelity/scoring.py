@@ -96,7 +96,7 @@ def aggregate(
     for name in options.by_task if verdicts else ():
         metrics += _by_task(name, held[ROLE_OF[name]], items, verdicts, told)
     told += _told_of_cut(verdicts)
-    names = {role: sets.reference.in_words for role, sets in held.items()}
+    names: dict[str, str] = {role: sets.reference.in_words for role, sets in held.items()}
     return Aggregate(
         metrics=metrics,
         results=result_lines(options, verdicts),
