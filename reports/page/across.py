@@ -47,11 +47,13 @@ def _checkpoints(groups: Sequence[Group]) -> dict[Checkpoint, str]:
         _key(run): run for group in reversed(groups) for run in reversed((*group.stages, *group.ceilings))
     }
     ordered = dict.fromkeys(_key(run) for group in groups for run in (*group.stages, *group.ceilings))
+    lines = {run.title.partition(":")[0] for run in runs.values() if not run.is_ceiling}
     labels: dict[Checkpoint, str] = {}
     for key in ordered:
         title, digest, step = key
         same = [other for other in ordered if other[0] == title]
-        text = runs[key].title
+        line, _, rest = title.partition(":")
+        text = rest if rest and lines == {line} else title  # the stage alone where all are of one model
         if len({other[2] for other in same}) > 1:
             text += f" @ {count(step)}"
         if sum(other[2] == step for other in same) > 1:

@@ -248,7 +248,7 @@ def test_several_benchmarks_are_answered_in_one_table(make_run: MakeRun, store: 
         [column.shows(cell) for column, cell in zip(table.columns, row.cells, strict=True)]
         for row in table.rows
     ]
-    assert [row[0] for row in shown] == ["embedded:low_res", "embedded:hq_tuning"]
+    assert [row[0] for row in shown] == ["low_res", "hq_tuning"]
     assert [row[2] for row in shown] == ["—", "0.250"]
     assert [row.cells[1].link for row in table.rows] == [f"#{sections[0].anchor}"] * 2
     assert table.footnotes[0].text == "subset: 1 per task"
