@@ -140,6 +140,7 @@ def test_the_command_line_starts_without_the_heavy_packages() -> None:
     [
         "lumina_eval.cli",
         "benchmarks.arena.cli",
+        "benchmarks.efficiency.cli",
         "benchmarks.judges.cli",
         "benchmarks.tabletop.cli",
         "benchmarks.geneval.adapter",

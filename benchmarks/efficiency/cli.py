@@ -12,6 +12,7 @@ import typer
 from lumina_eval.console import Output, output
 from lumina_eval.errors import UserError
 from lumina_eval.models import open_models
+from lumina_eval.runs import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from benchmarks.efficiency.measurement import Measurement
@@ -34,7 +35,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout; all 
 
 NONE: list[str] = []
 EMBEDDED = ["embedded"]
-OUT = Path("lumina-runs")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def measure(
     peak_seconds: Seconds = 2.0,
     score: Score = True,
     limit: Limit = None,
-    out: Out = OUT,
+    out: Out = DEFAULT_OUT,
     as_json: AsJson = False,
 ) -> None:
     """Measure models as they are, each against the first."""
@@ -88,7 +88,7 @@ def chain(
     peak_seconds: Seconds = 2.0,
     score: Score = True,
     limit: Limit = None,
-    out: Out = OUT,
+    out: Out = DEFAULT_OUT,
     as_json: AsJson = False,
 ) -> None:
     """Measure the savings of the paper's Figure 11 one after the other: guidance, solver, step cache."""

@@ -34,7 +34,8 @@ def matmul_peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     A device that is throttled by heat or power is so here too: this is what it sustains, not its data sheet.
     """
     side = SIDES.get(device, SIDES["cpu"])
-    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    generator = torch.Generator(device).manual_seed(0)
+    left, right = (torch.randn(side, side, device=device, generator=generator).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
     torch.mm(left, right, out=out)
     done, begun = 0, _now(device)

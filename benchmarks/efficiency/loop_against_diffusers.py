@@ -76,13 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def random_model(config: NextDiTConfig) -> NextDiT:
     """Return a model of normal weights of which no gate is zero; seeded."""
-    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     model = NextDiT(config).eval()
     for name, weight in model.named_parameters():
         if weight.ndim == 2:
-            torch.nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+            torch.nn.init.normal_(weight, std=weight.shape[1] ** -0.5, generator=generator)
         elif name.endswith("bias"):
-            torch.nn.init.normal_(weight, std=0.02)
+            torch.nn.init.normal_(weight, std=0.02, generator=generator)
     return model
 
 

@@ -64,6 +64,7 @@ class Measurement(Record):
     """Useful operations a second of the transformer over that, at the best batch, decoding included."""
     peak_memory_bytes: int | None
     joules_per_image: float | None
+    """Of the whole processor or GPU, idle power included, over one run of the best batch."""
     score: float | None = None
     """Of another protocol, for the same weights and sampling."""
     score_ci: Interval | None = None
@@ -88,7 +89,6 @@ def measure(
     reset_peak_memory(device)
     alone = timed(lambda: _generate(model, prompts, 1), device, repeats)
     rates = {1: 1 / alone.median}
-    before, images = energy(device), 0
     for size in itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count(1))):
         try:
             found = timed(functools.partial(_generate, model, prompts, size), device, repeats)
@@ -97,12 +97,13 @@ def measure(
                 torch.cuda.empty_cache()
             tell(f"a batch of {size} does not fit in memory; {size // 2} is the largest")
             break
-        images += size * (repeats + 1)
         rates[size] = size / found.median
         if rates[size] < WORTH * rates[size // 2]:
             break
-    after = energy(device)
     best = max(rates, key=lambda size: rates[size])
+    before = energy(device)
+    _generate(model, prompts, best)
+    after = energy(device)
     dtype = DTYPES.get(str(model.sampling().get("dtype")), torch.float32)
     peak = matmul_peak(device, dtype, peak_seconds)
     work = work_of(model, prompts)
@@ -123,7 +124,7 @@ def measure(
         matmul_peak=peak,
         peak_fraction=work.flops * rates[best] / peak if work else None,
         peak_memory_bytes=peak_memory(device),
-        joules_per_image=_per_image(before, after, images),
+        joules_per_image=_per_image(before, after, best),
     )
 
 
