@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.records import Metric
+from lumina_eval.statistics.means import LOWER_IS_BETTER
 from reports.loading import RunView
 from reports.numbers import count
+from reports.table import Direction
 
 #: Stages of training in their order; others follow in the order given.
 STAGES: Final = ("low_res", "high_res", "hq_tuning")
 
 #: Metric names that are a split of another one, by what stands before their slash.
 SPLITS: Final = ("seen", "unseen")
-
-#: Metrics of which less is better (distances between sets of images).
-LOWER_IS_BETTER: Final = frozenset({"fid", "fid_infinity", "kid", "clip_fid", "fd_dinov2", "cmmd"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +105,16 @@ class Group:
     @property
     def unit(self) -> str:
         """Unit of the primary metric."""
-        known = (run.result.metric(self.primary) for run in self.runs)
+        return self.unit_of(self.primary)
+
+    def unit_of(self, name: str) -> str:
+        """Unit of a metric; ``fraction`` if no run has it."""
+        known = (run.result.metric(name) for run in self.runs)
         return next((metric.unit for metric in known if metric is not None), "fraction")
+
+    def direction(self, name: str) -> Direction:
+        """Which way a metric is better: a matter of its unit, whatever a plug-in calls it."""
+        return "lower" if self.unit_of(name) in LOWER_IS_BETTER else "higher"
 
     def metric_names(self) -> list[str]:
         """Names of all metrics of all runs, in order of first appearance."""

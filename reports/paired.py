@@ -9,7 +9,6 @@ from lumina_eval.errors import UserError
 from lumina_eval.statistics.comparison import Comparison, compare
 from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.endpoint import endpoint_of
-from lumina_eval.statistics.means import LOWER_IS_BETTER
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, p_value
@@ -89,7 +88,7 @@ def _primary(group: Group, compared: list[Comparison]) -> Table:
             *(Cell(value=number) for number in (one.wins, one.losses, one.ties)),
         )
         rows.append(Row(cells))
-    lower = " (less is better)" if group.unit in LOWER_IS_BETTER else ""
+    lower = " (less is better)" if group.direction(group.primary) == "lower" else ""
     primary = ", ".join(dict.fromkeys(found.primary.name for found in compared))
     caption = f"Is the later checkpoint better? Paired by prompt, {primary}{lower}"
     notes = (NOTE_TEST, NOTE_MDE, *(() if all(found.published for found in compared) else (NOTE_MEAN,)))

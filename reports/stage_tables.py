@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.records import Metric
-from reports.groups import LOWER_IS_BETTER, Group, metric_of
+from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count, percent
 from reports.provenance import provenance
-from reports.table import Cell, Column, Direction, Row, RowKind, Table, interval
+from reports.table import Cell, Column, Row, RowKind, Table, interval
 
 #: Columns beside the row names in one table; more metrics go on in the next one.
 WIDEST: Final = 7
@@ -130,10 +130,8 @@ def _row(run: RunView, cells: Sequence[Cell]) -> Row:
 
 
 def _column(group: Group, name: str, label: str | None = None) -> Column:
-    direction: Direction = "lower" if name.split("/")[-1] in LOWER_IS_BETTER else "higher"
-    units = [found.unit for run in group.runs if (found := metric_of(run, name)) is not None]
-    unit = units[0] if units else "fraction"
-    return Column((label or name).replace("_", " "), direction, unit, note=name)
+    text = (label or name).replace("_", " ")
+    return Column(text, group.direction(name), group.unit_of(name), note=name)
 
 
 def _interval_notes(group: Group) -> list[str]:

@@ -10,14 +10,14 @@ from typing import Final
 from lumina_eval.digests import digest_of
 from lumina_eval.records import Metric
 from reports import caveats
-from reports.groups import LOWER_IS_BETTER, Group, group_runs, metric_of, split_of, value_of
+from reports.groups import Group, group_runs, metric_of, split_of, value_of
 from reports.leaderboard.entries import Entry
 from reports.leaderboard.ranking import rank_ranges
 from reports.loading import RunView
 from reports.numbers import count
 from reports.provenance import rules
 from reports.stage_tables import coverage_cell, metric_cell
-from reports.table import Cell, Column, Direction, Row, RowKind, Table
+from reports.table import Cell, Column, Row, RowKind, Table
 
 #: Why runs with images missing have no rank: which ones are missing may be anybody's choice.
 INCOMPLETE: Final = "Incomplete coverage: not ranked"
@@ -84,7 +84,7 @@ def _table(group: Group) -> Table:
     ]
     ranked = [run for run in group.stages if run.result.coverage.complete and metric_of(run, group.primary)]
     ranked.sort(key=lambda run: _order(group, run))
-    ranges = rank_ranges([_primary(group, run) for run in ranked], group.primary not in LOWER_IS_BETTER)
+    ranges = rank_ranges([_primary(group, run) for run in ranked], group.direction(group.primary) == "higher")
     rows = [_row(group, run, names, _places(*places)) for run, places in zip(ranked, ranges, strict=True)]
     rows += [_row(group, run, names, "", "ceiling") for run in group.ceilings]
     others = [run for run in group.stages if run not in ranked]
@@ -100,10 +100,8 @@ def _table(group: Group) -> Table:
 
 
 def _column(group: Group, name: str) -> Column:
-    known = (run.result.metric(name) for run in group.runs)
-    unit = next((metric.unit for metric in known if metric is not None), "fraction")
-    direction: Direction = "lower" if name.rpartition("/")[2] in LOWER_IS_BETTER else "higher"
-    return Column((split_of(name) or name).replace("_", " "), direction, unit, note=name)
+    text = (split_of(name) or name).replace("_", " ")
+    return Column(text, group.direction(name), group.unit_of(name), note=name)
 
 
 def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowKind = "measured") -> Row:
@@ -132,7 +130,7 @@ def _name(group: Group, run: RunView) -> str:
 
 def _order(group: Group, run: RunView) -> tuple[float, str]:
     value = value_of(_primary(group, run))
-    return (value if group.primary in LOWER_IS_BETTER else -value, run.manifest.run_id)
+    return (value if group.direction(group.primary) == "lower" else -value, run.manifest.run_id)
 
 
 def _primary(group: Group, run: RunView) -> Metric:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.document import Section
-from reports.groups import LOWER_IS_BETTER, Group, metric_of
+from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count
 from reports.stage_tables import metric_cell
-from reports.table import Cell, Column, Direction, Footnote, Row, Table
+from reports.table import Cell, Column, Footnote, Row, Table
 
 Checkpoint = tuple[str, str | None, int | None]
 
@@ -73,12 +73,10 @@ def _run(group: Group, key: Checkpoint) -> RunView | None:
 
 def _column(section: Section, number: int, *, alone: bool) -> tuple[Column, list[Footnote]]:
     group = section.group
-    direction: Direction = "lower" if group.primary in LOWER_IS_BETTER else "higher"
-    units = [m.unit for run in group.runs if (m := metric_of(run, group.primary)) is not None]
     marks = (str(number),) if group.mark else ()
     note = f"{section.title}, {group.primary}" + (f"; {group.mark}" if group.mark else "")
     label = f"{section.title} {group.primary.replace('_', ' ')}" + ("" if alone else f" ({number})")
-    column = Column(label, direction, units[0] if units else "fraction", note=note, marks=marks)
+    column = Column(label, group.direction(group.primary), group.unit, note=note, marks=marks)
     return column, [Footnote(mark, group.mark) for mark in marks]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from reports.groups import LOWER_IS_BETTER, Group
+from reports.groups import Group
 from reports.page.chart_data import chart_row
 from reports.page.chart_style import INK, checkpoint_colors
 from reports.page.charts import RANGES, Chart, described, ends_of, finished, tooltip
@@ -28,7 +28,7 @@ def categories(group: Group) -> tuple[Chart, ...]:
     for name in names:
         own = [row for row in rows if row["metric"] == name]
         if own:
-            less = " (less is better)" if name in LOWER_IS_BETTER else ""
+            less = " (less is better)" if group.direction(name) == "lower" else ""
             made.append(Chart(f"{name.replace('_', ' ')}{less}", _bars(group, own)))
     return tuple(made)
 

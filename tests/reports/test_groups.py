@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from lumina_eval.records import Rewriting
+from lumina_eval.records import Metric, Rewriting
 from reports.document import document
 from reports.groups import group_runs
 from reports.loading import load_runs
+from reports.page.across import across
+from reports.page.bar_chart import categories
 
 MakeRun = Callable[..., Path]
 
@@ -77,3 +79,27 @@ def test_provenance_says_once_what_is_shared_and_names_who_differs(make_run: Mak
     assert "base seed 1 (low_res), 0 (high_res)" in making
     assert "cache" not in making
     assert f"commit {'a' * 12}." in making
+
+
+@pytest.mark.parametrize(
+    ("unit", "arrow"), [("distance", "lower"), ("squared_mmd", "lower"), ("points", "higher")]
+)
+def test_which_way_is_better_comes_from_the_unit(make_run: MakeRun, unit: str, arrow: str) -> None:
+    """A plug-in may call its distance what it likes, and a fraction may have a distance's name."""
+    distance = Metric(name="strangeness", value=3.0, n_prompts=9, n_images=9, unit=unit)
+    share = Metric(name="fid", value=0.5, n_prompts=9, n_images=9, unit="fraction")
+    runs = [
+        make_run(stage, step, metrics=lambda _: [distance, share])
+        for stage, step in (("low_res", 1), ("high_res", 2))
+    ]
+    content = document([*runs, make_run(benchmark="geneval")], None)
+    (section,) = [one for one in content.sections if one.group.primary == "strangeness"]
+    assert [column.direction for column in section.overview.columns if column.note == "strangeness"] == [
+        arrow
+    ]
+    assert [column.direction for column in section.parts[0].columns if column.note == "fid"] == ["higher"]
+    table = across(content.sections)
+    assert table is not None
+    assert arrow in [column.direction for column in table.columns if "strangeness" in column.name]
+    titles = [chart.title for chart in categories(section.group)]
+    assert titles == ["strangeness (less is better)" if arrow == "lower" else "strangeness", "fid"]

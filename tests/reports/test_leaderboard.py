@@ -100,10 +100,11 @@ def test_the_best_is_first_and_what_does_not_compete_is_last(
     assert "nothing about photographs" in board.claim
 
 
-def test_less_is_better_for_distances(make_run: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["fid", "of_a_plugin"])
+def test_less_is_better_for_distances(make_run: Callable[..., Path], tmp_path: Path, name: str) -> None:
     def distance(value: float) -> Callable[[list[Metric]], list[Metric]]:
         return lambda found: [
-            Metric(name="fid", value=value, n_prompts=9, n_images=9, unit="distance"),
+            Metric(name=name, value=value, n_prompts=9, n_images=9, unit="distance"),
         ]
 
     runs = [make_run("low_res", metrics=distance(9.0)), make_run("high_res", metrics=distance(3.0))]
