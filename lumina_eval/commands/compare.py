@@ -10,7 +10,8 @@ import typer
 
 from lumina_eval.commands import options as o
 from lumina_eval.commands.compare_markdown import markdown
-from lumina_eval.commands.compare_table import best_lines, comparison_tables, front_table, legend, places
+from lumina_eval.commands.compare_table import best_lines, comparison_tables, front_table, legend
+from lumina_eval.commands.compare_warnings import warnings_of
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.files import write_atomic
@@ -20,8 +21,9 @@ from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
 from lumina_eval.statistics.gates import comparison_gate
-from lumina_eval.statistics.pareto import cost_of, front
+from lumina_eval.statistics.pareto import Cost, cost_of, front
 from lumina_eval.statistics.selection import best_of
+from lumina_eval.units import digits as places
 
 _CODES = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
 
@@ -67,11 +69,12 @@ def compare(
         manifests, results = [read_manifest(f) for f in folders], [read_result(f) for f in folders]
         _refuse(manifests, results)
         names = names_of(folders, results)
-        for text in (told := list(warnings_of(manifests, results, names, margin))):
+        costs = [cost_of(folder) for folder in folders]
+        for text in (told := list(warnings_of(manifests, results, costs, names, margin))):
             streams.warn(text)
         scores = dict(zip(names, (read_scores(f) for f in folders), strict=True))
         endpoint = endpoint_of(list(zip(results, scores.values(), strict=True)))
-        compared = _compared(folders, scores, endpoint, margin)
+        compared = _compared(scores, costs, endpoint, margin)
         if gate:
             compared[-1] = compared[-1].model_copy(update={"gate": comparison_gate(compared[-1])})
         for one in compared:
@@ -112,34 +115,6 @@ def names_of(folders: Sequence[Path], results: Sequence[RunResult]) -> list[str]
     return names if len(set(names)) == len(names) else [folder.resolve().name for folder in folders]
 
 
-def warnings_of(
-    manifests: Sequence[Manifest], results: Sequence[RunResult], names: Sequence[str], margin: float | None
-) -> Sequence[str]:
-    """Say what else than the models may be behind a difference, and what is missing."""
-    told = []
-    if len({manifest.judge for manifest in manifests}) > 1:
-        told.append("the runs were judged by different judges: a part of each difference may be theirs")
-    if len({m.rewriting.outputs if m.rewriting else None for m in manifests}) > 1:
-        told.append("the prompts were rewritten in some runs: a part of each difference may be theirs")
-    if len({m.images_per_prompt for m in manifests}) > 1:
-        told.append("the runs have different numbers of images per prompt: those with fewer are noisier")
-    timed = [m.provenance.hardware for m in manifests if m.seconds.generate is not None]
-    if any(hardware != timed[0] for hardware in timed):
-        told.append("the images were made on different machines or settings: their seconds do not compare")
-    if subset := results[0].subset:
-        told.append(f"a part of the protocol is compared: {subset}")
-    for name, result in zip(names, results, strict=True):
-        if not result.coverage.complete:
-            told.append(
-                f"{name}: {result.coverage.judged} of {result.coverage.expected} images were judged; those "
-                "that are missing count for nothing here"
-            )
-    units = {metric.unit for metric in results[0].metrics[:1]}
-    if margin is not None and "percent" in units and 0 < margin < 0.1:
-        told.append(f"the metric goes from 0 to 100, the margin is {margin:g}: was {margin * 100:g} meant?")
-    return told
-
-
 def _refuse(manifests: Sequence[Manifest], results: Sequence[RunResult]) -> None:
     asked = {(m.benchmark, m.protocol_digest): m.run_id for m in manifests}
     if len(asked) > 1:
@@ -156,7 +131,7 @@ def _refuse(manifests: Sequence[Manifest], results: Sequence[RunResult]) -> None
 
 
 def _compared(
-    folders: Sequence[Path], scores: dict[str, list[Score]], endpoint: Endpoint, margin: float | None
+    scores: dict[str, list[Score]], costs: Sequence[Cost], endpoint: Endpoint, margin: float | None
 ) -> list[Comparison]:
     """Compare every run with the first one, each with its cost."""
     first, *others = scores
@@ -168,10 +143,10 @@ def _compared(
         margin=margin,
     )
     values = [compared[0].primary.baseline, *(one.primary.candidate for one in compared)]
-    costs = front(values, [cost_of(folder) for folder in folders], endpoint.lower_is_better)
+    marked = front(values, costs, endpoint.lower_is_better)
     return [
-        one.model_copy(update={"baseline_cost": costs[0], "candidate_cost": cost})
-        for one, cost in zip(compared, costs[1:], strict=True)
+        one.model_copy(update={"baseline_cost": marked[0], "candidate_cost": cost})
+        for one, cost in zip(compared, marked[1:], strict=True)
     ]
 
 

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lumina_eval.commands.compare_table import costs_of, counts, limits, pairs, places
+from lumina_eval.commands.compare_table import costs_of, counts, limits, pairs
+from lumina_eval.commands.compare_warnings import sampling_in_words
 from lumina_eval.records import Manifest, RunResult
 from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference, PromptChange
 from lumina_eval.statistics.gates import comparison_gate
 from lumina_eval.statistics.planning import prompts_to_decide
+from lumina_eval.units import digits as places
 
 _LONGEST: Final = 120
 
@@ -150,8 +152,10 @@ def _provenance(
     for manifest, folder in zip(manifests, folders, strict=True):
         yield (
             f"- {code(manifest.title)}: run {code(folder.resolve().name)}, checkpoint "
-            f"{(manifest.digest or 'unknown')[:12]}, judge {code(manifest.judge)}, base seed "
-            f"{manifest.base_seed}, git {code(manifest.provenance.git_sha or 'unknown')}"
+            f"{(manifest.digest or 'unknown')[:12]}, judge {code(manifest.judge)}, "
+            f"{manifest.images_per_prompt} images per prompt, base seed {manifest.base_seed}, "
+            f"git {code(manifest.provenance.git_sha or 'unknown')}, "
+            f"sampling: {escaped(sampling_in_words(manifest))}"
         )
     yield (
         f"- paired by {pairs(one)}; studentised sign-flip test, {one.resamples:,} draws (seed {one.seed}), "

@@ -13,11 +13,7 @@ from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.pareto import Cost
 from lumina_eval.statistics.selection import Choice
-
-
-def places(unit: str) -> int:
-    """Digits after the point: three for what goes to 1, two for what goes to 100."""
-    return {"percent": 2, "squared_mmd": 5}.get(unit, 3)
+from lumina_eval.units import digits as places
 
 
 def limits(ci: Interval | None, digits: int) -> str:

@@ -21,7 +21,7 @@ from lumina_eval.runs import SOURCE, read_manifest
 from lumina_eval.tracking.address import reason, shown_uri, ui_command
 from lumina_eval.tracking.connection import connect
 from lumina_eval.tracking.projection import COMPLETE, EXPERIMENTS
-from lumina_eval.tracking.record_files import DIGEST_TAG, NEEDED, RECORDS, records_digest
+from lumina_eval.tracking.record_files import DIGEST_TAG, NEEDED, RECORDS, TIMINGS, records_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +144,7 @@ def _bring(client: MlflowClient, run: Run, uri: str, folder: Path) -> Path:
         fresh = Path(aside) / "run"
         fresh.mkdir()
         there = {file.path for file in client.list_artifacts(run.info.run_id)}
-        for name in RECORDS:
+        for name in (*RECORDS, TIMINGS):
             if name in there:
                 client.download_artifacts(run.info.run_id, name, str(fresh))
         missing = [name for name in NEEDED if name not in there]

@@ -8,11 +8,13 @@ from typing import Final
 
 from lumina_eval.digests import digest_of, sha256_file
 
-#: What is sent of a run folder where it is there: all that a report reads, and no times of single batches.
+#: What is sent of a run folder where it is there: all that a report reads.
 RECORDS: Final = (
     "manifest.json", "metrics.json", "items.jsonl", "plan.jsonl", "verdicts.jsonl", "scores.jsonl",
     "results.jsonl", "rewritten.jsonl", "failures.jsonl", "summary.txt",
 )  # fmt: skip
+#: Sent beside them for what an image cost. It is in no digest: it grows whenever the run is started again.
+TIMINGS: Final = "timings.jsonl"
 #: Without these there is no report of a run.
 NEEDED: Final = ("manifest.json", "metrics.json", "items.jsonl", "verdicts.jsonl", "scores.jsonl")
 #: The tag that says which bytes were sent; a run without it was sent by a version that sent fewer files.

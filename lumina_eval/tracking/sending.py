@@ -24,7 +24,7 @@ from lumina_eval.tracking.checkpoints import link_inputs, logged_model
 from lumina_eval.tracking.connection import connect
 from lumina_eval.tracking.hierarchy import Hierarchy
 from lumina_eval.tracking.projection import COMPLETE, Projection
-from lumina_eval.tracking.record_files import DIGEST_TAG, record_files, records_digest
+from lumina_eval.tracking.record_files import DIGEST_TAG, TIMINGS, record_files, records_digest
 
 SampleSource = Callable[[Path], Sequence[Sample]]
 """From a run folder to the samples to show; the first `MAX_SAMPLES` are sent."""
@@ -155,8 +155,9 @@ def send_reports(place: Hierarchy, trainings: Sequence[str], reports: Sequence[P
 
 
 def _send_records(place: Hierarchy, run_id: str, view: Projection) -> None:
-    """Send the record files, then say which bytes they were."""
-    for path in record_files(view.run_dir):
+    """Send the record files and the timings, then say which bytes the records were."""
+    timings = view.run_dir / TIMINGS
+    for path in (*record_files(view.run_dir), *([timings] if timings.is_file() else [])):
         place.client.log_artifact(run_id, str(path))
     place.client.set_tag(run_id, "lumina.sent", now())
     place.client.set_tag(run_id, DIGEST_TAG, records_digest(view.run_dir))

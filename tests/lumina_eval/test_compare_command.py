@@ -193,6 +193,50 @@ def test_score_and_cost_and_images_that_cost_nothing_here(call, made):
     assert "images came from the store" in call("compare", *runs).stdout
 
 
+def test_unknown_timings_are_no_images_from_the_store_and_warn_of_no_machine(call, made):
+    """As after reading a run back that an older version sent: the manifest says what it can."""
+    times = {"finished": "2026-01-01T00:00:00+00:00"}
+    other = {"provenance": {"hardware": {"processor": "other"}}}
+    timed = made("timed", GOOD, **times, seconds={"generate": 20.0, "judge": 1.0})
+    line = {"step": "generate", "images": 10, "seconds": 20.0}
+    (timed / "timings.jsonl").write_text(f"{json.dumps(line)}\n")
+    lost = made("lost", GOOD, **times, **other, seconds={"generate": 5.0, "judge": 1.0})
+    stored = made("stored", GOOD, **times, **other, seconds={"generate": None, "judge": 1.0})
+    for folder in (lost, stored):
+        (folder / "timings.jsonl").unlink()
+    done = call("compare", timed, lost, stored, "--json")
+    assert [one["candidate_cost"]["images_made"] for one in done.records] == [None, 0]
+    assert "different machines" not in done.stderr
+    shown = call("compare", timed, lost, stored).stdout
+    assert shown.count("timings are not here") == shown.count("images came from the store") == 1
+    (lost / "timings.jsonl").write_text(f"{json.dumps(line)}\n")
+    assert "different machines" in call("compare", timed, lost).stderr
+
+
+def test_other_sampling_is_told_by_field_and_stands_in_the_provenance(call, made):
+    def run(name, **manifest):
+        sampling = {"guidance": 4.0, "steps": 20, "system_prompt": "real", "cache": None}
+        return made(name, GOOD, **{"sampling": sampling | manifest.pop("sampling", {}), **manifest})
+
+    before, same = run("before"), run("same")
+    weaker, again = (run(name, sampling={"guidance": 3.0}) for name in ("weaker", "again"))
+    seed = run("seed", base_seed=7, sampling={"system_prompt": "@everyone " * 30})
+    blank = made("blank", GOOD, sampling={})
+    assert "sampling" not in call("compare", before, same).stderr
+    told = call("compare", before, weaker, same, again, seed, blank).stderr
+    lines = [line for line in told.splitlines() if "sampling" in line]
+    assert len(lines) == 3
+    assert "weaker and again against before: guidance 4 → 3;" in lines[0]
+    assert "seed against before: system prompt real → @everyone" in lines[1]
+    assert "base seed 0 → 7;" in lines[1]
+    assert "blank against before: the sampling of one of them is not known" in lines[2]
+    text = call("compare", before, seed, "--gate", "--margin", 0.1).stdout
+    assert "- Warning: seed against before: system prompt real" in text
+    assert "2 images per prompt, base seed 7" in text
+    assert "sampling: guidance 4, steps 20, system prompt real\n" in text
+    assert "@" not in text
+
+
 def test_a_folder_of_runs_is_compared_in_the_order_of_training(call, made, tmp_path):
     made("a", GOOD, step=300), made("b", GOOD, step=20), made("c", GOOD)
     found = call("compare", tmp_path / "made", "--json").records

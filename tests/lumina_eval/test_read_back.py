@@ -19,6 +19,7 @@ from fake_world import Cli, with_model
 
 from lumina_eval.errors import UserError
 from lumina_eval.runs import find_runs, read_back_from
+from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.tracking import sending
 from lumina_eval.tracking.connection import connect
 from lumina_eval.tracking.reading import read_back
@@ -89,6 +90,17 @@ def test_the_records_come_back_byte_for_byte(sent: Path, tmp_path: Path) -> None
         assert read_back_from(here) == uri_of(sent)
         assert read_back_from(there) is None
     assert "failures.jsonl" in files_of(found.run_dirs[0])
+
+
+def test_what_an_image_cost_comes_back_too(sent: Path, tmp_path: Path) -> None:
+    """The timings are in no digest: a run that was started again since is the same run."""
+    (folder,) = [folder for folder in find_runs(sent) if "reddish" in folder.name]
+    (back,) = read_back(["reddish"], uri_of(sent), tmp_path / "back").run_dirs
+    assert cost_of(back) == cost_of(folder)
+    assert cost_of(back).images_made
+    with (folder / "timings.jsonl").open("a") as file:
+        file.write('{"step":"judge","images":1,"seconds":1.0}\n')
+    assert read_back(["reddish"], uri_of(sent), sent).run_dirs == (folder,)
 
 
 def test_reading_again_fetches_nothing_and_mends_what_was_altered(
