@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.records import Metric
+from lumina_eval.statistics.endpoint import MEAN_OF_CATEGORIES, primary_metric
 from lumina_eval.statistics.means import LOWER_IS_BETTER
 from reports.loading import RunView
 from reports.numbers import count
@@ -17,6 +18,8 @@ STAGES: Final = ("low_res", "high_res", "hq_tuning")
 
 #: Metric names that are a split of another one, by what stands before their slash.
 SPLITS: Final = ("seen", "unseen")
+
+NOTE_MEAN: Final = "The benchmark has no score over all categories; this is their unweighted mean."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +101,15 @@ class Group:
 
     @property
     def primary(self) -> str:
-        """Name of the metric that decides: ``overall``, else the first one."""
-        names = self.metric_names()
-        return "overall" if "overall" in names or not names else names[0]
+        """Name of the metric that decides: ``overall``, the mean of categories, else the first one."""
+        known = [name for run in self.runs if (name := primary_metric(run.result)) is not None]
+        decisive = [name for name in known if name in ("overall", MEAN_OF_CATEGORIES)]
+        return next(iter([*decisive, *known]), "overall")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the primary metric is, where it is none of the benchmark's own."""
+        return (NOTE_MEAN,) if self.primary == MEAN_OF_CATEGORIES else ()
 
     @property
     def unit(self) -> str:
@@ -109,7 +118,7 @@ class Group:
 
     def unit_of(self, name: str) -> str:
         """Unit of a metric; ``fraction`` if no run has it."""
-        known = (run.result.metric(name) for run in self.runs)
+        known = (_metric(run, name) for run in self.runs)
         return next((metric.unit for metric in known if metric is not None), "fraction")
 
     def direction(self, name: str) -> Direction:
@@ -137,9 +146,13 @@ def split_of(name: str) -> str | None:
 
 
 def metric_of(run: RunView, name: str) -> Metric | None:
-    """Return a run's metric if it has a value."""
-    found = run.result.metric(name)
+    """Return a run's metric if it has a value; the mean of categories is made of the run's scores."""
+    found = _metric(run, name)
     return found if found is not None and found.value is not None else None
+
+
+def _metric(run: RunView, name: str) -> Metric | None:
+    return run.mean_of_categories if name == MEAN_OF_CATEGORIES else run.result.metric(name)
 
 
 def value_of(metric: Metric) -> float:

@@ -13,7 +13,8 @@ from lumina_eval import runs
 from lumina_eval.errors import UserError
 from lumina_eval.files import valid_lines
 from lumina_eval.protocol import ResolvedProtocol
-from lumina_eval.records import Item, Manifest, RunResult, Score, Verdict
+from lumina_eval.records import Item, Manifest, Metric, RunResult, Score, Verdict
+from lumina_eval.statistics.endpoint import mean_of_categories
 
 #: A model of this name renders the truth: it is the most that the judge can give, not a competitor.
 CEILING_MODEL: Final = "tabletop-truth"
@@ -71,6 +72,17 @@ class RunView:
     def scores(self) -> tuple[Score, ...]:
         """One number for each image."""
         return tuple(runs.read_scores(self.folder))
+
+    @functools.cached_property
+    def mean_of_categories(self) -> Metric | None:
+        """Their unweighted mean, made of the scores; None where there are no scores or no categories."""
+        if not (self.folder / "scores.jsonl").is_file():
+            return None
+        scores = self.scores
+        try:
+            return mean_of_categories(self.result, scores)
+        except UserError:  # the paired tables say why
+            return None
 
     @functools.cached_property
     def failures(self) -> Mapping[tuple[str, int], tuple[str, str]]:

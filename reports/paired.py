@@ -9,7 +9,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.statistics.comparison import Comparison, compare
 from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.endpoint import endpoint_of
-from reports.groups import Group
+from reports.groups import NOTE_MEAN, Group
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, p_value
 from reports.provenance import provenance
@@ -23,7 +23,6 @@ NOTE_MDE: Final = (
     "pairs: prompts (groups of prompts for a measure of whole sets) on which the later checkpoint is better, "
     "worse, or the same."
 )
-NOTE_MEAN: Final = "The benchmark has no score over all categories; this is their unweighted mean."
 NOTE_HOLM: Final = "Differences with their 95 % interval over prompts."
 SIGNIFICANT: Final = Footnote("*", "p ≤ 0.05")
 SIGNIFICANT_HOLM: Final = Footnote(

@@ -51,6 +51,7 @@ def overview(group: Group) -> Table:
         ]
         rows.append(_row(run, cells))
     notes = [
+        *group.notes,
         *_interval_notes(group),
         *([NOTE_SPLITS] if group.splits() else []),
         *([NOTE_CEILING] if group.ceilings else []),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lumina_eval.errors import UserError
-from lumina_eval.records import RunResult, Score
+from lumina_eval.records import Metric, RunResult, Score
 from lumina_eval.statistics.clusters import Clusters
-from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, moments
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, metric, moments
 
 MEAN_OF_CATEGORIES: Final = "mean of categories"
 _WEIGHTS: Final[tuple[Weights, ...]] = ("equal", "images", "prompts")
@@ -50,6 +50,29 @@ class Endpoint:
     def of_task(self, task: str) -> Endpoint:
         """The endpoint that is the mean of one task alone."""
         return Endpoint(task, self.units.get(task, self.unit))
+
+
+def primary_metric(result: RunResult) -> str | None:
+    """Return the name of the metric that stands for a run: ``overall``, else the first; None without metrics.
+
+    It is the mean of categories where the metrics are those of categories: each is over images of its own,
+    and together they are over all that were judged. So a record without scores tells it too.
+    """
+    names = [one.name for one in result.metrics]
+    if "overall" in names or not names:
+        return "overall" if names else None
+    parts = [one.n_images for one in result.metrics if "/" not in one.name and one.value is not None]
+    apart = len(parts) > 1 and sum(parts) == result.coverage.judged
+    return MEAN_OF_CATEGORIES if apart else names[0]
+
+
+def mean_of_categories(result: RunResult, scores: Sequence[Score]) -> Metric:
+    """Return the metric that a run without a score over all categories is compared by, with its intervals.
+
+    Raises UserError where the run's metrics are no means of categories.
+    """
+    endpoint = endpoint_of([(result, scores)])
+    return metric(MEAN_OF_CATEGORIES, scores, endpoint.unit, endpoint.weights)
 
 
 def endpoint_of(runs: Sequence[tuple[RunResult, Sequence[Score]]]) -> Endpoint:

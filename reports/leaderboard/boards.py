@@ -9,6 +9,7 @@ from typing import Final
 
 from lumina_eval.digests import digest_of
 from lumina_eval.records import Metric
+from lumina_eval.statistics.endpoint import MEAN_OF_CATEGORIES
 from reports import caveats
 from reports.groups import Group, group_runs, metric_of, split_of, value_of
 from reports.leaderboard.entries import Entry
@@ -22,8 +23,13 @@ from reports.table import Cell, Column, Row, RowKind, Table
 #: Why runs with images missing have no rank: which ones are missing may be anybody's choice.
 INCOMPLETE: Final = "Incomplete coverage: not ranked"
 NOTE_RANK: Final = (
-    "Rank: the places that a run may have, since a run is behind another only where their 95 % intervals "
-    "over prompts do not overlap. To decide between two runs compare them by prompt: lumina-eval compare."
+    "Rank by {metric}: the places that a run may have, since a run is behind another only where their 95 % "
+    "intervals over prompts do not overlap. To decide between two runs compare them by prompt: "
+    "lumina-eval compare."
+)
+NOTE_NO_RANK: Final = (
+    "No rank: the benchmark has no score over all categories, and a receipt has no scores of images to make "
+    "one of with its interval. To decide between two runs compare them by prompt: lumina-eval compare."
 )
 NOTE_RANKED: Final = "Best in bold, second underlined, by the value alone."
 
@@ -38,6 +44,8 @@ class Board:
     badges: tuple[tuple[str, str], ...]
     claim: str | None
     table: Table
+    ranked: bool
+    """Its rows are in the order of the metric behind their names."""
 
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
@@ -59,7 +67,9 @@ def _board(group: Group) -> Board:
         *((("warn", "embedded world, no photographs"),) if caveats.claims(group) else ()),
     )
     name = re.sub(r"[^a-z0-9]+", "-", f"{first.result.benchmark} {first.result.protocol}".lower()).strip("-")
-    return Board(f"{name}-{_key(group)}", group.title, badges, caveats.claims(group), _table(group))
+    return Board(
+        f"{name}-{_key(group)}", group.title, badges, caveats.claims(group), _table(group), _has_whole(group)
+    )
 
 
 def _key(group: Group) -> str:
@@ -73,30 +83,45 @@ def _key(group: Group) -> str:
 
 def _table(group: Group) -> Table:
     names = [*group.splits(), *group.parts()]
+    whole = _has_whole(group)
     columns = [
         Column("rank", numeric=False),
         Column("model", numeric=False),
         Column("step", unit="count"),
-        _column(group, group.primary),
+        *([_column(group, group.primary)] if whole else []),
         Column("images", unit="count"),
         Column("coverage"),
         *(_column(group, name) for name in names),
     ]
-    ranked = [run for run in group.stages if run.result.coverage.complete and metric_of(run, group.primary)]
+    complete = [run for run in group.stages if run.result.coverage.complete]
+    ranked = [run for run in complete if metric_of(run, group.primary)] if whole else []
     ranked.sort(key=lambda run: _order(group, run))
     ranges = rank_ranges([_primary(group, run) for run in ranked], group.direction(group.primary) == "higher")
     rows = [_row(group, run, names, _places(*places)) for run, places in zip(ranked, ranges, strict=True)]
+    level = [] if whole else complete  # they compete in each category alone
+    rows += [_row(group, run, names, "") for run in level]
     rows += [_row(group, run, names, "", "ceiling") for run in group.ceilings]
-    others = [run for run in group.stages if run not in ranked]
+    others = [run for run in group.stages if run not in [*ranked, *level]]
     rows += [_row(group, run, names, "", "apart") for run in others]
     return Table(
         caption=group.title,
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=(NOTE_RANK, NOTE_RANKED) if len(ranked) > 1 else (),
+        notes=_notes(group, len(ranked)),
         provenance=(rules(group.runs, group.label),),
         mark=group.mark,
     )
+
+
+def _has_whole(group: Group) -> bool:
+    """Tell whether there is a metric to rank by: the mean of categories would need the scores of images."""
+    return group.primary != MEAN_OF_CATEGORIES
+
+
+def _notes(group: Group, ranked: int) -> tuple[str, ...]:
+    if not _has_whole(group):
+        return (NOTE_NO_RANK, NOTE_RANKED)
+    return (NOTE_RANK.format(metric=group.primary.replace("_", " ")), NOTE_RANKED) if ranked > 1 else ()
 
 
 def _column(group: Group, name: str) -> Column:
@@ -111,7 +136,7 @@ def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowK
             Cell(rank or None),
             Cell(_name(group, run), note=result.checkpoint, link=page_of(run.manifest.run_id)),
             Cell(value=result.step),
-            metric_cell(metric_of(run, group.primary)),
+            *([metric_cell(metric_of(run, group.primary))] if _has_whole(group) else []),
             Cell(value=result.coverage.judged),
             coverage_cell(run),
             *(metric_cell(metric_of(run, name)) for name in names),

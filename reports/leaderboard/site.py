@@ -19,7 +19,7 @@ from lumina_eval.files import write_atomic
 from lumina_eval.records import Interval
 from reports.leaderboard.boards import Board, boards, page_of
 from reports.leaderboard.entries import RECEIPTS, Entry
-from reports.renderers.csv import csv_table
+from reports.renderers.csv import LINE_END, csv_table, safe
 from reports.renderers.html import environment
 from reports.renderers.json import json_table
 from reports.reproduce import facts_of
@@ -160,7 +160,7 @@ def _run_record(entry: Entry) -> dict[str, Any]:
 def _long_csv(entries: Sequence[Entry], of_run: Mapping[str | None, Board]) -> str:
     """One line for each metric of each run."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, _CSV, lineterminator="\n")
+    writer = csv.DictWriter(out, _CSV, lineterminator=LINE_END)
     writer.writeheader()
     for entry in entries:
         result = entry.receipt.result
@@ -176,18 +176,13 @@ def _long_csv(entries: Sequence[Entry], of_run: Mapping[str | None, Board]) -> s
                 "n_prompts": metric.n_prompts, "n_images": metric.n_images,
                 **_ends("ci_seeds", metric.ci_seeds), **_ends("ci_prompts", metric.ci_prompts),
             }  # fmt: skip
-            writer.writerow({name: _field(value) for name, value in values.items()})
+            writer.writerow({name: safe(v) if isinstance(v, str) else v for name, v in values.items()})
     return out.getvalue()
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
     low, high = interval or (None, None)
     return {f"{name}_low": low, f"{name}_high": high}
-
-
-def _field(value: object) -> object:
-    """A spreadsheet takes text that begins like a formula for one."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _written_before(site: Path) -> set[str]:

@@ -37,8 +37,9 @@ def across(sections: Sequence[Section]) -> Table | None:
                 cells = [_cell(section, run) for section, run in zip(sections, found, strict=True)]
                 made.append(Row((Cell(label), *cells), "ceiling" if ceiling else "measured"))
     caption = "Every checkpoint on every benchmark"
-    told = ("Each number links to its section, where its intervals, n and coverage stand.",)
-    return Table(caption, tuple(columns), tuple(made), told, tuple(notes))
+    told = ["Each number links to its section, where its intervals, n and coverage stand."]
+    told += [f"{section.title}: {note}" for section in sections for note in section.group.notes]
+    return Table(caption, tuple(columns), tuple(made), tuple(told), tuple(notes))
 
 
 def _checkpoints(groups: Sequence[Group]) -> dict[Checkpoint, str]:

@@ -18,6 +18,9 @@ FOLDER: Final = "report-tables"
 #: A spreadsheet takes a field that begins so for a formula.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+#: That of RFC 4180. The writer quotes the characters of it: behind a bare CR a spreadsheet would see a row.
+LINE_END: Final = "\r\n"
+
 
 def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
     """Write each table of a report as a CSV file of its own to folder ``report-tables`` in ``out``.
@@ -39,16 +42,16 @@ def csv_table(table: Table) -> str:
     each where there is something to say. Text that a spreadsheet would take for a formula follows a quote.
     """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator=LINE_END)
     about = _about(table)
     writer.writerow(
-        [_text(name) for index in range(len(table.columns)) for name in _heads(table, index)] + list(about)
+        [safe(name) for index in range(len(table.columns)) for name in _heads(table, index)] + list(about)
     )
     for place, row in enumerate(table.rows):
         fields: list[str] = []
         for index, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
             fields += _fields(table, index, column, cell)
-        writer.writerow([*fields, *(_text(values[place]) for values in about.values())])
+        writer.writerow([*fields, *(safe(values[place]) for values in about.values())])
     return out.getvalue()
 
 
@@ -78,18 +81,19 @@ def _heads(table: Table, index: int) -> list[str]:
 
 
 def _fields(table: Table, index: int, column: Column, cell: Cell) -> list[str]:
-    fields = [_number(cell) if column.numeric else _text(column.shows(cell))]
+    fields = [_number(cell) if column.numeric else safe(column.shows(cell))]
     for name in _intervals(table, index):
         found = next((one for one in cell.intervals if one.name == name), None)
         fields += [repr(found.low), repr(found.high)] if found else ["", ""]
-    return fields + ([_text(" ".join(cell.marks))] if _has_marks(table, index) else [])
+    return fields + ([safe(" ".join(cell.marks))] if _has_marks(table, index) else [])
 
 
 def _number(cell: Cell) -> str:
     return "" if cell.value is None else repr(cell.value)
 
 
-def _text(text: str) -> str:
+def safe(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula and every file can hold."""
     # A lone surrogate is no character and cannot be written.
     whole = text.encode("utf-8", "backslashreplace").decode()
     return f"'{whole}" if whole.startswith(FORMULA) else whole

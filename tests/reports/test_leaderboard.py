@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -98,6 +99,39 @@ def test_the_best_is_first_and_what_does_not_compete_is_last(
     assert [row.cells[0].text is None for row in board.table.rows] == [False] * 3 + [True] * 2
     assert board.claim is not None
     assert "nothing about photographs" in board.claim
+
+
+def test_without_a_score_over_all_categories_nobody_is_ranked(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    runs = [
+        make_run(stage, step, ability, metrics=lambda all_: [m for m in all_ if "overall" not in m.name])
+        for stage, step, ability in (("low_res", 1, 0.9), ("high_res", 2, 0.2))
+    ]
+    (board,) = boards(
+        gather([*runs, make_run("low_res", 3, failed=2, metrics=lambda m: m[1:4])], tmp_path)[0]
+    )
+    names = [column.label for column in board.table.columns]
+    assert names == ["rank", "model", "step", "images", "coverage", "single object", "counting", "colors"]
+    assert [row.cells[0].text for row in board.table.rows] == [None] * 3
+    assert [row.kind for row in board.table.rows] == ["measured", "measured", "apart"]
+    assert "no score over all categories" in board.table.notes[0]
+    assert not board.ranked
+    assert b"aria-sort" not in build(runs, tmp_path / "site")["index.html"]
+
+
+def test_the_note_on_ranks_says_by_what(stages: list[Path], tmp_path: Path) -> None:
+    (board,) = boards(gather(stages, tmp_path / "site")[0])
+    assert board.table.notes[0].startswith("Rank by overall: ")
+
+
+def test_no_field_of_the_data_begins_a_formula(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    for start in ("=", "\t=", "\r=", "\n="):
+        name = f"{start}1+1"
+        runs = [make_run("low_res", title=name)]
+        found = build(runs, tmp_path / f"site{ord(start[0])}")["data/leaderboard.csv"].decode()
+        (row,) = list(csv.DictReader(io.StringIO(found, newline="")))[:1]
+        assert row["model"] == f"'{name}"
 
 
 @pytest.mark.parametrize("name", ["fid", "of_a_plugin"])

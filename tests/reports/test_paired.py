@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from lumina_eval.records import Metric
-from reports.groups import group_runs
+from reports.document import document
+from reports.groups import NOTE_MEAN, group_runs
 from reports.loading import load_runs
-from reports.paired import NOTE_MEAN, paired
+from reports.page.across import across
+from reports.paired import paired
 
 MakeRun = Callable[..., Path]
 
@@ -47,3 +49,30 @@ def test_without_a_score_over_all_the_mean_of_categories_is_compared_and_it_is_s
     (row,), (by_category,) = primary.rows, parts.rows
     differences = [cell.value or 0 for cell in by_category.cells[1:]]
     assert row.cells[3].value == pytest.approx(sum(differences) / 3)
+
+
+def test_the_mean_that_is_compared_is_the_headline_everywhere(make_run: MakeRun) -> None:
+    runs = [
+        make_run("low_res", 100, 0.3, metrics=without_overall),
+        make_run("hq", 900, 0.9, metrics=without_overall),
+    ]
+    other = [make_run("hq", 900, 0.9, benchmark="geneval")]
+    found = document([*runs, *other], None)
+    section = found.sections[0]
+    row = section.paired[0].rows[0]
+    after = row.cells[2].value
+    assert after is not None
+    assert f"mean of categories {after:.3f}; " in section.lead
+    assert section.overview.rows[0].cells[2].value == pytest.approx(row.cells[1].value)
+    assert section.overview.rows[1].cells[2].value == pytest.approx(after)
+    assert section.overview.rows[1].cells[2].intervals
+    assert NOTE_MEAN in section.overview.notes
+    assert [column.label for column in section.parts[0].columns[1:]] == [
+        "single object",
+        "counting",
+        "colors",
+    ]
+    table = across(found.sections)
+    assert table is not None
+    assert "mean of categories" in table.columns[1].label
+    assert table.rows[1].cells[1].value == pytest.approx(after)
