@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from lumina_eval.units import digits as digits
+
 #: Shown wherever a value is unknown. Never an empty cell, never a zero.
 EM_DASH: Final = "—"
-
-#: Digits after the point by unit: fractions (0 to 1) need three, percentages two, KID five.
-DIGITS: Final = {"fraction": 3, "percent": 2, "squared_mmd": 5}
-
-
-def digits(unit: str) -> int:
-    """Digits after the decimal point for values of this unit."""
-    return DIGITS.get(unit, 3)
 
 
 def fixed(value: float | None, places: int) -> str:
