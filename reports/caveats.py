@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from lumina_eval.records import Manifest
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import count
@@ -22,12 +23,17 @@ TABLETOP_CLAIM: Final = (
 _LOOKS: Final = {"set": "a small network that was trained on such scenes looks at them"}
 
 
+def of_tabletop(manifest: Manifest) -> bool:
+    """Tell whether a run is of the embedded world: by its protocol, or by its judge or a sibling of that."""
+    judge = manifest.judge.partition("@")[0]
+    return manifest.protocol == TABLETOP or judge == TABLETOP or judge.startswith(f"{TABLETOP}-")
+
+
 def claims(group: Group) -> str | None:
     """Return what the numbers of a group may claim, where that is less than a reader would think."""
     manifest = group.first.manifest
-    ours = manifest.protocol == TABLETOP or manifest.judge.partition("@")[0] == TABLETOP
     looks = _LOOKS.get(manifest.judge_kind, "the judge reads them by image analysis")
-    return TABLETOP_CLAIM.format(judge=looks) if ours else None
+    return TABLETOP_CLAIM.format(judge=looks) if of_tabletop(manifest) else None
 
 
 def warnings(group: Group) -> tuple[str, ...]:

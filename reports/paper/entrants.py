@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from lumina_eval.digests import canonical_json
-from reports.caveats import TABLETOP
+from reports.caveats import TABLETOP, of_tabletop
 from reports.groups import metric_of
 from reports.loading import RunView
 from reports.numbers import count
@@ -100,7 +100,7 @@ def entrants(runs: Sequence[RunView], table: PublishedTable) -> tuple[Entrant, .
 def conditions(run: RunView, table: PublishedTable) -> tuple[Standing, tuple[str, ...]]:
     """Return how a run stands to published numbers, and everything that sets it apart from them."""
     made, result, cover = run.manifest, run.result, run.result.coverage
-    ours = made.protocol == TABLETOP or made.judge.partition("@")[0].startswith(TABLETOP)
+    ours = of_tabletop(made)
     reasons = [] if made.protocol in (OFFICIAL, TABLETOP) else [f"protocol {made.protocol}, not {OFFICIAL}"]
     if result.subset is not None:
         reasons.append(f"subset: {result.subset}")

@@ -11,13 +11,12 @@ from reports.loading import RunView
 from reports.paper.checkpoint_facts import facts
 from reports.paper.entrants import SECTIONS, Entrant, has_metric
 from reports.paper.footnotes import Footnotes
+from reports.paper.precision import WHOLE
 from reports.paper.published import PublishedColumn, PublishedTable
 from reports.table import Cell, Row, interval
 
 #: Line above the checkpoints in a table of configurations.
 CHECKPOINTS: Final = "your checkpoints"
-#: What a unit's whole is, to write one in the other.
-WHOLE: Final = {"fraction": 1.0, "percent": 100.0}
 
 
 def used(runs: Sequence[RunView], table: PublishedTable) -> list[RunView]:
