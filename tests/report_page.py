@@ -6,6 +6,18 @@ import json
 from html.parser import HTMLParser
 from typing import Any
 
+from reports.renderers.html import environment
+from reports.table import Table
+
+
+def html_table(table: Table) -> str:
+    """Render one table as the pages do."""
+    return str(
+        environment()
+        .from_string("{% from 'table.html.j2' import table with context %}{{ table(found) }}")
+        .render(found=table)
+    )
+
 
 class Page(HTMLParser):
     """What a browser would load, show and name."""

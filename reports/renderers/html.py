@@ -1,4 +1,4 @@
-"""A table as HTML: what ``templates/table.html.j2`` needs, for the report and for other pages."""
+"""A table as HTML: what ``templates/table.html.j2`` needs, in every page that has one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ from typing import Final
 import jinja2
 
 from reports.plain_text import is_cut, line, short, visible
-from reports.table import Cell, Column, Table
+from reports.table import Cell, Column
 
 #: Longest text that is shown when a cell is pointed at.
 LONGEST_TITLE: Final = 20_000
-
-
-def html_table(table: Table) -> str:
-    """Render one table, for other pages; its look comes from ``report.css``."""
-    found = environment()
-    module = found.get_template("table.html.j2").module
-    return str(module.table(table))  # type: ignore[attr-defined]
 
 
 def environment() -> jinja2.Environment:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from report_page import html_table
 
 from reports.plain_text import LONGEST, line, short, visible
 from reports.renderers.csv import csv_table
-from reports.renderers.html import html_table
 from reports.renderers.json import json_table
 from reports.renderers.latex import PREAMBLE, latex_table
 from reports.renderers.markdown import markdown_table

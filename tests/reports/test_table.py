@@ -12,10 +12,11 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_page import html_table
 
 from reports.plain_text import visible
 from reports.renderers.csv import csv_table
-from reports.renderers.html import bar, html_table
+from reports.renderers.html import bar
 from reports.renderers.json import json_table
 from reports.renderers.latex import latex_table
 from reports.renderers.latex_text import escape as latex_escape
