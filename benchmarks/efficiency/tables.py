@@ -24,7 +24,7 @@ COLUMNS: Final[tuple[tuple[str, Show], ...]] = (
     ("GiB", lambda one: None if one.peak_memory_bytes is None else f"{one.peak_memory_bytes / 2**30:.2f}"),
     ("J/image", lambda one: None if one.joules_per_image is None else f"{one.joules_per_image:.1f}"),
     ("score", lambda one: None if one.score is None else f"{one.score:.3f}"),
-    ("95 %", lambda one: f"{one.score_ci[0]:.3f} to {one.score_ci[1]:.3f}" if one.score_ci else None),
+    ("95 %", lambda one: f"{one.score_ci[0]:.2f}–{one.score_ci[1]:.2f}" if one.score_ci else None),
 )
 
 
@@ -43,8 +43,8 @@ def front(found: Sequence[Measurement]) -> list[bool | None]:
 
 def table(found: Sequence[Measurement], names: Sequence[str], title: str) -> Table:
     """One row a measurement; ``ratio`` is how many times faster it is than the first."""
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("")
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    shown.add_column("", no_wrap=True, min_width=max(map(len, names)))
     known = [(name, show) for name, show in COLUMNS if any(show(one) for one in found)]
     for column in (known[0][0], "ratio", *(name for name, _ in known[1:])):
         shown.add_column(column, justify="right", no_wrap=True)
