@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lumina_eval.commands.compare_table import costs_of, counts, limits, pairs
+from lumina_eval.commands.compare_table import costs_of, counts, limits
 from lumina_eval.commands.compare_warnings import sampling_in_words
 from lumina_eval.records import Manifest, RunResult
 from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference, PromptChange
-from lumina_eval.statistics.gates import comparison_gate
+from lumina_eval.statistics.gates import MOST_AT_MARGIN, comparison_gate
 from lumina_eval.statistics.planning import prompts_to_decide
 from lumina_eval.units import digits as places
 
@@ -97,13 +97,13 @@ def _statements(one: Comparison, gated: bool) -> Iterator[str]:
         yield (
             f"- Margin {_margin(one)}. The interval of the first row decides: wholly on the good side of the "
             "margin passes, wholly beyond it fails. A run that is worse by exactly the margin passes in "
-            f"{100 * (one.margin_alpha or 0):g} % of cases."
+            f"about {100 * (one.margin_alpha or 0):g} % of cases, at most {MOST_AT_MARGIN} in our simulation."
         )
     elif gated:
         yield "- No margin: the sign-flip test decides at 5 %; better passes, worse fails."
     if least is not None:
         yield (
-            f"- Detectable: these {one.primary.n_prompts} {pairs(one)} would have shown a true difference of "
+            f"- Detectable: these {one.primary.n_prompts} {one.pairs} would have shown a true difference of "
             f"{least:.{digits}f} in 80 of 100 tries. Won, lost and tied are counts of them."
         )
     if not one.published:
@@ -114,7 +114,7 @@ def _statements(one: Comparison, gated: bool) -> Iterator[str]:
 
 def _to_decide(one: Comparison) -> Iterator[str]:
     needed = prompts_to_decide(one)
-    if needed is None or one.lower_is_better:
+    if needed is None:
         return
     if one.margin is None:
         what, truth = f"--detect {abs(one.primary.difference):.3g}", "as different as they look"
@@ -158,7 +158,7 @@ def _provenance(
             f"sampling: {escaped(sampling_in_words(manifest))}"
         )
     yield (
-        f"- paired by {pairs(one)}; studentised sign-flip test, {one.resamples:,} draws (seed {one.seed}), "
+        f"- paired by {one.pairs}; studentised sign-flip test, {one.resamples:,} draws (seed {one.seed}), "
         f"Holm over categories{', max-T over runs' if len(compared) > 1 else ''}"
     )
     for title, changes in (

@@ -55,17 +55,12 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
         yield table
 
 
-def pairs(one: Comparison) -> str:
-    """What is paired."""
-    return "groups of prompts" if one.lower_is_better else "prompts"
-
-
 def legend(compared: Sequence[Comparison]) -> Iterator[str]:
     """What the columns are."""
     if not compared[0].published:
         yield "The benchmark has no score over all categories; the first row is their unweighted mean."
     over = ", and over the runs" if len(compared) > 1 else ""
-    yield f"won/lost/tied: {pairs(compared[0])}. p: sign-flip test, corrected over categories{over}."
+    yield f"won/lost/tied: {compared[0].pairs}. p: sign-flip test, corrected over categories{over}."
     yield "detectable: the true difference that would have been seen with power 0.8."
 
 

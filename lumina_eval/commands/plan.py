@@ -12,7 +12,6 @@ from rich.table import Table
 
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
-from lumina_eval.commands.compare_table import places
 from lumina_eval.console import Output, output
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
@@ -24,6 +23,7 @@ from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.statistics.planning import Plan
 from lumina_eval.statistics.planning import plan as make_plan
 from lumina_eval.statistics.power import POWER
+from lumina_eval.units import digits as places
 
 
 def plan(
@@ -112,7 +112,7 @@ def _from_runs(folders: Sequence[Path], correlation: float) -> tuple[Components,
         )
     scores = [read_scores(folder) for folder in folders]
     endpoint = endpoint_of(list(zip(map(read_result, folders), scores, strict=True)))
-    if endpoint.bounds is None:
+    if not endpoint.plannable:
         raise UserError(
             f"expected runs whose metric is a mean over prompts, found {endpoint.name} ({endpoint.unit}) in "
             f"{folders[0]}, a number of a whole set of images; fix: plan with runs of another benchmark"
@@ -170,7 +170,7 @@ def _show(found: Plan, whose: str, endpoint: Endpoint, streams: Output) -> None:
             f"it is {found.smallest_possible:.{digits}f}."
         )
     streams.result(f"Variances: from {found.source}.")
-    if endpoint.name == "score":
+    if not found.runs:
         streams.result(
             "Differences are shares of the metric's range. Give --run of your own for better numbers."
         )

@@ -18,7 +18,7 @@ from pydantic import Field
 from lumina_eval.errors import UserError
 from lumina_eval.records import Interval, Record, Score
 from lumina_eval.statistics.contrast import Difference, contrast
-from lumina_eval.statistics.endpoint import Endpoint
+from lumina_eval.statistics.endpoint import Endpoint, Pairs
 from lumina_eval.statistics.pairing import Paired, pair_runs
 from lumina_eval.statistics.pareto import Cost
 from lumina_eval.statistics.sign_flip import holm, sign_flip
@@ -54,6 +54,10 @@ class Comparison(Record):
     unit: str = "fraction"
     lower_is_better: bool = False
     """The scores are distances: a difference below zero is the better one."""
+    pairs: Pairs = "prompts"
+    """What is paired, and so what wins, losses and ties are counts of."""
+    plannable: bool = True
+    """A number of prompts can be named that would decide."""
     published: bool = True
     """The primary endpoint is a metric of the benchmark; else a mean made for the comparison."""
     gate: Gate | None = None
@@ -146,6 +150,8 @@ def compare_many(
             seed=seed,
             unit=about.unit,
             lower_is_better=about.lower_is_better,
+            pairs=about.pairs,
+            plannable=about.plannable,
             published=about.published,
         )
         compared.append(made.model_copy(update=_within(made.gain, margin)))
@@ -176,10 +182,10 @@ def _within(gain: Interval | None, margin: float | None) -> dict[str, bool | Non
 
 
 def _tasks(about: Endpoint, pair: Paired, level: float, resamples: int, seed: int) -> list[Difference]:
-    """The same for each task on its own, with Holm over the tasks."""
+    """The same for each task on its own, in the benchmark's order, with Holm over the tasks."""
     if len(pair.tasks) == 1:
         return []
-    parts = [pair.of_task(task) for task in range(len(pair.tasks))]
+    parts = [pair.of_task(task) for task in about.in_order(pair.tasks)]
     values = [part.values("equal") for part in parts]
     tests = [
         sign_flip(after - before, part.stratum, [1.0], resamples, seed)

@@ -38,6 +38,8 @@ class Components:
     """Degrees of freedom of the standard error over the number of prompts less one."""
     source: str
     """In words, with what was assumed."""
+    runs: int
+    """Runs that they were taken from."""
 
     def of_prompt(self, images_per_prompt: float) -> float:
         """Variance of a prompt's difference with so many images of each model."""
@@ -58,9 +60,9 @@ def of_pair(baseline: Sequence[Score], candidate: Sequence[Score], endpoint: End
         both = [s.model_copy(update={"value": after[key].value - s.value}) for key, s in before.items()]
         total, images = _parts(both, endpoint.weights)
         if np.isnan(images):
-            return Components(total, 0.0, _df_ratio(both, endpoint.weights), f"two runs{_ALL_PROMPTS}")
+            return Components(total, 0.0, _df_ratio(both, endpoint.weights), f"two runs{_ALL_PROMPTS}", 2)
         prompts, images = _apart(total, images, len({key[:2] for key in before}), len(both))
-        return Components(prompts, images, _df_ratio(both, endpoint.weights), "two runs, image by image")
+        return Components(prompts, images, _df_ratio(both, endpoint.weights), "two runs, image by image", 2)
     means = [
         Score(item_id=item, task=task, index=0, value=value)
         for (task, item), value in _prompt_differences(before, after).items()
@@ -69,9 +71,11 @@ def of_pair(baseline: Sequence[Score], candidate: Sequence[Score], endpoint: End
     (_, one), (_, other) = (_parts(scores, endpoint.weights) for scores in (baseline, candidate))
     count = len(means)
     if np.isnan(one + other):
-        return Components(total, 0.0, _df_ratio(means, endpoint.weights), f"two runs{_ALL_PROMPTS}")
+        return Components(total, 0.0, _df_ratio(means, endpoint.weights), f"two runs{_ALL_PROMPTS}", 2)
     within = one * count / len(baseline) + other * count / len(candidate)
-    return Components(max(0.0, total - within), one + other, _df_ratio(means, endpoint.weights), "two runs")
+    return Components(
+        max(0.0, total - within), one + other, _df_ratio(means, endpoint.weights), "two runs", 2
+    )
 
 
 def of_run(scores: Sequence[Score], endpoint: Endpoint, correlation: float = CORRELATION) -> Components:
@@ -80,9 +84,9 @@ def of_run(scores: Sequence[Score], endpoint: Endpoint, correlation: float = COR
     words = f"one run; assumed: another one varies as much, and prompts are alike for both by {correlation:g}"
     ratio = _df_ratio(scores, endpoint.weights)
     if np.isnan(images):
-        return Components(2 * total * (1 - correlation), 0.0, ratio, f"{words}{_ALL_PROMPTS}")
+        return Components(2 * total * (1 - correlation), 0.0, ratio, f"{words}{_ALL_PROMPTS}", 1)
     prompts, images = _apart(total, images, len({(s.task, s.item_id) for s in scores}), len(scores))
-    return Components(2 * prompts * (1 - correlation), 2 * images, ratio, words)
+    return Components(2 * prompts * (1 - correlation), 2 * images, ratio, words, 1)
 
 
 def assumed(correlation: float = CORRELATION) -> Components:
@@ -94,6 +98,7 @@ def assumed(correlation: float = CORRELATION) -> Components:
         1.0,
         f"no run; assumed: {SUCCESS:.0%} of images right, {AGREEMENT:.0%} of their variance between prompts, "
         f"prompts alike for both models by {correlation:g}",
+        0,
     )
 
 

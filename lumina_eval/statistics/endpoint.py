@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, RunResult, Score
 from lumina_eval.statistics.clusters import Clusters
 from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, metric, moments
+
+Pairs = Literal["prompts", "groups of prompts"]
 
 MEAN_OF_CATEGORIES: Final = "mean of categories"
 _WEIGHTS: Final[tuple[Weights, ...]] = ("equal", "images", "prompts")
@@ -31,6 +33,10 @@ class Endpoint:
     """A metric of the benchmark; else a mean that the comparison makes, because the benchmark has none."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Unit of a task where it is not that of the endpoint."""
+    order: tuple[str, ...] = ()
+    """Names of the metrics as the benchmark has them; tasks are told in this order."""
+    pairs: Pairs = "prompts"
+    """What a score is of, and so what is paired: a measure of whole sets has one for a group of prompts."""
 
     @property
     def bounds(self) -> Bounds | None:
@@ -46,6 +52,16 @@ class Endpoint:
     def lower_is_better(self) -> bool:
         """The scores are distances."""
         return self.unit in LOWER_IS_BETTER
+
+    @property
+    def plannable(self) -> bool:
+        """It is a mean over prompts between bounds, so that a number of prompts can be named for it."""
+        return self.pairs == "prompts" and self.bounds is not None
+
+    def in_order(self, tasks: Sequence[str]) -> list[int]:
+        """Places of `tasks` in the benchmark's order; those that are no metric come last, as they stand."""
+        known = {name: place for place, name in enumerate(self.order)}
+        return sorted(range(len(tasks)), key=lambda place: known.get(tasks[place], len(known)))
 
     def of_task(self, task: str) -> Endpoint:
         """The endpoint that is the mean of one task alone."""
@@ -90,7 +106,7 @@ def endpoint_of(runs: Sequence[tuple[RunResult, Sequence[Score]]]) -> Endpoint:
             f"expected a metric to compare, found none in {first.run_dir}; fix: judge the images first"
         )
     name = "overall" if "overall" in names else names[0]
-    unit, values = "fraction", []
+    unit, values, pairs = "fraction", [], _pairs(first, name, runs[0][1])
     for result, scores in runs:
         metric = result.metric(name)
         if metric is None or metric.value is None or not scores:
@@ -103,16 +119,22 @@ def endpoint_of(runs: Sequence[tuple[RunResult, Sequence[Score]]]) -> Endpoint:
     clusters = [Clusters.of_scores(scores) for _, scores in runs]
     for weights in _WEIGHTS:
         if all(_same(float(moments(c, weights).value), v) for c, v in zip(clusters, values, strict=True)):
-            return Endpoint(name, unit, weights)
+            return Endpoint(name, unit, weights, order=tuple(names), pairs=pairs)
     tasks = sorted({score.task for _, scores in runs for score in scores})
     units = {metric.name: metric.unit for metric in first.metrics if metric.name in tasks}
     if len(tasks) > 1 and set(units) == set(tasks):
         widest = "signed_fraction" if "signed_fraction" in units.values() else unit
-        return Endpoint(MEAN_OF_CATEGORIES, widest, "equal", False, units)
+        return Endpoint(MEAN_OF_CATEGORIES, widest, "equal", False, units, tuple(names), pairs)
     raise UserError(
         f"expected {name} to be a mean of the scores of single images, found that it is none, in "
         f"{first.run_dir}; fix: compare the intervals of the runs' own metrics"
     )
+
+
+def _pairs(result: RunResult, name: str, scores: Sequence[Score]) -> Pairs:
+    """Scores are of images, at least one of each; fewer than there are images are of groups of prompts."""
+    metric = result.metric(name)
+    return "groups of prompts" if metric is not None and len(scores) < metric.n_images else "prompts"
 
 
 def _same(one: float, other: float) -> bool:

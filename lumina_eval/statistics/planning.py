@@ -39,6 +39,8 @@ class Plan(Record):
     power: float
     level: float
     source: str
+    runs: int = 0
+    """Runs that the variances were taken from."""
     variance_prompts: float
     variance_images: float
     prompts_at_hand: int | None
@@ -86,6 +88,7 @@ def plan(
         power=power,
         level=level,
         source=components.source,
+        runs=components.runs,
         variance_prompts=components.prompts,
         variance_images=components.images,
         prompts_at_hand=prompts_at_hand,
@@ -96,13 +99,13 @@ def plan(
 
 
 def prompts_to_decide(comparison: Comparison) -> int | None:
-    """Return about how many prompts would decide a comparison that is undecided; None if unknown.
+    """Return about how many prompts would decide a comparison that is undecided; None if there is no number.
 
     With a margin, if both are equally good in truth; without one, if they differ as they seem to.
     """
     primary = comparison.primary
     target = comparison.margin if comparison.margin is not None else abs(primary.difference)
-    if primary.minimum_detectable is None or target == 0:
+    if primary.minimum_detectable is None or target == 0 or not comparison.plannable:
         return None
     return math.ceil(primary.n_prompts * (primary.minimum_detectable / target) ** 2)
 

@@ -10,8 +10,8 @@ fall together.
   its variance comes from the images of each prompt. Images that do not count for the ratio (``counted``)
   still say how much an image of their prompt varies.
 
-Both become intervals as all others do (``statistics.interval``: Wilson's at the effective sample size), so a
-perfect ratio is never certain, and the estimate always lies within.
+Both become intervals as all others do (``statistics.means.interval``: Wilson's at the effective sample size),
+so a perfect ratio is never certain, and the estimate always lies within.
 """
 
 from __future__ import annotations

@@ -410,6 +410,7 @@ def test_less_is_better_in_a_comparison(call: Call, weights: Path) -> None:
     code, (compared,), _ = call("compare", wrong["run_dir"], truth["run_dir"])
     assert code == 0
     assert compared["lower_is_better"]
+    assert compared["pairs"] == "groups of prompts"
     difference = values(truth)["fid"] - values(wrong)["fid"]
     assert compared["primary"]["difference"] == pytest.approx(difference)
     assert compared["primary"]["n_prompts"] == 18  # as many groups as prompts, where there are fewer than 20

@@ -16,6 +16,7 @@ from fake_world import Cli
 from markdown_it import MarkdownIt
 
 from lumina_eval.records import Score
+from lumina_eval.statistics.gates import MOST_AT_MARGIN
 from lumina_eval.statistics.means import metric
 
 PROMPTS, IMAGES = 60, 2
@@ -136,6 +137,47 @@ def test_wins_losses_ties_and_where_they_are(call, made):
     assert primary["largest_losses"] == [{"task": "odd", "item_id": "00001", "baseline": 1, "candidate": 0}]
     even, odd = record["tasks"]
     assert [even["wins"], even["losses"], odd["wins"], odd["losses"]] == [2, 0, 0, 1]
+
+
+def test_categories_stand_in_the_order_of_the_benchmark(call, made):
+    one, other = made("before", GOOD), made("after", drawn(0.7, 2))
+    for folder in (one, other):
+        content = json.loads((folder / "metrics.json").read_text())
+        content["metrics"] += [{**content["metrics"][0], "name": name} for name in ("odd", "even")]
+        (folder / "metrics.json").write_text(json.dumps(content))
+    (record,) = call("compare", one, other, "--json").records
+    assert [task["name"] for task in record["tasks"]] == ["odd", "even"]
+    shown = call("compare", one, other, "--gate", "--margin", 0.1).stdout
+    assert shown.index("| odd |") < shown.index("| even |")
+
+
+def test_scores_of_groups_of_prompts_are_told_apart_by_their_number_alone(call, made):
+    """A share of a whole set of images, as precision is: no unit says so, and no plan can be made for it."""
+    one, other = made("before", GOOD), made("after", drawn(0.7, 2))
+    for folder in (one, other):
+        content = json.loads((folder / "metrics.json").read_text())
+        content["metrics"][0]["n_images"] = 10 * PROMPTS * IMAGES
+        (folder / "metrics.json").write_text(json.dumps(content))
+    (record,) = call("compare", one, other, "--json").records
+    assert (record["pairs"], record["plannable"], record["lower_is_better"]) == (
+        "groups of prompts",
+        False,
+        False,
+    )
+    done = call("compare", one, other, "--gate", "--margin", 0.01)
+    assert done.code == 3
+    assert "paired by groups of prompts" in done.stdout
+    assert "To decide it takes" not in done.stdout
+    assert call("plan", "--detect", 0.05, "--run", one).code == 2
+
+
+def test_the_gate_names_the_worst_share_of_the_printed_simulation(call, made):
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    table = page.split("<!-- simulation difference: begin -->")[1].split("<!-- simulation")[0]
+    worst = max(float(row.split("|")[4]) for row in table.strip().splitlines()[2:])
+    assert f"{100 * worst:g} %" == MOST_AT_MARGIN
+    done = call("compare", made("before", GOOD), made("after", GOOD), "--gate", "--margin", 0.1)
+    assert f"about 2.5 % of cases, at most {MOST_AT_MARGIN} in our simulation" in done.stdout
 
 
 HOSTILE = "a|b `x` <img src=x onerror=alert(1)> @everyone [l](http://e.x) **b** _i_ </code>\n# h \u202e"
@@ -266,6 +308,8 @@ def test_a_plan_from_nothing_from_a_benchmark_and_from_runs(call, made):
     assert "assumed" in bare["source"]
     assert bare["prompts_at_hand"] is None
     assert [row["images_per_prompt"] for row in bare["rows"]] == [1, 2, 4, 8]
+    assert bare["runs"] == 0
+    assert "shares of the metric's range" in call("plan", "--detect", 0.05).stdout
     (own,) = call("plan", "--margin", 0.05, "--benchmark", "fake", "--protocol", "plain", "--json").records
     assert (own["prompts_at_hand"], own["question"]) == (6, "margin")
     assert [row["prompts"] for row in own["rows"]] == [row["prompts"] for row in bare["rows"]]
@@ -273,13 +317,14 @@ def test_a_plan_from_nothing_from_a_benchmark_and_from_runs(call, made):
     words = ["plan", "--detect", 0.05, "--run", one, "--run", other]
     (pair,) = call(*words, "--json").records
     (compared,) = call("compare", one, other, "--json").records
-    assert pair["prompts_at_hand"] == PROMPTS
+    assert (pair["prompts_at_hand"], pair["runs"]) == (PROMPTS, 2)
     assert pair["rows"][1]["smallest_difference"] == pytest.approx(
         compared["primary"]["minimum_detectable"], rel=0.02
     )
     text = call(*words).stdout
     assert f"With the {PROMPTS} prompts of the runs" in text
     assert "two runs" in text
+    assert "shares of the metric's range" not in text
     assert "assumed" in call("plan", "--detect", 0.05, "--run", one).stdout
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from lumina_eval.statistics.bootstrap import resampled
 from lumina_eval.statistics.clusters import Clusters, Floats
 from lumina_eval.statistics.means import Moments, interval, moments
 from lumina_eval.statistics.simulation.worlds import (
@@ -129,7 +129,7 @@ def _per_image(clusters: Clusters) -> tuple[Floats, Floats]:
 
 def _bootstrap(clusters: Clusters, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Percentiles over resamples of whole prompts within task; a block of runs shares its resamples."""
-    times = resampled(clusters.stratum, RESAMPLES, rng)
+    times = _resampled(clusters.stratum, RESAMPLES, rng)
     values = np.zeros((*clusters.total.shape[:-1], RESAMPLES))
     tasks = int(clusters.stratum.max()) + 1
     for h in range(tasks):
@@ -138,3 +138,14 @@ def _bootstrap(clusters: Clusters, rng: np.random.Generator) -> tuple[Floats, Fl
         values += clusters.total[..., inside] @ times[:, inside].T / images / tasks
     low, high = np.quantile(values, (0.025, 0.975), axis=-1)
     return low, high
+
+
+def _resampled(stratum: NDArray[np.intp], resamples: int, generator: np.random.Generator) -> Floats:
+    """How often each prompt (P,) is drawn in each resample, within its task: (R, P)."""
+    times = np.zeros((resamples, len(stratum)))
+    for h in range(int(stratum.max()) + 1):
+        inside = np.flatnonzero(stratum == h)
+        times[:, inside] = generator.multinomial(
+            len(inside), np.full(len(inside), 1 / len(inside)), size=resamples
+        )
+    return times
