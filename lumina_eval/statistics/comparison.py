@@ -4,7 +4,7 @@ The unit is the prompt: both models answered it, and the difference of its two m
 number. The difference of the primary endpoint is tested once; the tasks are looked at after it and corrected
 together (Holm). Beside each p value stands what the prompts could have shown, the minimum detectable
 difference; and a claim of *no* difference is read off the printed interval, with a margin that was named
-before: with 95 % on both sides, each side is a one-sided test at 2.5 %.
+before: with 95 % on both sides, each side is a one-sided test at nominally 2.5 %.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Comparison(Record):
     margin: float | None = None
     """The difference that does not matter, in the unit of the scores."""
     margin_alpha: float | None = None
-    """One-sided error of each statement about the margin: half of 1 - level, because the interval decides."""
+    """Nominal one-sided error of each statement about the margin: half of 1 - level, as the interval decides."""
     non_inferior: bool | None = None
     """The candidate is not worse by the margin or more: the interval lies wholly on that side."""
     equivalent: bool | None = None

@@ -55,7 +55,7 @@ def test_a_row_of_the_document_is_what_the_command_finds(name, worlds, simulate)
 def test_ratios_near_an_end_hold_the_truth_though_few_prompts_miss_anything():
     """With the variance as it is, only 0.85 of the intervals over prompts hold it in this world."""
     world = next(world for world in ratios.WORLDS if world.name == "60 prompts at 0.98")
-    held = numbers(ratios.row(world, 300 * ratios.SLOWER))
+    held = numbers(ratios.row(world, 300))
     assert min(held) > 0.95 - 3 * (0.95 * 0.05 / 300) ** 0.5
 
 

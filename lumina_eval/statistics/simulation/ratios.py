@@ -18,8 +18,6 @@ from lumina_eval.statistics.simulation.worlds import World, generator
 IMAGES: Final = 4
 MOST: Final = 6
 """Questions of a prompt."""
-SLOWER: Final = 10
-"""A tenth of the runs is simulated: each draws two thousand resamples, twice."""
 WORLDS: Final = tuple(
     World(f"{prompts} prompts at {mean:.2f}", (mean,), (prompts,))
     for prompts, mean in ((15, 0.6), (15, 0.9), (200, 0.9), (60, 0.98), (200, 0.98))
@@ -35,9 +33,9 @@ HEAD: Final = (
 
 def row(world: World, runs: int) -> tuple[str, ...]:
     """Simulate one world."""
-    rng, count = generator(f"ratio {world.name}"), max(runs // SLOWER, 1)
+    rng = generator(f"ratio {world.name}")
     held = np.zeros((2, 2))
-    for run in range(count):
+    for run in range(runs):
         chance = world.chances(1, rng)[0]
         asked = rng.integers(1, MOST + 1, size=len(chance))
         hits = rng.binomial(asked[:, None], chance[:, None], size=(len(chance), IMAGES)).astype(float)
@@ -48,7 +46,7 @@ def row(world: World, runs: int) -> tuple[str, ...]:
                 ((found.ci_prompts, world.truth), (found.ci_seeds, here))
             ):
                 held[which, place] += limits is not None and limits[0] <= truth <= limits[1]
-    return (world.name, *(f"{share:.3f}" for share in (held / count).ravel()))
+    return (world.name, *(f"{share:.3f}" for share in (held / runs).ravel()))
 
 
 def rows(runs: int) -> Iterator[tuple[str, ...]]:
