@@ -17,10 +17,15 @@ ARROWS: Final = {"higher": r"\,$\uparrow$", "lower": r"\,$\downarrow$", None: ""
 
 #: Name of the file within the output folder.
 PAGE: Final = "report.tex"
-PREAMBLE: Final = r"% needs \usepackage{booktabs,graphicx,textcomp}"
+PREAMBLE: Final = r"% needs \usepackage{booktabs,graphicx,rotating,textcomp}"
 
 #: From this many columns on a table is set small and tight.
 WIDE: Final = 8
+#: From this many columns on a table is turned: in the width of a page its letters would be 4 pt high.
+TURNED: Final = 10
+#: Makes a box smaller that is wider than the page; beside a caption, one that is too high when turned.
+_AS_WIDE: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_AS_HIGH: Final = r"\resizebox*{!}{\ifdim\totalheight>\highest\highest\else\totalheight\fi}{%"
 
 
 def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
@@ -40,21 +45,24 @@ def render(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
 
 
 def latex_table(table: Table, label: str = "") -> str:
-    r"""Render as a ``table`` float; needs ``\usepackage{booktabs,graphicx,textcomp}``.
+    r"""Render as a ``table`` float; needs the packages of :data:`PREAMBLE`.
 
     Each interval of a row stands on a line of its own below the values, named at the left, so that the table
-    stays narrow enough for a column. One that is wider than the text even so is made smaller to fit it. The
-    best of a column is bold, the second underlined.
+    stays narrow enough for a column. One of many columns takes a page of its own, turned, and its notes a
+    float behind it. One that is wider than the text even so is made smaller to fit it. The best of a column
+    is bold, the second underlined.
     """
+    turned = len(table.columns) >= TURNED
     align = "".join("r" if column.numeric else "l" for column in table.columns)
     names = table.interval_names()
     lines = [
-        r"\begin{table}[t]",
+        *_begin(turned),
         r"  \centering",
         rf"  \caption{{{escape(line(table.marked_caption))}}}",
         *([rf"  \label{{{label}}}"] if label else []),
         *([r"  \small\setlength{\tabcolsep}{3pt}"] if len(table.columns) >= WIDE else []),
-        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        *([f"  {_AS_HIGH}"] if turned else []),
+        f"  {_AS_WIDE}",
         rf"  \begin{{tabular}}{{@{{}}{align}@{{}}}}",
         r"    \toprule",
         *_groups(table),
@@ -66,9 +74,23 @@ def latex_table(table: Table, label: str = "") -> str:
         lines += _between(table, previous, row)
         lines += _row(table, row, ranks, names)
         previous = row
-    lines += [r"    \bottomrule", r"  \end{tabular}}"]
-    lines += _below(table)
-    return "\n".join([*lines, r"\end{table}", ""])
+    lines += [r"    \bottomrule", rf"  \end{{tabular}}{'}}' if turned else '}'}"]
+    notes = _below(table)
+    if not turned:
+        return "\n".join([*lines, *notes, r"\end{table}", ""])
+    lines += [r"\end{sidewaystable*}\endgroup"]
+    if notes:
+        title = r"  {\footnotesize Notes to \tablename~\thetable}"
+        lines += [r"\begin{table*}[tp]", title, *notes, r"\end{table*}"]
+    return "\n".join([*lines, ""])
+
+
+def _begin(turned: bool) -> list[str]:
+    if not turned:
+        return [r"\begin{table}[t]"]
+    # Within the turned float \textwidth is the height of the page.
+    limit = r"\begingroup\edef\highest{\the\dimexpr\textwidth-3\baselineskip}%"
+    return [limit, r"\begin{sidewaystable*}"]
 
 
 def _groups(table: Table) -> list[str]:

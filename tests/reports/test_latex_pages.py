@@ -18,10 +18,12 @@ pytestmark = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdf
 MakeRun = Callable[..., Path]
 
 
-def compiled(body: str, folder: Path) -> str:
+def compiled(body: str, folder: Path, options: str = "") -> str:
     """Compile in an article and return the log."""
     packages = PREAMBLE.removeprefix("% needs ")
-    text = f"\\documentclass{{article}}\n{packages}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    text = (
+        f"\\documentclass[{options}]{{article}}\n{packages}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    )
     (folder / "t.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
@@ -41,7 +43,7 @@ def test_all_tables_of_the_paper_fit_the_page(make_run: MakeRun, tmp_path: Path)
     ]
     log = compiled("\\clearpage\n".join(found), tmp_path)
     assert len(found) == 7 + 2
-    assert not re.search(r"Overfull \\hbox", log)
+    assert not re.search(r"Overfull \\hbox|Float too large", log)
     assert "Output written on t.pdf" in log
 
 
@@ -49,6 +51,19 @@ def test_the_tables_of_a_report_fit_the_page(stages: list[Path], tmp_path: Path)
     (section,) = document(stages, None).sections
     log = compiled("\\clearpage\n".join(latex_table(table) for table in section.tables()), tmp_path)
     assert not re.search(r"Overfull \\hbox", log)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext here")
+@pytest.mark.parametrize("options", ["", "twocolumn"])
+def test_a_table_of_many_columns_stays_large_enough_to_read(tmp_path: Path, options: str) -> None:
+    found = tables("table4", [])["table4"]
+    log = compiled(latex_table(found), tmp_path, options)
+    assert not re.search(r"Overfull \\hbox|Float too large", log)
+    words = subprocess.run(
+        ["pdftotext", "-bbox", "t.pdf", "-"], cwd=tmp_path, capture_output=True, check=True
+    )
+    (box,) = re.findall(r'xMin="([\d.]+)" yMin="[\d.]+" xMax="([\d.]+)".*>HART<', words.stdout.decode())
+    assert float(box[1]) - float(box[0]) >= 5.5  # points; set upright in the page's width it would be 4
 
 
 def test_the_check_sees_a_table_that_is_too_wide(tmp_path: Path) -> None:
