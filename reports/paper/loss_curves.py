@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lumina_eval.errors import UserError
 from reports.paper.drawing import COLOURS, STYLE, below, label, save
-from reports.paper.published import Captions, read
+from reports.paper.published_figures import Captions
+from reports.paper.published_files import read
 from reports.paper.training_logs import training_logs
 
 

@@ -8,14 +8,7 @@ from reports.numbers import EM_DASH, count, fixed
 from reports.paper.checkpoint_facts import amount
 from reports.paper.footnotes import Footnotes
 from reports.paper.precision import ASSUMPTION, combined, published_error
-from reports.paper.published import (
-    NOT_GIVEN,
-    Pair,
-    PublishedColumn,
-    PublishedTable,
-    Settings,
-    Value,
-)
+from reports.paper.published import NOT_GIVEN, Pair, PublishedColumn, PublishedTable, Settings, Value
 from reports.table import Cell, Column, Row
 
 #: Settings by what they are called in a sentence.

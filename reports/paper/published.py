@@ -1,29 +1,20 @@
-"""What others printed, as records: a table of a paper with its columns, rows, sources and settings.
-
-The files lie in ``reports/published``, one a table, as close to the printed rows as TOML allows.
-"""
+"""A table that others printed, as a record: its columns, rows, sources and settings."""
 
 from __future__ import annotations
 
 import datetime
 import itertools
-import tomllib
 from collections.abc import Iterator
-from importlib import resources
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from lumina_eval.errors import UserError, unknown
 from lumina_eval.records import Record
 
-#: Data of this package.
-FOLDER: Final = "published"
 #: What stands in a row for a cell that the paper leaves out.
 NOT_GIVEN: Final = ""
 
 Value = float | str
-R = TypeVar("R", bound=Record)
 
 
 class MetricRef(Record):
@@ -148,75 +139,3 @@ class PublishedTable(Record):
     def settings_of(self, row: list[Value]) -> Settings | None:
         """Settings of a row; None for a table that is no measurement."""
         return self.row_settings.get(str(row[0]), self.settings)
-
-
-class Captions(Record):
-    """Figure 4: kinds of captions with their average length in characters; its curves are not published."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    name: str
-    title: str
-    source: str
-    captions: dict[str, float]
-
-
-class Bar(Record):
-    """One bar of Figure 11."""
-
-    label: str
-    seconds: float = Field(gt=0)
-    faster: float | None = None
-    """How many times faster than the bar above, as printed."""
-    geneval: float | None = None
-    dpg: float | None = None
-
-
-class SpeedChain(Record):
-    """Figure 11: seconds for an image, one change after the other."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    name: str
-    title: str
-    source: str
-    conditions: str
-    notes: tuple[str, ...] = ()
-    bars: list[Bar]
-
-
-def names() -> list[str]:
-    """Names of the published tables, sorted."""
-    files = resources.files("reports").joinpath(FOLDER).iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.startswith("table"))
-
-
-def published(name: str) -> PublishedTable:
-    """Return the published table called ``name``, e.g. ``table4``; UserError names the near ones."""
-    if name not in names():
-        raise unknown("table", name, names())
-    return read(name, PublishedTable)
-
-
-def read(name: str, kind: type[R]) -> R:
-    """Read one file of ``reports/published``."""
-    text = resources.files("reports").joinpath(f"{FOLDER}/{name}.toml").read_text("utf-8")
-    return parse(text, kind, f"reports/{FOLDER}/{name}.toml")
-
-
-def parse(text: str, kind: type[R], where: str) -> R:
-    """Turn TOML into a record.
-
-    Raises UserError that says what was expected, what was found, and in which line or field of ``where``.
-    """
-    try:
-        values: dict[str, Any] = tomllib.loads(text)
-        return kind.model_validate(values)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"expected TOML, found {error}, in {where}; fix: mend that line") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole table"
-        raise UserError(
-            f"{where}: {place}: {first['msg']} (and {error.error_count() - 1} more); fix: mend that field"
-            if error.error_count() > 1
-            else f"{where}: {place}: {first['msg']}; fix: mend that field"
-        ) from error

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from reports.paper.drawing import COLOURS, STYLE, below, label, save
 from reports.paper.measurements import Measured, measurements
-from reports.paper.published import Bar, SpeedChain, read
+from reports.paper.published_figures import Bar, SpeedChain
+from reports.paper.published_files import read
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

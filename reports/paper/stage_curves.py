@@ -14,7 +14,8 @@ from reports.loading import load_runs
 from reports.paper.drawing import COLOURS, STYLE, label, save
 from reports.paper.entrants import SECTIONS, Entrant, Standing, entrants
 from reports.paper.own_rows import in_unit, metric_for, used
-from reports.paper.published import PublishedColumn, PublishedTable, published
+from reports.paper.published import PublishedColumn, PublishedTable
+from reports.paper.published_files import published
 from reports.paper.training_logs import TrainingLog, training_logs
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from reports.paper import own_rows, printed
 from reports.paper.difference import difference
 from reports.paper.entrants import entrants
 from reports.paper.footnotes import Footnotes
-from reports.paper.published import PublishedTable, published
+from reports.paper.published import PublishedTable
+from reports.paper.published_files import published
 from reports.paper.ratings import is_ratings, rating_rows
 from reports.provenance import making, rules
 from reports.table import Table

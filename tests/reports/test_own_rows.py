@@ -14,7 +14,8 @@ import pytest
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, Rewriting
 from reports.paper.checkpoint_facts import amount, magnitude
-from reports.paper.published import Settings, published
+from reports.paper.published import Settings
+from reports.paper.published_files import published
 from reports.paper.tables import tables
 from reports.table import Row, Table
 

@@ -14,7 +14,8 @@ from lumina_eval.errors import UserError
 from reports.paper.files import write
 from reports.paper.precision import combined, published_error
 from reports.paper.printed import told
-from reports.paper.published import PublishedTable, Settings, names, parse, published
+from reports.paper.published import PublishedTable, Settings
+from reports.paper.published_files import names, parse, published
 from reports.paper.tables import tables
 from reports.renderers.json import json_object
 
@@ -108,7 +109,8 @@ def test_table_3_is_equal_to_the_facts_cell_by_cell() -> None:
 
 @needs_spec
 def test_figure_11_is_equal_to_the_facts() -> None:
-    from reports.paper.published import SpeedChain, read
+    from reports.paper.published_figures import SpeedChain
+    from reports.paper.published_files import read
 
     text = SPEC.read_text(encoding="utf-8").split("### 3.6")[1].split("###")[0]
     wanted = [(float(s), float(r)) for s, r in re.findall(r"([\d.]+) s \(([\d.]+)x", text)]
