@@ -13,6 +13,7 @@ from typing import Final
 
 from lumina_eval.commands.compare_table import costs_of, counts, limits
 from lumina_eval.commands.compare_warnings import sampling_in_words
+from lumina_eval.inert_markdown import inert
 from lumina_eval.records import Manifest, RunResult
 from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference, PromptChange
@@ -50,8 +51,10 @@ def code(name: object) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text in which nothing is markup: all but letters, digits and plain points become entities."""
-    return re.sub(r"[^\w\s.,:;/+…–-]|_", lambda found: f"&#{ord(found.group())};", " ".join(text.split()))
+    """Return text in which nothing is markup, a call or a link: all but letters, digits and plain points
+    become entities."""
+    plain = " ".join(text.split())
+    return inert(re.sub(r"[^\w\s.,:;/+…–-]|_", lambda found: f"&#{ord(found.group())};", plain))
 
 
 def _gate_in_words(one: Comparison, results: Sequence[RunResult]) -> str:

@@ -42,7 +42,7 @@ class Comparison(Record):
     margin: float | None = None
     """The difference that does not matter, in the unit of the scores."""
     margin_alpha: float | None = None
-    """Nominal one-sided error of each statement about the margin: half of 1 - level, as the interval decides."""
+    """Nominal one-sided error of each statement about the margin: half of 1 - level."""
     non_inferior: bool | None = None
     """The candidate is not worse by the margin or more: the interval lies wholly on that side."""
     equivalent: bool | None = None

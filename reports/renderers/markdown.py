@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, Literal
 
+from lumina_eval.inert_markdown import inert
 from reports.plain_text import line, short
 from reports.renderers.below import below
 from reports.table import Cell, Column, Row, Table
@@ -41,9 +42,9 @@ def markdown_table(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Return ``text`` so that Markdown shows it as it stands, also within a table."""
+    """Return ``text`` so that Markdown shows it as it stands, also within a table, and links nothing."""
     escaped = re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", text)
-    return re.sub(r"\s*\n\s*", " ", escaped)
+    return inert(re.sub(r"\s*\n\s*", " ", escaped))
 
 
 def _start(escaped: str) -> str:

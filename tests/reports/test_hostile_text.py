@@ -40,6 +40,7 @@ HOSTILE = {
     "plus": "+1+2",
     "minus": "-1-2",
     "at": "@SUM(A1)",
+    "call": "@everyone see _www.evil.example and http://evil.example/x or a@evil.example",
     "accents": "Ångström naïve Łódź señor weiß œuvre µ β",
     "surrogate": "lone \ud800 half",
     "spaces": "  both ends  ",
@@ -105,7 +106,9 @@ def test_html_has_the_tags_of_a_harmless_table_and_shows_the_text(text: str) -> 
 @TABLES
 def test_markdown_keeps_its_rows_and_shows_the_text(text: str) -> None:
     """As another program reads it: CommonMark with tables."""
-    tokens = MarkdownIt("commonmark", {"html": False}).enable("table").parse(markdown_table(table(text)))
+    written = markdown_table(table(text))
+    assert not re.search(r"@|://|www\.", written)  # what code hosts make calls and links of
+    tokens = MarkdownIt("commonmark", {"html": False}).enable("table").parse(written)
     assert [token.type for token in tokens].count("table_open") == 1
     assert [token.type for token in tokens].count("bullet_list_open") == 1
     assert not {token.type for token in tokens} & {
@@ -118,7 +121,9 @@ def test_markdown_keeps_its_rows_and_shows_the_text(text: str) -> None:
     rows = [token.type for token in tokens].count("tr_open")
     assert rows == 1 + 3 + 2
     inlines = [
-        "".join(child.content for child in token.children or []) for token in tokens if token.type == "inline"
+        "".join(child.content for child in token.children or []).replace("@\u200b", "@")
+        for token in tokens
+        if token.type == "inline"
     ]
     kinds = {child.type for token in tokens if token.type == "inline" for child in token.children or []}
     assert not kinds & {"link_open", "image", "code_inline", "html_inline"}
