@@ -1,46 +1,34 @@
 """The published numbers derived again from the verdicts in a receipt, and all else that can be checked.
 
-What passes says that the numbers follow from the verdicts by the rules, that the rules are those of the
-protocol, and that no seed was chosen. That the judge said so of these images is said by ``--images`` and by
-judging them again; that the model made them, by the command in the receipt.
+What passes says that the numbers follow from the verdicts by the rules, that prompts, images, seeds and keys
+are those of the protocol and the plan, and that all of it fits the run's digest. None of that is a signature:
+whoever makes up verdicts and all digests with them passes. That the verdicts are on these images is said by
+``--images``; that the judge says so, by judging them again; that the model made them, by the command.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from lumina_eval import plugins
-from lumina_eval.digests import digest_of, sha256_bytes
+from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError, is_user_error, reason_of
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.plan import components_digest
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
+from lumina_eval.receipts.choice import choice_findings, selection_finding
+from lumina_eval.receipts.evidence import Evidence, unpack
 from lumina_eval.receipts.findings import Finding
+from lumina_eval.receipts.identity import identity_findings
 from lumina_eval.receipts.images import image_findings
 from lumina_eval.receipts.making import command_of
 from lumina_eval.receipts.numbers import number_findings
-from lumina_eval.receipts.record import Packed, Receipt, digest_of_fields
-from lumina_eval.records import Aggregate, ImageRef, Item, Record, Verdict
+from lumina_eval.receipts.record import Receipt, digest_of_fields
+from lumina_eval.records import Aggregate, Provenance
 from lumina_eval.runs import protocol_of
-from lumina_eval.seeds import image_seed
-
-R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The lines of a receipt as records; None where they are not at hand or cannot be read."""
-
-    items: list[Item] | None
-    plan: list[ImageRef] | None
-    verdicts: list[Verdict] | None
 
 
 def check_receipt(
@@ -58,25 +46,28 @@ def check_receipt(
     ``reference`` is what fidelity's images are held against, where it is the user's own.
     """
     found = [_own_digest(receipt, value)]
-    evidence, parts = _unpack(receipt, folder)
+    evidence, parts = unpack(receipt, folder)
     found += parts
     found += _labels(receipt, evidence)
+    found += choice_findings(receipt, evidence)
     protocol = protocol_of(receipt.manifest)
     try:
         benchmark = plugins.benchmark(receipt.manifest.benchmark, reference=reference)
     except UserError as error:
+        found += identity_findings(receipt, evidence, None)
         return [*found, *_protocol(receipt, protocol, None), Finding("metrics", "ABSENT", str(error))]
+    found += identity_findings(receipt, evidence, benchmark)
     found += _protocol(receipt, protocol, benchmark)
+    installed = _installed(benchmark, protocol, receipt.manifest.protocol_digest)
+    same_code = _code(receipt)
+    same = same_code.state == "PASS"
+    found += [selection_finding(receipt, evidence, benchmark, protocol, installed, same), same_code]
     aggregate = _aggregate(benchmark, protocol, evidence)
     if isinstance(aggregate, Finding):
         found.append(aggregate)
     else:
-        same_code = _code(receipt)
-        found.append(same_code)
         judged = len(evidence.verdicts or [])
-        found += number_findings(
-            receipt, aggregate, evidence.plan, judged, tolerance, same_code.state == "PASS"
-        )
+        found += number_findings(receipt, aggregate, evidence.plan, judged, tolerance, same)
     if images is not None:
         found += image_findings(benchmark, protocol, evidence.plan, evidence.verdicts, images)
     return found
@@ -91,72 +82,25 @@ def _own_digest(receipt: Receipt, value: dict[str, Any]) -> Finding:
     )
 
 
-def _unpack(receipt: Receipt, folder: Path) -> tuple[Evidence, list[Finding]]:
-    found: list[Finding] = []
-
-    def lines(name: str, part: Packed, kind: type[R]) -> list[R] | None:
-        records, finding = _records(name, part, folder, kind)
-        found.append(finding)
-        return records
-
-    evidence = Evidence(
-        lines("items", receipt.items, Item),
-        lines("plan", receipt.plan, ImageRef),
-        lines("verdicts", receipt.verdicts, Verdict),
-    )
-    if receipt.rewritten is not None:
-        found.append(_rewritten(receipt, receipt.rewritten, folder))
-    return evidence, found
-
-
-def _records(name: str, part: Packed, folder: Path, kind: type[R]) -> tuple[list[R] | None, Finding]:
-    try:
-        data = part.read(folder)
-    except OSError as error:
-        where = folder / str(part.file)
-        return None, Finding(name, "UNCHECKED", f"cannot read {where}: {error.strerror}; put it beside")
-    except ValueError as error:
-        return None, Finding(name, "FAIL", f"the lines {error}")
-    whole = sha256_bytes(data) == part.sha256
-    try:
-        records = [kind.model_validate(json.loads(line)) for line in data.decode().split("\n") if line]
-    except (ValueError, ValidationError) as error:
-        return None, Finding(name, "FAIL", f"a line is no {kind.__name__}: {reason_of(error)}")
-    if not whole:
-        return records, Finding(name, "FAIL", f"altered: {len(records)} lines, not those of the run")
-    return records, Finding(name, "PASS", f"{len(records)} lines, unaltered")
-
-
-def _rewritten(receipt: Receipt, part: Packed, folder: Path) -> Finding:
-    try:
-        found = sha256_bytes(part.read(folder))
-    except (OSError, ValueError) as error:
-        return Finding("rewritten", "UNCHECKED", f"the texts: {error}")
-    stated = receipt.manifest.rewriting
-    if found == part.sha256 and stated is not None and stated.outputs == found:
-        return Finding("rewritten", "PASS", f"the texts that the model was given, {found[:8]}")
-    return Finding("rewritten", "FAIL", "altered: the texts are not those that the run names")
-
-
 def _labels(receipt: Receipt, evidence: Evidence) -> Iterator[Finding]:
     """What manifest, result, plan and verdicts say of the same thing has to be the same."""
     made, result = receipt.manifest, receipt.result
     names = (
         "benchmark", "protocol", "suite", "subset", "model", "checkpoint", "digest", "stage", "step",
-        "changed", "rewriting",
+        "changed", "rewriting", "seconds",
     )  # fmt: skip
     wrong = [name for name in names if getattr(made, name) != getattr(result, name)]
+    if result.title is not None and result.title != made.title:
+        wrong.append("title")
     if receipt.command != command_of(made):
         yield Finding("labels", "FAIL", f"the command is not that of the run, {command_of(made)}")
-    elif wrong:
+    if wrong:
         yield Finding("labels", "FAIL", f"manifest and result do not agree on {', '.join(wrong)}")
-    else:
+    if receipt.command == command_of(made) and not wrong:
         yield Finding("labels", "PASS", f"manifest and result speak of one run, {made.run_id}")
     if evidence.plan:
         yield _checkpoint(receipt)
-    if evidence.plan and evidence.items is not None:
-        yield _seeds(made.base_seed, evidence.plan, evidence.items)
-    if evidence.verdicts is not None and made.judge_kind != "saved":
+    if evidence.verdicts is not None and (made.judge_kind != "saved" or evidence.plan):
         label = f"{made.judge.partition('@')[0]}@{digest_of([made.judge_digest, made.judge_settings])[:12]}"
         other = next((verdict.judge for verdict in evidence.verdicts if verdict.judge != label), made.judge)
         if other == label:
@@ -171,19 +115,6 @@ def _checkpoint(receipt: Receipt) -> Finding:
     if digest == made.digest:
         return Finding("checkpoint", "PASS", f"{len(made.components)} components, digest {digest[:12]}")
     return Finding("checkpoint", "FAIL", "the digest of the checkpoint is not that of its components")
-
-
-def _seeds(base_seed: int, plan: Sequence[ImageRef], items: Sequence[Item]) -> Finding:
-    prompts = {item.id: item.prompt for item in items}
-    for ref in plan:
-        if ref.item_id not in prompts:
-            return Finding(
-                "seeds", "FAIL", f"the plan has an image of prompt {ref.item_id}, which is not asked"
-            )
-        if ref.seed != image_seed(base_seed, prompts[ref.item_id], ref.index):
-            where = f"image {ref.index} of prompt {ref.item_id}"
-            return Finding("seeds", "FAIL", f"{where} has seed {ref.seed}, not the one that follows")
-    return Finding("seeds", "PASS", f"all {len(plan)} follow from base seed {base_seed}; none was chosen")
 
 
 def _protocol(
@@ -215,14 +146,35 @@ def _protocol(
         )
 
 
+def _installed(
+    benchmark: plugins.Benchmark, protocol: ResolvedProtocol, digest: str
+) -> ResolvedProtocol | None:
+    """Return the protocol of that name here, if its rules are those; its suites are in no digest."""
+    try:
+        here = find_protocol(benchmark, protocol.name, protocol.changed)
+    except UserError:
+        return None
+    return here if here.digest == digest else None
+
+
 def _code(receipt: Receipt) -> Finding:
-    """Say whether the code that checks is the code that made the run."""
+    """Say whether the code that checks is known to be the code that made the run."""
     made, here = receipt.manifest.provenance, provenance()
-    there_is = f"{made.packages.get('lumina-eval', 'unknown')} at {(made.git_sha or 'no commit')[:12]}"
-    here_is = f"{here.packages.get('lumina-eval', 'unknown')} at {(here.git_sha or 'no commit')[:12]}"
-    if there_is == here_is:
-        return Finding("code", "PASS", f"checked by the version that made the run, {here_is}")
-    return Finding("code", "NOTE", f"made by lumina-eval {there_is}, checked by {here_is}")
+    if _named(made) != _named(here):
+        return Finding("code", "NOTE", f"made by lumina-eval {_named(made)}, checked by {_named(here)}")
+    for which, one in (("made", made), ("checked", here)):
+        if one.git_sha is None or one.git_dirty is not False:
+            return Finding(
+                "code", "NOTE", f"{which} by lumina-eval {_named(one)}: which code that is, is open"
+            )
+    return Finding("code", "PASS", f"checked by the version that made the run, {_named(here)}")
+
+
+def _named(one: Provenance) -> str:
+    """Return version and commit of lumina-eval in words."""
+    version = one.packages.get("lumina-eval", "unknown")
+    changed = " with changes that are in no commit" if one.git_dirty else ""
+    return f"{version} at {(one.git_sha or 'no commit')[:12]}{changed}"
 
 
 def _aggregate(

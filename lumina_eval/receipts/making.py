@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError
-from lumina_eval.files import make_folder, write_atomic
+from lumina_eval.files import make_folder, valid_lines, write_atomic
+from lumina_eval.receipts.identity import wording_of
+from lumina_eval.receipts.places import without_places
 from lumina_eval.receipts.record import Packed, Receipt, digest_of_fields, packed
 from lumina_eval.records import Manifest
-from lumina_eval.runs import read_manifest, read_result
+from lumina_eval.runs import read_items, read_manifest, read_plan, read_result, store_of
 
 NAME: Final = "receipt.json"
 #: Options that say where things lie or what is told, and change no number; with and without a value.
@@ -35,11 +38,17 @@ def make_receipt(run_dir: Path, stem: str) -> Receipt:
     def pack(name: str) -> Packed:
         return packed(run_dir / name, f"{stem}{name}")
 
-    argv = shlex.split(command_of(manifest))
-    told = {"run_dir": None, "mlflow_run_id": None}
+    argv = [without_places(word) for word in shlex.split(command_of(manifest))]
+    told = {
+        "checkpoint": None if manifest.checkpoint is None else without_places(manifest.checkpoint),
+        "mlflow_run_id": None,
+    }
+    items, plan, warnings = read_items(run_dir), read_plan(run_dir), map(without_places, result.warnings)
+    texts = dict(_rewritten(rewritten)) if rewritten.is_file() else None
     receipt = Receipt(
-        manifest=manifest.model_copy(update={"store": None, "mlflow_run_id": None, "argv": argv}),
-        result=result.model_copy(update=told),
+        manifest=manifest.model_copy(update={**told, "store": None, "argv": argv}),
+        result=result.model_copy(update={**told, "run_dir": None, "warnings": list(warnings)}),
+        wording=wording_of(manifest, items, plan, texts, store_of(run_dir)),
         command=shlex.join(argv),
         items=pack("items.jsonl"),
         plan=pack("plan.jsonl"),
@@ -50,6 +59,11 @@ def make_receipt(run_dir: Path, stem: str) -> Receipt:
         digest="0" * 64,
     )
     return receipt.model_copy(update={"digest": digest_of_fields(receipt.model_dump(mode="json"))})
+
+
+def _rewritten(path: Path) -> Iterator[tuple[str, str]]:
+    for _, value in valid_lines(path):
+        yield value["prompt"], value["rewritten"]
 
 
 def write_receipt(run_dir: Path, out: Path | None = None) -> Path:

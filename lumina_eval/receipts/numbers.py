@@ -21,7 +21,8 @@ def number_findings(
 ) -> Iterator[Finding]:
     """Yield a finding for the coverage, for each metric, and for the lines of scores and results.
 
-    Lines differ between versions of the code where no number does: only by the ``same_code`` is that wrong.
+    Lines and intervals differ between versions of the code where no value does: only by the ``same_code`` is
+    that wrong.
     """
     differs: State = "FAIL" if same_code else "NOTE"
     by = "" if same_code else ", by another version of the code"
@@ -30,9 +31,8 @@ def number_findings(
     derived = {metric.name: metric for metric in aggregate.metrics}
     stated = {metric.name: metric for metric in receipt.result.metrics}
     for name in dict.fromkeys((*stated, *derived)):
-        finding = _metric(name, stated.get(name), derived.get(name), tolerance)
         exact = exact and stated.get(name) == derived.get(name)
-        yield finding
+        yield _metric(name, stated.get(name), derived.get(name), tolerance, None if same_code else receipt)
     if receipt.result.against != aggregate.against:
         here, there = (
             " and ".join(one) or "nothing named" for one in (aggregate.against, receipt.result.against)
@@ -58,6 +58,8 @@ def _coverage(
     wrong = []
     if stated.judged != judged:
         wrong.append(f"{stated.judged} judged, there are {judged} verdicts")
+    if not stated.judged <= stated.generated <= stated.expected:
+        wrong.append(f"{stated.generated} generated, {stated.judged} judged of {stated.expected} expected")
     if stated.failed != stated.expected - stated.judged:
         wrong.append(f"{stated.failed} failed, {stated.expected} less {stated.judged} are not that many")
     if plan and stated.expected != len(plan):
@@ -69,7 +71,10 @@ def _coverage(
     return Finding("images judged", "PASS", f"{stated.judged} of {stated.expected} images judged")
 
 
-def _metric(name: str, stated: Metric | None, derived: Metric | None, tolerance: float) -> Finding:
+def _metric(
+    name: str, stated: Metric | None, derived: Metric | None, tolerance: float, other_code: Receipt | None
+) -> Finding:
+    """Hold a metric against the derived one; ``other_code`` is the receipt where other code made it."""
     if stated is None:
         return Finding(name, "FAIL", f"the rules give {_number(derived)}, and the receipt says nothing of it")
     if derived is None:
@@ -81,9 +86,22 @@ def _metric(name: str, stated: Metric | None, derived: Metric | None, tolerance:
         for what, one, other in _pairs(stated, derived)
         if not _close(one, other, tolerance)
     ]
+    if wrong and other_code is not None and all(one.startswith("ci_") for one in wrong):
+        said = f"{_number(stated)} is the same, its intervals are not: {'; '.join(wrong)}"
+        return Finding(name, "NOTE", f"{said}; {_with_its_code(other_code)}")
     if wrong:
         return Finding(name, "FAIL", "; ".join(wrong))
     return Finding(name, "PASS", f"{_number(stated)}, the same but for rounding (within {tolerance:g})")
+
+
+def _with_its_code(receipt: Receipt) -> str:
+    """Say how intervals are derived by the code that made them."""
+    made = receipt.manifest.provenance
+    if made.git_sha is None:
+        return "they were made by code of no known commit, so that they cannot be derived"
+    sha = made.git_sha[:12]
+    dirty = ", with changes that are in no commit" if made.git_dirty is not False else ""
+    return f"made at commit {sha}{dirty}; to derive them: git checkout {sha}, then receipt check again"
 
 
 Value = float | str | None

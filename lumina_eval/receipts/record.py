@@ -18,6 +18,9 @@ from lumina_eval.records import Manifest, Record, RunResult, Sha256
 
 #: Characters of compressed lines that a receipt holds itself; more of them stay in a file beside it.
 INSIDE: Final = 8 * 2**20
+#: Bytes of lines that are unpacked from within one, and that a part may have at all: no file is larger.
+UNPACKED: Final = 2**30
+LARGEST: Final = 2**40
 
 
 class Packed(Record):
@@ -25,7 +28,7 @@ class Packed(Record):
 
     sha256: Sha256
     """Of the lines as they are in the run folder."""
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=LARGEST)
     """Of the lines in bytes."""
     data: str | None = None
     file: str | None = None
@@ -39,6 +42,8 @@ class Packed(Record):
         """
         if self.data is None:
             return (folder / Path(self.file or "").name).read_bytes()
+        if self.size > UNPACKED:
+            raise ValueError(f"are said to be {self.size} bytes long, more than fit into a receipt")
         try:
             packed = base64.b64decode(self.data, validate=True)
             unpacked = zlib.decompressobj().decompress(packed, self.size + 1)
@@ -64,6 +69,9 @@ class Receipt(Record):
     plan: Packed
     verdicts: Packed
     rewritten: Packed | None = None
+    wording: tuple[str, str] | None = None
+    """What the model puts before and after each prompt, with which the keys of the images follow; None where
+    it puts nothing, or where the image store was not at hand when the receipt was made."""
     scores_sha256: Sha256
     results_sha256: Sha256
     digest: Sha256
@@ -102,6 +110,8 @@ def read_receipt(path: Path) -> tuple[Receipt, dict[str, Any]]:
             f"expected a receipt, found {what} at character {place} of {len(text)}, in {path}; "
             "fix: get the file again"
         ) from error
+    if "\\ud" in text.lower() and not _writable(value):
+        raise UserError(f"expected text, found half a character, in receipt {path}; fix: get the file again")
     if not isinstance(value, dict) or value.get("kind") != "receipt":
         raise UserError(
             f"expected a receipt, found another file, at {path}; fix: lumina-eval receipt make RUN"
@@ -109,6 +119,15 @@ def read_receipt(path: Path) -> tuple[Receipt, dict[str, Any]]:
     return parsed(
         value, Receipt, path, fix="get the receipt again, or make it anew from the run folder"
     ), value
+
+
+def _writable(value: Any) -> bool:
+    """Tell whether all escapes stand for characters: half of a surrogate pair cannot be written again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _refuse(constant: str) -> float:

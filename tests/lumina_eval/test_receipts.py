@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_world import Cli, FakeBenchmark, with_model
+from receipt_forging import Change, altered, repack, unpacked
 
-from lumina_eval.digests import sha256_bytes
+from lumina_eval import provenance
 from lumina_eval.plugins import injected
 from lumina_eval.receipts import record
 from lumina_eval.receipts.making import command_of
-from lumina_eval.receipts.record import digest_of_fields
 from lumina_eval.runs import find_runs, read_manifest
 
-Change = Callable[[dict[str, Any]], object]
+
+@pytest.fixture(autouse=True)
+def _of_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and checks are by the same code, whatever the working tree that the tests run in."""
+    monkeypatch.setattr(provenance, "git_state", lambda folder: ("c" * 40, False))
 
 
 @pytest.fixture
@@ -35,28 +36,6 @@ def receipt(call: Cli, run_dir: Path) -> Path:
     done = call("receipt", "make", run_dir, "--json")
     assert done.code == 0
     return Path(done.records[0]["file"])
-
-
-def altered(path: Path, change: Change, seal: bool = True) -> Path:
-    """Change a receipt as someone would who knows how it is made, and seal it with a digest that fits."""
-    value = json.loads(path.read_text())
-    change(value)
-    if seal:
-        value["digest"] = digest_of_fields(value)
-    other = path.with_name("altered.json")
-    other.write_text(json.dumps(value))
-    return other
-
-
-def repack(part: dict[str, Any], lines: bytes, honest: bool = True) -> None:
-    part["data"] = base64.b64encode(zlib.compress(lines)).decode()
-    part["size"] = len(lines)
-    if honest:
-        part["sha256"] = sha256_bytes(lines)
-
-
-def unpacked(part: dict[str, Any]) -> bytes:
-    return zlib.decompress(base64.b64decode(part["data"]))
 
 
 def failures(call: Cli, *words: object, code: int = 1, state: str = "FAIL") -> dict[str, str]:
