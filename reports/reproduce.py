@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lumina_eval.digests import canonical_json
+from lumina_eval.receipts.places import without_places
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import duration
@@ -70,7 +71,7 @@ def facts_of(run: RunView) -> dict[str, str]:
         "judge digest": manifest.judge_digest,
         **_flat("judge setting", manifest.judge_settings),
         "model": manifest.model,
-        "checkpoint": manifest.checkpoint or EM_DASH,
+        "checkpoint": without_places(manifest.checkpoint or EM_DASH),
         "checkpoint digest": manifest.digest or EM_DASH,
         **_flat("component", manifest.components),
         **_flat("sampling", manifest.sampling),

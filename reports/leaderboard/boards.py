@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.digests import digest_of
+from lumina_eval.receipts.places import without_places
 from lumina_eval.records import Metric
 from lumina_eval.statistics.endpoint import MEAN_OF_CATEGORIES
 from reports import caveats
@@ -22,6 +23,8 @@ from reports.table import Cell, Column, Row, RowKind, Table
 
 #: Why runs with images missing have no rank: which ones are missing may be anybody's choice.
 INCOMPLETE: Final = "Incomplete coverage: not ranked"
+#: The rules, or something that they need, are not at hand where the pages were made.
+UNCHECKED: Final = "Numbers not derived again from the receipt: not ranked"
 NOTE_RANK: Final = (
     "Rank by {metric}: the places that a run may have, since a run is behind another only where their 95 % "
     "intervals over prompts do not overlap. To decide between two runs compare them by prompt: "
@@ -50,7 +53,8 @@ class Board:
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
     """Return a board for each group of comparable runs, whole protocols first."""
-    return [_board(group) for group in group_runs([entry.view for entry in entries])]
+    unchecked = frozenset(entry.run_id for entry in entries if entry.open)
+    return [_board(group, unchecked) for group in group_runs([entry.view for entry in entries])]
 
 
 def page_of(run_id: str) -> str:
@@ -58,7 +62,7 @@ def page_of(run_id: str) -> str:
     return f"runs/{run_id}.html"
 
 
-def _board(group: Group) -> Board:
+def _board(group: Group, unchecked: frozenset[str]) -> Board:
     first = group.first
     badges = (
         *group.badges,
@@ -68,7 +72,12 @@ def _board(group: Group) -> Board:
     )
     name = re.sub(r"[^a-z0-9]+", "-", f"{first.result.benchmark} {first.result.protocol}".lower()).strip("-")
     return Board(
-        f"{name}-{_key(group)}", group.title, badges, caveats.claims(group), _table(group), _has_whole(group)
+        f"{name}-{_key(group)}",
+        group.title,
+        badges,
+        caveats.claims(group),
+        _table(group, unchecked),
+        _has_whole(group),
     )
 
 
@@ -81,7 +90,7 @@ def _key(group: Group) -> str:
     return digest_of([*rules_of, part, texts])[:8]
 
 
-def _table(group: Group) -> Table:
+def _table(group: Group, unchecked: frozenset[str]) -> Table:
     names = [*group.splits(), *group.parts()]
     whole = _has_whole(group)
     columns = [
@@ -93,16 +102,19 @@ def _table(group: Group) -> Table:
         Column("coverage"),
         *(_column(group, name) for name in names),
     ]
-    complete = [run for run in group.stages if run.result.coverage.complete]
+    checked = [run for run in group.runs if run.manifest.run_id not in unchecked]
+    complete = [run for run in group.stages if run.result.coverage.complete and run in checked]
     ranked = [run for run in complete if metric_of(run, group.primary)] if whole else []
     ranked.sort(key=lambda run: _order(group, run))
     ranges = rank_ranges([_primary(group, run) for run in ranked], group.direction(group.primary) == "higher")
     rows = [_row(group, run, names, _places(*places)) for run, places in zip(ranked, ranges, strict=True)]
     level = [] if whole else complete  # they compete in each category alone
     rows += [_row(group, run, names, "") for run in level]
-    rows += [_row(group, run, names, "", "ceiling") for run in group.ceilings]
-    others = [run for run in group.stages if run not in [*ranked, *level]]
-    rows += [_row(group, run, names, "", "apart") for run in others]
+    rows += [_row(group, run, names, "", "ceiling") for run in group.ceilings if run in checked]
+    others = [run for run in group.stages if run not in [*ranked, *level] and run in checked]
+    rows += [_row(group, run, names, "", "apart", INCOMPLETE) for run in others]
+    rest = [run for run in group.runs if run not in checked]
+    rows += [_row(group, run, names, "", "apart", UNCHECKED) for run in rest]
     return Table(
         caption=group.title,
         columns=tuple(columns),
@@ -129,12 +141,20 @@ def _column(group: Group, name: str) -> Column:
     return Column(text, group.direction(name), group.unit_of(name), note=name)
 
 
-def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowKind = "measured") -> Row:
+def _row(
+    group: Group,
+    run: RunView,
+    names: Sequence[str],
+    rank: str,
+    kind: RowKind = "measured",
+    section: str = "",
+) -> Row:
     result = run.result
+    checkpoint = None if result.checkpoint is None else without_places(result.checkpoint)
     return Row(
         (
             Cell(rank or None),
-            Cell(_name(group, run), note=result.checkpoint, link=page_of(run.manifest.run_id)),
+            Cell(_name(group, run), note=checkpoint, link=page_of(run.manifest.run_id)),
             Cell(value=result.step),
             *([metric_cell(metric_of(run, group.primary))] if _has_whole(group) else []),
             Cell(value=result.coverage.judged),
@@ -142,7 +162,7 @@ def _row(group: Group, run: RunView, names: Sequence[str], rank: str, kind: RowK
             *(metric_cell(metric_of(run, name)) for name in names),
         ),
         kind=kind,
-        section=INCOMPLETE if kind == "apart" else "",
+        section=section,
         run=run.manifest.run_id,
     )
 

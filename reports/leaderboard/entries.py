@@ -1,23 +1,28 @@
-"""What stands on a leaderboard: receipts, made from run folders or sent by others, each unaltered."""
+"""What stands on a leaderboard: receipts, made from run folders or sent by others, each checked first."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
+from lumina_eval.receipts.checking import check_receipt
+from lumina_eval.receipts.findings import Finding
 from lumina_eval.receipts.making import NAME, write_receipt
-from lumina_eval.receipts.record import Receipt, digest_of_fields, read_receipt
+from lumina_eval.receipts.record import Packed, Receipt, read_receipt
 from lumina_eval.run_lists import sift
 from reports.loading import RunView
 
 #: Where receipts lie within a site.
 RECEIPTS: Final = "receipts"
+#: Largest relative difference that is only rounding, as of ``receipt check``.
+TOLERANCE: Final = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +31,10 @@ class Entry:
 
     receipt: Receipt
     files: tuple[str, ...]
+    open: tuple[str, ...] = ()
+    """What the check of the receipt could not look at; where this is not empty, numbers are not derived."""
+    notes: tuple[str, ...] = ()
+    """What is true of the receipt and good to know."""
 
     @property
     def run_id(self) -> str:
@@ -41,8 +50,9 @@ class Entry:
 def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
     """Bring a receipt of every run into ``site/receipts``; return them by run id, and what was passed over.
 
-    A place is a run folder, a folder that holds ``runs/``, or a receipt. Raises UserError for anything else,
-    for a receipt that was altered, and for two records of one run that differ.
+    A place is a run folder, a folder that holds ``runs/``, or a receipt. All are read and checked before a
+    file of the site is touched. Raises UserError for anything else, for a receipt in which something is
+    wrong, and for two records of one run that differ.
     """
     sources: list[Path] = []
     passed_over: list[str] = []
@@ -50,18 +60,23 @@ def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
         whole, broken = ([place], []) if place.is_file() else sift([place])
         sources += whole
         passed_over += broken
-    folder = make_folder(site / RECEIPTS)
-    found: dict[str, tuple[Path, Entry]] = {}
-    for source in sources:
-        file = _copied(source, folder) if source.is_file() else write_receipt(source, folder)
-        entry = _entry(file, source)
-        before = found.setdefault(entry.run_id, (source, entry))
-        if before[1].receipt.digest != entry.receipt.digest:
-            raise UserError(
-                f"expected one record of run {entry.run_id}, found two that differ, {before[0]} and "
-                f"{source}; fix: leave one out"
-            )
-    return [entry for _, (_, entry) in sorted(found.items())], passed_over
+    found: dict[str, tuple[Path, Path, Entry]] = {}
+    with tempfile.TemporaryDirectory() as aside:
+        for number, source in enumerate(sources):
+            file = source if source.is_file() else write_receipt(source, Path(aside) / str(number))
+            entry = _entry(file, source)
+            first, _, before = found.setdefault(entry.run_id, (source, file, entry))
+            if before.receipt.digest != entry.receipt.digest:
+                raise UserError(
+                    f"expected one record of run {entry.run_id}, found two that differ, {first} and "
+                    f"{source}; fix: leave one out"
+                )
+        make_folder(site / RECEIPTS)
+        for _, file, entry in found.values():
+            _copy(file, site / entry.files[0])
+            for name in entry.files[1:]:
+                _copy(file.parent / Path(name).name, site / name)
+    return [entry for _, (_, _, entry) in sorted(found.items())], passed_over
 
 
 def standing(site: Path) -> list[Path]:
@@ -69,35 +84,56 @@ def standing(site: Path) -> list[Path]:
     return sorted((site / RECEIPTS).glob(f"*.{NAME}"))
 
 
-def _copied(source: Path, folder: Path) -> Path:
-    """Copy a receipt and the files beside it under the run's name."""
-    receipt, _ = read_receipt(source)
-    run_id = _safe(receipt.manifest.run_id, source)
-    place = folder / f"{run_id}.{NAME}"
-    if place.resolve() == source.resolve():
-        return place
-    for file in _beside(receipt):
-        if not (source.parent / file).is_file():
-            raise UserError(f"expected {file} beside {source}, found none; fix: get both files")
-        shutil.copyfile(source.parent / file, folder / file)
-    shutil.copyfile(source, place)
-    return place
+def _copy(source: Path, place: Path) -> None:
+    if place.resolve() != source.resolve():
+        shutil.copyfile(source, place)
 
 
 def _entry(file: Path, source: Path) -> Entry:
+    """Read and check a receipt; nothing is written."""
     receipt, value = read_receipt(file)
-    if digest_of_fields(value) != receipt.digest:
+    run_id = _safe(receipt.manifest.run_id, source)
+    beside = _beside(receipt, run_id, source)
+    for name in beside:
+        if not (file.parent / name).is_file():
+            raise UserError(f"expected {name} beside {source}, found none; fix: get both files")
+    findings = check_receipt(receipt, value, file.parent, TOLERANCE)
+    wrong = next((finding for finding in findings if finding.state == "FAIL"), None)
+    if wrong is not None:
+        make = "" if source.is_file() else f"lumina-eval receipt make {source}, then "
         raise UserError(
-            f"expected an unaltered receipt, found one whose digest does not fit, {source}; "
-            f"fix: lumina-eval receipt check {source}"
+            f"expected a receipt that is right, found one that is not ({wrong.what}: {wrong.said}), "
+            f"{source}; fix: {make}lumina-eval receipt check {source}"
         )
-    _safe(receipt.manifest.run_id, source)
-    return Entry(receipt, tuple(f"{RECEIPTS}/{name}" for name in (file.name, *_beside(receipt))))
+    files = (f"{RECEIPTS}/{run_id}.{NAME}", *(f"{RECEIPTS}/{name}" for name in beside))
+    return Entry(receipt, files, _said(findings, "UNCHECKED", "ABSENT"), _said(findings, "NOTE"))
 
 
-def _beside(receipt: Receipt) -> list[str]:
-    parts = (receipt.items, receipt.plan, receipt.verdicts, receipt.rewritten)
-    return [Path(part.file).name for part in parts if part is not None and part.file is not None]
+def _said(findings: Sequence[Finding], *states: str) -> tuple[str, ...]:
+    """Return findings in words, but which code checks: the same runs give the same pages everywhere."""
+    kept = (finding for finding in findings if finding.state in states and finding.what != "code")
+    return tuple(f"{finding.what}: {finding.said}" for finding in kept)
+
+
+def _beside(receipt: Receipt, run_id: str, source: Path) -> list[str]:
+    """Return the files beside a receipt; their names are those of ``receipt make --out``."""
+    parts: dict[str, Packed | None] = {
+        "items": receipt.items,
+        "plan": receipt.plan,
+        "verdicts": receipt.verdicts,
+        "rewritten": receipt.rewritten,
+    }
+    found = []
+    for name, part in parts.items():
+        if part is None or part.data is not None:
+            continue
+        if part.file != f"{run_id}.{name}.jsonl":
+            raise UserError(
+                f"expected {run_id}.{name}.jsonl as the file of {name} beside a receipt, found "
+                f"{part.file!r}, in {source}; fix: lumina-eval receipt make RUN --out DIR, and give what is in DIR"
+            )
+        found.append(part.file)
+    return found
 
 
 def _safe(run_id: str, source: Path) -> str:

@@ -74,6 +74,8 @@ def _files(entries: Sequence[Entry], found: Sequence[Board], title: str) -> Iter
                 board=board,
                 run=entry.view,
                 receipt=entry.receipt,
+                unchecked=entry.open,
+                checked_notes=entry.notes,
                 receipt_file=entry.files[0],
                 metrics=_metrics(entry),
                 facts=facts_of(entry.view),
@@ -154,6 +156,7 @@ def _run_record(entry: Entry) -> dict[str, Any]:
         "page": page_of(entry.run_id),
         "receipt": entry.files[0],
         "digest": entry.receipt.digest,
+        "unchecked": list(entry.open),
     }
 
 

@@ -18,6 +18,12 @@ ROWS = "[...document.querySelectorAll('tbody.measured tr[data-run]')]"
 NAMES = f"{ROWS}.map(row => row.querySelector('th bdi').textContent)"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs of these tests are made up, and no rules give their numbers."""
+    monkeypatch.setattr("reports.leaderboard.entries.check_receipt", lambda *_: [])
+
+
 @pytest.fixture
 def page(make_run: Callable[..., Path], tmp_path: Path) -> Iterator[Any]:
     stages = [make_run(stage, n, n / 3) for n, stage in enumerate(("low_res", "high_res", "hq_tuning"), 1)]

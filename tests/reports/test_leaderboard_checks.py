@@ -1,0 +1,93 @@
+"""What a leaderboard does with receipts in which something is wrong, and with those it cannot check."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from receipt_forging import altered
+
+from lumina_eval import cli
+from lumina_eval.errors import UserError
+from lumina_eval.receipts import record
+from lumina_eval.receipts.making import write_receipt
+from lumina_eval.runs import find_runs
+from reports.leaderboard.boards import UNCHECKED, boards
+from reports.leaderboard.entries import gather
+from reports.leaderboard.site import write_site
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run that is what it says."""
+    out = tmp_path_factory.mktemp("run")
+    words = (
+        "run geneval --protocol tabletop --limit 1 --images-per-prompt 1 --model tabletop-scripted:0.7 "
+        f"--no-mlflow --no-report --out {out}"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lumina-eval", *words.split()])
+        with pytest.raises(SystemExit):
+            cli.main()
+    (found,) = find_runs(out)
+    return found
+
+
+def test_a_wrong_receipt_is_refused_before_the_right_one_is_touched(run_dir: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    write_site(gather([run_dir], site)[0], site, "Title")
+    (genuine,) = (site / "receipts").iterdir()
+    before = genuine.read_bytes()
+    copy = tmp_path / "r.json"
+    shutil.copy(genuine, copy)
+
+    def better(value: dict[str, object]) -> None:
+        value["result"]["metrics"][0]["value"] = 0.99  # type: ignore[index]
+
+    for seal, what in ((True, "overall"), (False, "receipt")):
+        with pytest.raises(UserError, match=f"is not .{what}: .*lumina-eval receipt check"):
+            gather([altered(copy, better, seal)], site)
+        assert genuine.read_bytes() == before
+        assert [path.name for path in (site / "receipts").iterdir()] == [genuine.name]
+
+
+def test_files_beside_have_the_names_of_the_run(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "INSIDE", 200)
+    file = write_receipt(run_dir, tmp_path / "r")
+    (entry,), _ = gather([file], tmp_path / "site")
+    assert f"receipts/{run_dir.name}.verdicts.jsonl" in entry.files
+    assert all((tmp_path / "site" / name).is_file() for name in entry.files)
+
+    def other(value: dict[str, object]) -> None:
+        value["verdicts"]["file"] = "index.html"  # type: ignore[index]
+
+    (tmp_path / "r" / "index.html").write_text("mine")
+    with pytest.raises(UserError, match=r"verdicts.jsonl as the file of verdicts.*receipt make RUN --out"):
+        gather([altered(file, other)], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_cannot_be_checked_has_no_rank(run_dir: Path, tmp_path: Path) -> None:
+    file = write_receipt(run_dir, tmp_path / "r")
+    checked = gather([file], tmp_path / "site")[0]
+    assert boards(checked)[0].table.rows[0].section == ""
+
+    def unknown(value: dict[str, dict[str, object]]) -> None:
+        value["manifest"]["benchmark"] = value["result"]["benchmark"] = "absent"
+        value["manifest"]["argv"] = []
+        value["command"] = (  # type: ignore[assignment]
+            "lumina-eval run absent --protocol tabletop --model tabletop-scripted:0.7@64 --suite standard"
+        )
+
+    entries, _ = gather([altered(file, unknown)], tmp_path / "two")
+    (row,) = boards(entries)[0].table.rows
+    assert (row.section, row.kind, row.cells[0].text) == (UNCHECKED, "apart", None)
+    write_site(entries, tmp_path / "two", "Title")
+    assert "not all derived again" in next((tmp_path / "two" / "runs").iterdir()).read_text()
+    index = json.loads((tmp_path / "two" / "data/leaderboard.json").read_text())
+    assert "unknown benchmark" in " ".join(index["runs"][0]["unchecked"])
