@@ -11,6 +11,7 @@ import typer
 
 from lumina_eval.console import Output, output
 from lumina_eval.errors import UserError
+from lumina_eval.files import make_folder
 from lumina_eval.models import open_models
 from lumina_eval.runs import DEFAULT_OUT
 
@@ -71,7 +72,7 @@ def measure(
 ) -> None:
     """Measure models as they are, each against the first."""
     with output(as_json) as streams:
-        how = How(prompts, repeats, most, peak_seconds, score, limit, out)
+        how = How(prompts, repeats, most, peak_seconds, score, limit, make_folder(out))
         opened = [one for text in model for one in open_models(text, _options(option, device))]
         found = [_measured(one, how, streams) for one in opened]
         _show(found, [one.title for one in found], "Efficiency", out, streams)
@@ -95,7 +96,7 @@ def chain(
     from benchmarks.efficiency.chain import settings
 
     with output(as_json) as streams:
-        how = How(prompts, repeats, most, peak_seconds, score, limit, out)
+        how = How(prompts, repeats, most, peak_seconds, score, limit, make_folder(out))
         found, names = [], []
         for name, changes in settings():
             opened = open_models(model, {**_options(option, device), **changes})
@@ -146,13 +147,13 @@ def _spread(asked: Question, number: int) -> list[str]:
 
 def _show(found: list[Measurement], names: list[str], title: str, out: Path, streams: Output) -> None:
     from benchmarks.efficiency.tables import notes, table
-    from lumina_eval.files import append_lines, make_folder
+    from lumina_eval.files import append_lines
 
     for one in found:
         streams.emit(one)
     streams.tables.print(table(found, names, title))
     for note in notes(found):
         streams.result(note)
-    path = make_folder(out) / "measurements.jsonl"
+    path = out / "measurements.jsonl"
     append_lines(path, [one.model_dump_json() for one in found])
     streams.result(f"measurements in {path}")

@@ -19,6 +19,7 @@ from benchmarks.efficiency.device import (
 )
 from benchmarks.efficiency.flops import evaluations, image_flops
 from benchmarks.efficiency.timing import timed
+from lumina_eval.errors import UserError, is_user_error, reason_of
 from lumina_eval.plugins import Model
 from lumina_eval.records import Interval, Record
 from lumina_model.adapter import LuminaModel
@@ -155,4 +156,18 @@ def _per_image(before: float | None, after: float | None, images: int) -> float 
 
 def _generate(model: Model, prompts: Sequence[str], size: int) -> None:
     chosen = list(itertools.islice(itertools.cycle(prompts), size))
-    model.generate(chosen, list(range(size)))
+    title = getattr(model, "title", model.name)
+    try:
+        images = model.generate(chosen, list(range(size)))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        raise UserError(f"expected images from {title}, found {reason_of(error)}; fix: the model") from error
+    lacking = [one for one in images if one is None or isinstance(one, Exception)]
+    if lacking or len(images) != size:
+        raise UserError(
+            f"expected {size} images from {title}, found {len(images) - len(lacking)}; fix: a model that "
+            "draws any prompt"
+        )

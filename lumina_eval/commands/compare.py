@@ -61,7 +61,7 @@ def compare(
     Of a folder that holds runs/ the first one is that of the lowest training step.
     """
     with output(as_json) as streams:
-        folders = _in_order(run_dirs)
+        folders = _in_order(run_dirs, streams)
         if len(folders) < 2:
             raise UserError(
                 f"expected at least two run folders to compare, found one, {folders[0]}; fix: add another"
@@ -98,15 +98,20 @@ def compare(
     raise typer.Exit(code)
 
 
-def _in_order(run_dirs: Sequence[Path]) -> list[Path]:
-    """Return the run folders as given; those of a folder that holds ``runs/`` in the order of their steps."""
-    found = [sorted(expand([folder]), key=_step) for folder in run_dirs]
-    return list(dict.fromkeys(folder for folders in found for folder in folders))
+def _in_order(run_dirs: Sequence[Path], streams: Output) -> list[Path]:
+    """Return the run folders as given; of a folder that holds ``runs/`` those of training steps, by step.
 
-
-def _step(folder: Path) -> tuple[bool, int]:
-    step = read_manifest(folder).step
-    return step is not None, step or 0
+    What has no step beside those that have one is left out, and said: a ceiling is no checkpoint.
+    """
+    found: dict[Path, None] = {}
+    for given in run_dirs:
+        steps = {folder: read_manifest(folder).step for folder in expand([given])}
+        known = {folder: step for folder, step in steps.items() if step is not None}
+        aside = [folder.name for folder in steps if folder not in known]
+        if known and aside:
+            streams.warn(f"left out, for want of a training step: {', '.join(aside)}; name runs to have them")
+        found |= dict.fromkeys(sorted(known, key=lambda folder: known[folder]) if known else steps)
+    return list(found)
 
 
 def names_of(folders: Sequence[Path], results: Sequence[RunResult]) -> list[str]:
@@ -116,10 +121,11 @@ def names_of(folders: Sequence[Path], results: Sequence[RunResult]) -> list[str]
 
 
 def _refuse(manifests: Sequence[Manifest], results: Sequence[RunResult]) -> None:
-    asked = {(m.benchmark, m.protocol_digest): m.run_id for m in manifests}
+    asked = {(m.benchmark, m.protocol_digest): m for m in manifests}
     if len(asked) > 1:
+        told = sorted(f"{m.run_id} ({', '.join(m.changed) or 'unchanged'})" for m in asked.values())
         raise UserError(
-            f"expected runs of one benchmark and protocol, found {', '.join(sorted(asked.values()))}; "
+            f"expected runs of one benchmark and protocol, found {', '.join(told)}; "
             "fix: compare runs of one protocol"
         )
     against = {tuple(result.against) for result in results}

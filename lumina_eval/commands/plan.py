@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +68,8 @@ def plan(
     """Say how many prompts and images it takes to see a difference, and what those at hand can see."""
     with output(as_json) as streams:
         effect = _checked(detect, margin, power, correlation)
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise UserError(f"expected --seconds-per-image above 0, found {seconds:g}; fix: that number")
         folders = expand(runs) if runs else []
         components, endpoint, costs = _from_runs(folders, correlation)
         if endpoint.reach is not None and effect >= endpoint.reach:

@@ -44,7 +44,12 @@ class FolderModel:
         files = sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
         if not files:
             raise UserError(f"expected images ({', '.join(SUFFIXES)}) in {folder}, found none")
-        self._digest = digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
+        try:
+            self._digest = digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
+        except OSError as error:
+            raise UserError(
+                f"cannot read {error.filename}: {error.strerror}; fix: try again when nobody changes it"
+            ) from error
         self.name = folder.resolve().name
         self.checkpoint = str(folder)
 

@@ -10,7 +10,7 @@ import typer
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
 from reports.leaderboard.boards import boards
-from reports.leaderboard.entries import gather, standing
+from reports.leaderboard.entries import RECEIPTS, gather, standing
 from reports.leaderboard.site import write_site
 
 TITLE: Final = "Text-to-image leaderboard"
@@ -39,6 +39,11 @@ def leaderboard(
     runs give the same bytes. To add runs later give all of them again, or --add and the new ones.
     """
     with output(as_json) as streams:
+        if out.is_dir() and any(out.iterdir()) and not (out / RECEIPTS).is_dir():
+            raise UserError(
+                f"expected an empty folder or a site of leaderboard, found other files, in {out}; "
+                "fix: --out another folder"
+            )
         before = standing(out) if add else []
         if not places and not before:
             raise UserError(

@@ -283,9 +283,11 @@ def test_other_sampling_is_told_by_field_and_stands_in_the_provenance(call, made
 
 def test_a_folder_of_runs_is_compared_in_the_order_of_training(call, made, tmp_path):
     made("a", GOOD, step=300), made("b", GOOD, step=20), made("c", GOOD)
-    found = call("compare", tmp_path / "made", "--json").records
-    assert [one["baseline"] for one in found] == ["c", "c"]
-    assert [one["candidate"] for one in found] == ["b", "a"]
+    done = call("compare", tmp_path / "made", "--json")
+    assert [(one["baseline"], one["candidate"]) for one in done.records] == [("b", "a")]
+    assert "left out, for want of a training step: " in done.stderr
+    named = call("compare", *((tmp_path / "made" / "runs" / name) for name in ("c", "b")), "--json").records
+    assert [(one["baseline"], one["candidate"]) for one in named] == [("c", "b")]
 
 
 def test_what_does_not_compare_is_refused_or_told(call, made):
@@ -300,6 +302,11 @@ def test_what_does_not_compare_is_refused_or_told(call, made):
     assert "at least two" in alone.stderr
     strange = made("strange", GOOD, protocol_digest="f" * 64)
     assert "one benchmark and protocol" in call("compare", one, strange).stderr
+
+
+def test_another_protocol_value_is_named(call, made):
+    one, other = made("one", GOOD), made("other", GOOD, protocol_digest="f" * 64, changed=["threshold=0.5"])
+    assert "threshold=0.5" in call("compare", one, other).stderr
 
 
 # --- plan ---------------------------------------------------------------------------------------------------
