@@ -114,7 +114,7 @@ def identity_findings(receipt: Receipt, evidence: Evidence, benchmark: Benchmark
 def _identities(receipt: Receipt, items: Sequence[Item], plan: Sequence[ImageRef]) -> list[dict[str, Any]]:
     """Return what ``_manifest`` in evaluation.py, or that in external.py, may have made the digest of."""
     made = receipt.manifest
-    common = {
+    common: dict[str, Any] = {
         "benchmark": made.benchmark,
         "protocol": made.protocol,
         "protocol_digest": made.protocol_digest,

@@ -53,13 +53,18 @@ class Board:
 
 def boards(entries: Sequence[Entry]) -> list[Board]:
     """Return a board for each group of comparable runs, whole protocols first."""
-    unchecked = frozenset(entry.run_id for entry in entries if entry.open)
-    return [_board(group, unchecked) for group in group_runs([entry.view for entry in entries])]
+    groups = group_runs([entry.view for entry in entries])
+    return [_board(group, _underived(group, entries)) for group in groups]
 
 
 def page_of(run_id: str) -> str:
     """Return the address of a run's page from the site's root."""
     return f"runs/{run_id}.html"
+
+
+def _underived(group: Group, entries: Sequence[Entry]) -> frozenset[str]:
+    """Return the runs whose rank would hang on numbers that did not come out of their verdicts again."""
+    return frozenset(entry.run_id for entry in entries if entry.open or group.primary in entry.moved)
 
 
 def _board(group: Group, unchecked: frozenset[str]) -> Board:

@@ -35,6 +35,8 @@ class Entry:
     """What the check of the receipt could not look at; where this is not empty, numbers are not derived."""
     notes: tuple[str, ...] = ()
     """What is true of the receipt and good to know."""
+    moved: tuple[str, ...] = ()
+    """Metrics whose intervals did not come out again, since other code made them."""
 
     @property
     def run_id(self) -> str:
@@ -106,13 +108,19 @@ def _entry(file: Path, source: Path) -> Entry:
             f"{source}; fix: {make}lumina-eval receipt check {source}"
         )
     files = (f"{RECEIPTS}/{run_id}.{NAME}", *(f"{RECEIPTS}/{name}" for name in beside))
-    return Entry(receipt, files, _said(findings, "UNCHECKED", "ABSENT"), _said(findings, "NOTE"))
+    names = {metric.name for metric in receipt.result.metrics}
+    moved = tuple(one.what for one in findings if one.state == "NOTE" and one.what in names)
+    # which code checks is left out: the same runs give the same pages everywhere
+    rest = [finding for finding in findings if finding.what not in ("code", *moved)]
+    notes = _said(rest, "NOTE")
+    if moved:
+        notes += (f"the intervals of {', '.join(moved)} are by other code, and did not come out again",)
+    return Entry(receipt, files, _said(rest, "UNCHECKED", "ABSENT"), notes, moved)
 
 
 def _said(findings: Sequence[Finding], *states: str) -> tuple[str, ...]:
-    """Return findings in words, but which code checks: the same runs give the same pages everywhere."""
-    kept = (finding for finding in findings if finding.state in states and finding.what != "code")
-    return tuple(f"{finding.what}: {finding.said}" for finding in kept)
+    """Return findings in words."""
+    return tuple(f"{one.what}: {one.said}" for one in findings if one.state in states)
 
 
 def _beside(receipt: Receipt, run_id: str, source: Path) -> list[str]:
@@ -130,7 +138,7 @@ def _beside(receipt: Receipt, run_id: str, source: Path) -> list[str]:
         if part.file != f"{run_id}.{name}.jsonl":
             raise UserError(
                 f"expected {run_id}.{name}.jsonl as the file of {name} beside a receipt, found "
-                f"{part.file!r}, in {source}; fix: lumina-eval receipt make RUN --out DIR, and give what is in DIR"
+                f"{part.file!r}, in {source}; fix: lumina-eval receipt make RUN --out DIR, and give DIR's"
             )
         found.append(part.file)
     return found

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from receipt_forging import altered
@@ -91,3 +92,16 @@ def test_what_cannot_be_checked_has_no_rank(run_dir: Path, tmp_path: Path) -> No
     assert "not all derived again" in next((tmp_path / "two" / "runs").iterdir()).read_text()
     index = json.loads((tmp_path / "two" / "data/leaderboard.json").read_text())
     assert "unknown benchmark" in " ".join(index["runs"][0]["unchecked"])
+
+
+def test_intervals_of_other_code_give_no_rank(run_dir: Path, tmp_path: Path) -> None:
+    file = write_receipt(run_dir, tmp_path / "r")
+
+    def surer(value: dict[str, dict[str, Any]]) -> None:
+        first = value["result"]["metrics"][0]
+        first["ci_prompts"] = [first["value"], first["value"]]
+        value["manifest"]["provenance"]["git_sha"] = "d" * 40
+
+    entries, _ = gather([altered(file, surer)], tmp_path / "site")
+    assert entries[0].moved == ("overall",)
+    assert boards(entries)[0].table.rows[0].section == UNCHECKED
