@@ -1,8 +1,8 @@
 """Joint blocks through torch.compile: one block is compiled, all blocks of its shape are run by that code.
 
 It is the same arithmetic in another order: latents move by rounding. The first batch of a shape waits for the
-compiler (seconds on a GPU, up to half a minute on a CPU), so it pays for long runs only. Where compiling
-fails, for want of a C++ compiler say, the blocks run as they are, and why is said once.
+compiler, on a CPU up to half a minute, so it pays for long runs only. Where compiling fails, for want of a
+C++ compiler say, the blocks run as they are, and why is said once.
 """
 
 import warnings
@@ -20,19 +20,20 @@ class CompiledBlocks:
     def __init__(self) -> None:
         self.reason: str | None = None
         """Why the blocks are not compiled; None while they are."""
+        from torch._dynamo.exc import TorchDynamoException  # seconds, for those who compile
+
+        self._failure = TorchDynamoException
         self._run = torch.compile(_run)
 
     def __call__(
         self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
     ) -> Tensor:
         """tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D), as `NextDiT.run_blocks`."""
-        from torch._dynamo.exc import TorchDynamoException
-
         state = tokens
         try:
             for layer in model.layers if self.reason is None else ():
                 state = self._run(layer, state, time, rotation, key_mask)
-        except TorchDynamoException as error:
+        except self._failure as error:
             self.reason = " ".join(str(error).split("\n\n")[0].split())  # what follows is advice on logging
             warnings.warn(f"the blocks run uncompiled, torch.compile failed: {self.reason}", stacklevel=2)
         return state if self.reason is None else model.run_blocks(tokens, time, rotation, key_mask)

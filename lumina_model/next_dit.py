@@ -9,10 +9,9 @@ is the image**. Text and image tokens form one sequence; all blocks see all of i
 
 The left branch does not depend on t: `NextDiT.encode_context` runs it once per prompt for all steps.
 
-Padding stays where it is, between a short text and its image, and is masked as attention key. This is
-the same function as the official one, which cuts padding out and packs [text ; image] per sample: attention
-does not know order, only rotary positions, and those are given per sample. It needs no repacking; what all
-texts of a batch are padded with, `Context.trimmed` cuts off once for all steps.
+Padding between a short text and its image is masked as attention key. This is the same function as the
+official one, which packs [text ; image] per sample: attention does not know order, only rotary positions, and
+those are given per sample. What all texts of a batch are padded with, `Context.trimmed` cuts off.
 
 Parameter names are those of diffusers' `Lumina2Transformer2DModel`; `official_names.py` has the map to the
 official ones.
@@ -273,8 +272,7 @@ class NextDiT(nn.Module):
         Args:
             cap_feats: text encoder features (B, T, F).
             cap_mask: (B, T), non-zero on valid tokens. Padding is on the right, and at least one token is
-                valid (an empty prompt still has its BOS). Both are taken on trust: checking would make
-                the host wait for the device.
+                valid (an empty prompt still has its BOS). Taken on trust: a check waits for the device.
         """
         self._check_captions(cap_feats, cap_mask)
         mask = cap_mask.bool()

@@ -15,7 +15,6 @@ from typing import Any, Final
 from PIL import Image
 
 from lumina_eval.errors import is_user_error
-from lumina_eval.plugins import benchmark
 from lumina_eval.records import Score, Verdict
 from reports.groups import Group
 from reports.loading import RunView
@@ -135,17 +134,7 @@ class _Judged:
         # Official result lines have no key of ours: they are one line an image in the verdicts' order, or
         # something else altogether.
         rows = dict(zip(keys, run.results, strict=True)) if len(run.results) == len(keys) else {}
-        return _Judged(run, label, dict(zip(keys, run.verdicts, strict=True)), rows, _drawing(run))
-
-
-def _drawing(run: RunView) -> Callable[..., Image.Image] | None:
-    """Return the benchmark's ``draw``; a report can do without, so the plug-in may be absent."""
-    try:
-        return getattr(benchmark(run.manifest.benchmark), "draw", None)
-    except Exception as error:
-        if not is_user_error(error):
-            raise
-        return None
+        return _Judged(run, label, dict(zip(keys, run.verdicts, strict=True)), rows, run.draw)
 
 
 def _strip(judged: _Judged, task: str, find_image: FindImage, per_task: int) -> Strip | None:

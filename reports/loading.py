@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
+
 from lumina_eval import runs
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, is_user_error
 from lumina_eval.files import valid_lines
+from lumina_eval.plugins import benchmark
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item, Manifest, Metric, RunResult, Score, Verdict
 from lumina_eval.statistics.endpoint import mean_of_categories
@@ -89,6 +92,16 @@ class RunView:
         """What failed, by (item id, index): the step (``generate`` or ``judge``) and the reason."""
         found = (value for _, value in valid_lines(self.folder / "failures.jsonl"))
         return {(f["item_id"], f["index"]): (str(f["step"]), str(f["reason"])) for f in found}
+
+    @property
+    def draw(self) -> Callable[..., Image.Image] | None:
+        """The benchmark's ``draw``; a report can do without, so the plug-in may be absent."""
+        try:
+            return getattr(benchmark(self.manifest.benchmark), "draw", None)
+        except Exception as error:
+            if not is_user_error(error):
+                raise
+            return None
 
     @functools.cached_property
     def results(self) -> tuple[Mapping[str, Any], ...]:

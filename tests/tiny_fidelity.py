@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.tabletop.world.renderer import render
+from benchmarks.tabletop.world.scene import sample_scene
 from lumina_eval.assets.catalogue import FOLDER_VARIABLE
 from lumina_eval.digests import sha256_file
 
@@ -116,3 +119,17 @@ def declared_weights(folder: Path) -> Path:
 
 
 __all__ = ["FOLDER_VARIABLE", "declared_weights", "every_kind", "noise", "random_inception"]
+
+
+def pictures(folder: Path, count: int, seed: int, side: int = 64) -> Path:
+    """Draw scenes into a new folder and return it."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for place in range(count):
+        Image.fromarray(render(sample_scene(rng), side)).save(folder / f"{place:03d}.png")
+    return folder
+
+
+def values(record: dict[str, Any]) -> dict[str, float | None]:
+    """Return the metrics of a JSON line by name."""
+    return {metric["name"]: metric["value"] for metric in record["metrics"]}

@@ -9,7 +9,6 @@ from typing import Any
 from PIL import Image
 
 from lumina_eval.errors import is_user_error
-from lumina_eval.plugins import benchmark
 from lumina_eval.records import Item, Score, Verdict
 from reports.gallery import divide, is_binary
 from reports.loading import RunView
@@ -47,7 +46,7 @@ class Column:
             by_task.setdefault(score.task, []).append(score)
         right = {(s.item_id, s.index) for several in by_task.values() for s in divide(several)[0]}
         binary = is_binary(list(scores.values()))
-        return Column(run, label, verdicts, scores, frozenset(right), states_of(binary), lines, _drawing(run))
+        return Column(run, label, verdicts, scores, frozenset(right), states_of(binary), lines, run.draw)
 
     def tile(
         self, place: Place, item: Item | None, stored: StoredImages, embedded: EmbeddedImages
@@ -109,13 +108,3 @@ class Column:
 def states_of(binary: bool) -> tuple[str, str]:
     """Return what a tile is called that is in the better part and in the other; scores may be no verdicts."""
     return ("right", "wrong") if binary else ("upper", "lower")
-
-
-def _drawing(run: RunView) -> Callable[..., Image.Image] | None:
-    """Return the benchmark's ``draw``; a report can do without, so the plug-in may be absent."""
-    try:
-        return getattr(benchmark(run.manifest.benchmark), "draw", None)
-    except Exception as error:
-        if not is_user_error(error):
-            raise
-        return None

@@ -30,7 +30,7 @@ def figure10(inputs: Sequence[Path], out: Path) -> list[Path]:
     """Draw DPG and GenEval against training steps, and the loss where a run's training log is there.
 
     Columns: what Table 8 has, then the reader's runs, those that are not comparable in a column of their own.
-    Returns an SVG and a PDF file.
+    Returns an SVG and a PDF file. Runs without a step are counted below.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -57,6 +57,9 @@ def figure10(inputs: Sequence[Path], out: Path) -> list[Path]:
         grid[0][0].set_title(f"as published\n{table.source}")
         for place, standing in enumerate(standings, 1):
             grid[0][place].set_title(TITLES[standing].replace(": ", ":\n"))
+        if aside := sum(run.result.step is None for run in runs):
+            told = f"{aside} of {len(runs)} runs know no training step and are not drawn"
+            figure.supxlabel(told, fontsize="small")
         return save(figure, out, NAME)
 
 

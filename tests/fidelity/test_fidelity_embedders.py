@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from tiny_t2i_models import CLIP, MEAN, STD, clip_folder
 
-from benchmarks.fidelity.features.embedders import HESSEL_PREFIX, ClipEmbedder, Dinov2Embedder
+from benchmarks.fidelity.features.embedders import ClipEmbedder, Dinov2Embedder
 from benchmarks.fidelity.features.extractor import Extractor, TextExtractor
 from benchmarks.fidelity.features.pictures import read_picture
 from lumina_eval.errors import UserError
@@ -88,7 +88,7 @@ def test_texts_are_cut_and_keep_their_end(clip: Path) -> None:
 
 def test_the_prefix_stands_before_every_text(clip: Path) -> None:
     plain = ClipEmbedder(str(clip), device="cpu")
-    hessel = ClipEmbedder(str(clip), prefix=HESSEL_PREFIX, device="cpu")
+    hessel = ClipEmbedder(str(clip), prefix="A photo depicts ", device="cpu")
     np.testing.assert_allclose(
         hessel.texts(TEXTS[:2]), plain.texts([f"A photo depicts {text}" for text in TEXTS[:2]]), atol=1e-6
     )

@@ -60,6 +60,13 @@ def test_the_log_of_a_runs_checkpoint_is_found(training: Path, make_run: MakeRun
     assert [log.stage for log in training_logs([run])] == ["low_res", "hq_tuning"]
 
 
+def test_figure_10_says_how_many_runs_it_cannot_draw(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [make_run("low_res", 1000, benchmark="geneval"), make_run("other", None, benchmark="geneval")]
+    told = "1 of 2 runs know no training step and are not drawn"
+    assert told in text_of(figure10(runs, tmp_path / "both")[0])
+    assert "no training step" not in text_of(figure10(runs[:1], tmp_path / "one")[0])
+
+
 def test_a_log_that_is_broken_in_the_middle_is_an_error(training: Path) -> None:
     (training / "training" / "low_res" / "log.jsonl").write_text('{"step": 1\n{"step": 2, "loss": 1}\n')
     with pytest.raises(UserError, match=r"log.jsonl:1: expected a JSON object"):

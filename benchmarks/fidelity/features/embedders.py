@@ -39,8 +39,6 @@ VERSION: Final = 1
 #: The official models, as open_clip calls them.
 CLIP_FID: Final = "ViT-B-32-quickgelu/openai"
 CMMD: Final = "ViT-L-14-336-quickgelu/openai"
-#: What Hessel et al. put before every caption (``clipscore.py``, CLIPCapDataset).
-HESSEL_PREFIX: Final = "A photo depicts "
 #: Side of the square that DINOv2 sees, and the colours' mean and deviation (dgm-eval, ``models/dinov2.py``).
 DINOV2_SIZE: Final = 224
 DINOV2_MEAN: Final = (0.485, 0.456, 0.406)
