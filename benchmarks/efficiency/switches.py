@@ -1,0 +1,244 @@
+"""The price of each inexact switch: ``python -m benchmarks.efficiency.switches > switches.md``.
+
+The same prompts and noise under the exact sampler and under each switch, scored by a benchmark, compared
+prompt by prompt; beside it how many times faster the switch is, timed in turns with the exact sampler. Images
+and verdicts lie in ``--out`` and are not made twice: the same command goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from benchmarks.efficiency.command_line import key_values, without_traceback
+from benchmarks.efficiency.prices import POWER, Price, Run, prices
+from lumina_eval.errors import UserError, is_user_error
+from lumina_eval.evaluation import Question, Site, ask, evaluate
+from lumina_eval.files import make_folder
+from lumina_eval.plugins import Model
+from lumina_eval.runs import read_result, read_scores
+from lumina_eval.store import ImageStore
+from lumina_eval.units import digits as places
+
+#: What makes a checkpoint's own sampling exact.
+EXACT: Final = {"truncation": "none", "truncation_ratio": "none", "cache": "none", "dtype": "float32"}
+#: Batch of the timings, and of the images.
+BATCH: Final = 16
+#: Prompts that the timings take in turn.
+TIMED_PROMPTS: Final = 8
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Options that change the exact sampler."""
+
+    name: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of the switches: seconds, and a list of prices for each benchmark."""
+
+    faster: Mapping[str, float | None]
+    prices: Mapping[str, Sequence[Price]]
+
+
+def usual_switches(sampling: Any) -> list[Switch]:
+    """Return those of docs/efficiency.md; the solver gets half of the evaluations that it replaces."""
+    steps = max(1, sampling.evaluations() // 2)
+    return [
+        Switch("CFG-Trunc, t < 0.25", {"truncation": "0.25"}),
+        Switch(f"Flow-DPM-Solver, {steps} steps", {"solver": "dpm", "steps": str(steps)}),
+        Switch("step cache 0.3", {"cache": "0.3"}),
+        Switch("bfloat16", {"dtype": "bfloat16"}),
+    ]
+
+
+@without_traceback
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, score and time the exact sampler and each switch, print the tables."""
+    given = _parser().parse_args(arguments)
+    console = Console(stderr=True)
+    base = {"device": given.device, **EXACT, **key_values(given.option, "--option")}
+    exact = _one(given.model, base)
+    chosen, told = _switches(given, base, exact)
+    for line in told:
+        console.print(line, markup=False, soft_wrap=True)
+    asked = [
+        ask(name, "tabletop" if given.protocol is None else given.protocol, suite=given.suite,
+            limit=given.limit, images_per_prompt=given.images_per_prompt)
+        for name in given.benchmarks
+    ]  # fmt: skip
+    site = Site(make_folder(given.out), ImageStore(given.out / "images"), BATCH, console)
+    found = run(exact, chosen, given.model, base, asked, site, given.repeats, given.margin)
+    print("\n".join(markdown(found, exact, asked, given)))
+
+
+def run(
+    exact: Model,
+    chosen: Sequence[Switch],
+    name: str,
+    base: Mapping[str, str],
+    asked: Sequence[Question],
+    site: Site,
+    repeats: int,
+    share: float,
+) -> Result:
+    """Score and time all switches; one is let go of before the next is loaded."""
+    judges = [question.benchmark.judge(question.protocol) for question in asked]
+    pairs = list(zip(asked, judges, strict=True))
+    exact_runs = [_scored(evaluate(question, exact, judge, site)) for question, judge in pairs]
+    switched: dict[str, list[Run]] = {}
+    faster: dict[str, float | None] = {}
+    prompts = [item.prompt for item in asked[0].selection.items[:TIMED_PROMPTS]]
+    for switch in chosen:
+        model = _one(name, {**base, **switch.options})
+        site.console.print(switch.name, markup=False)
+        switched[switch.name] = [_scored(evaluate(question, model, judge, site)) for question, judge in pairs]
+        faster[switch.name] = _faster(exact, model, prompts, repeats)
+    return Result(
+        faster,
+        {
+            question.benchmark.name: prices(
+                exact_runs[place], {one: runs[place] for one, runs in switched.items()}, share
+            )
+            for place, question in enumerate(asked)
+        },
+    )
+
+
+def markdown(found: Result, exact: Model, asked: Sequence[Question], given: Any) -> list[str]:
+    """Return a table for each benchmark, and what its readers must know."""
+    from benchmarks.efficiency.device import device_name
+
+    lines = []
+    for question in asked:
+        rows = found.prices[question.benchmark.name]
+        first, selection = rows[0], question.selection
+        how_much = selection.subset or f"suite {selection.suite}"
+        scored = f"{question.benchmark.name} {question.protocol.name} {first.metric}, {how_much}"
+        title = getattr(exact, "title", exact.name)
+        exact_score = first.score - first.difference
+        digits = places("fraction")
+        lines += [
+            f"## {title}: {scored}",
+            "",
+            f"{first.n_prompts} prompts x {selection.images_per_prompt} images under each; exact: "
+            f"{exact_score:.{digits}f}. {device_name(exact.device)}, batch {BATCH}.",
+            "",
+            f"| switch | times faster | {first.metric} | difference | 95 % | "
+            f"margin {_number(first.margin, 'g')} | power | prompts for {POWER:g} |",
+            "|---|---:|---:|---:|---:|---|---:|---:|",
+            *(_row(row, found.faster[row.name], digits) for row in rows),
+            "",
+        ]
+    return [*lines, *_notes(given)]
+
+
+def _row(row: Price, faster: float | None, digits: int) -> str:
+    ci = "—" if row.ci is None else f"{row.ci[0]:+.{digits}f} to {row.ci[1]:+.{digits}f}"
+    cells = [row.name, "—" if faster is None else f"{faster:.2f}x", f"{row.score:.{digits}f}",
+             f"{row.difference:+.{digits}f}", ci, row.verdict, _number(row.power, ".2f"),
+             "—" if row.needed is None else f"{row.needed:,}"]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _notes(given: Any) -> list[str]:
+    seen = "" if given.repeats else " Nothing was timed (--repeats 0)."
+    options = " ".join(f"--option {pair}" for pair in given.option)
+    return [
+        "Differences are switch minus exact, paired by prompt, on the same noise. worse, better: the "
+        "sign-flip test over all switches together (5 %). equivalent, not worse: the interval lies within "
+        "the margin, or above its lower end. power: the chance that so many prompts show a switch that costs "
+        "nothing to be not worse by the margin, as lumina-eval plan reckons it; a dash where it is unknown, "
+        f"as where no prompt differs.{seen}",
+        "",
+        "None of this transfers to 2.6B: what a switch costs hangs on the weights, the size and the prompts. "
+        "There it is measured by the same command:",
+        "",
+        "```",
+        "python -m benchmarks.efficiency.switches --model lumina:DIR_OR_ID --device cuda "
+        f"--margin {given.margin:g} {options}".rstrip(),
+        "```",
+    ]
+
+
+def _switches(given: Any, base: Mapping[str, str], exact: Any) -> tuple[list[Switch], list[str]]:
+    """Return the switches to try, and why others are left out; a user's own that does nothing is an error."""
+    own = [Switch(text, key_values(text.split(","), "--switch")) for text in given.switch]
+    chosen, told = [], []
+    for switch in own or usual_switches(exact.settings):
+        try:
+            if _one(given.model, {**base, **switch.options}).sampling() == exact.sampling():
+                raise UserError(
+                    f"expected a switch that changes the sampling, found {switch.name}, which the exact "
+                    "sampler has already; fix: leave it out"
+                )
+        except Exception as error:
+            if own or not is_user_error(error):
+                raise
+            told.append(f"left out {switch.name}: {error}")
+        else:
+            chosen.append(switch)
+    if not chosen:
+        raise UserError(f"expected a switch to try, found none; {'; '.join(told)}")
+    return chosen, told
+
+
+def _scored(run_dir: Path) -> Run:
+    return read_result(run_dir), read_scores(run_dir)
+
+
+def _one(name: str, options: Mapping[str, str]) -> Any:
+    from lumina_eval.models import open_models
+    from lumina_model.adapter import LuminaModel
+
+    opened = open_models(name, options)
+    if len(opened) != 1 or not isinstance(opened[0], LuminaModel):
+        raise UserError(
+            f"expected one checkpoint of ours, found {len(opened)} in {name!r}; fix: name a stage, e.g. "
+            "--model embedded:hq_tuning, or --model lumina:DIR"
+        )
+    return opened[0]
+
+
+def _faster(exact: Model, model: Model, prompts: Sequence[str], repeats: int) -> float | None:
+    from benchmarks.efficiency.turns import times_faster
+
+    return times_faster(exact, model, prompts, BATCH, repeats) if repeats else None
+
+
+def _number(value: float | None, form: str) -> str:
+    return "—" if value is None else f"{value:{form}}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{Path(sys.executable).name} -m benchmarks.efficiency.switches",
+        description=__doc__.splitlines()[0] if __doc__ else None,
+    )
+    parser.add_argument("--model", default="embedded:hq_tuning", help="one of our checkpoints")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--option", action="append", default=[], help="KEY=VALUE for exact and switches")
+    parser.add_argument("--switch", action="append", default=[],
+                        help="KEY=VALUE,KEY=VALUE in place of the usual switches; repeatable")  # fmt: skip
+    parser.add_argument("--benchmarks", nargs="+", default=["geneval"], help="e.g. geneval fidelity")
+    parser.add_argument("--protocol", help="tabletop if not given")
+    parser.add_argument("--suite", default="standard")
+    parser.add_argument("--limit", type=int, help="prompts of each task")
+    parser.add_argument("--images-per-prompt", type=int)
+    parser.add_argument("--margin", type=float, default=0.01, help="a share of the metric's range")
+    parser.add_argument("--repeats", type=int, default=5, help="timed rounds; 0 times nothing")
+    parser.add_argument("--out", type=Path, default=Path("lumina-runs/switches"), help="images and runs")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
