@@ -88,15 +88,15 @@ def test_the_program_prices_switches_and_goes_on_where_it_ended(
     pipeline_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [
-        "--model", f"lumina:{pipeline_folder}", "--device", "cpu", "--option", "steps=2", "--option",
-        "max_text_tokens=16", "--limit", "1", "--images-per-prompt", "1", "--repeats", "0", "--switch",
+        "--model", f"lumina:{pipeline_folder}", "--device", "cpu", "--option", "steps=2", "--limit", "1",
+        "--images-per-prompt", "1", "--repeats", "0", "--switch",
         "solver=dpm,steps=2", "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     main(words)
     first = capsys.readouterr()
     assert "| solver=dpm,steps=2 | — | 0.000 | +0.000 |" in first.out
     assert "None of this transfers to 2.6B" in first.out
-    assert first.out.rstrip().endswith("--option steps=2 --option max_text_tokens=16\n```")
+    assert first.out.rstrip().endswith("--option steps=2\n```")
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "images").rglob("*.png")}
     main(words)
     assert capsys.readouterr().out == first.out
