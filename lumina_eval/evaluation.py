@@ -25,6 +25,7 @@ from lumina_eval.protocol import ResolvedProtocol, resolve
 from lumina_eval.provenance import provenance
 from lumina_eval.records import Coverage, Manifest, RunResult
 from lumina_eval.runs import RunFolder, now, run_id
+from lumina_eval.statistics.means import INTERVALS_VERSION
 from lumina_eval.store import ImageStore
 
 #: Kinds of failure that are spelled out in the warnings; all of them are in ``failures.jsonl``.
@@ -139,6 +140,7 @@ def conclude(
         changed=manifest.changed,
         rewriting=manifest.rewriting,
         metrics=aggregate.metrics,
+        intervals_version=INTERVALS_VERSION,
         coverage=Coverage(
             expected=expected,
             generated=expected - absent if generated is None else generated,

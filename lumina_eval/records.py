@@ -156,6 +156,8 @@ class RunResult(Record):
     stage: str | None = None
     step: int | None = None
     metrics: list[Metric]
+    intervals_version: int = Field(default=1, ge=1)
+    """Version of the rules of the intervals (``INTERVALS_VERSION`` in ``statistics/means.py``)."""
     coverage: Coverage
     seconds: Seconds = Seconds()
     run_dir: str | None = None

@@ -70,6 +70,7 @@ def _differences(group: Group) -> list[str]:
     told: dict[str, Callable[[RunView], object]] = {
         "base seed": lambda run: run.manifest.base_seed,
         "number of images per prompt": lambda run: run.manifest.images_per_prompt,
+        "version of their intervals": lambda run: run.result.intervals_version,
         "commit of the code": lambda run: run.manifest.provenance.git_sha,
     }
     return [

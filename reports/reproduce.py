@@ -60,6 +60,7 @@ def facts_of(run: RunView) -> dict[str, str]:
         "code (git)": made.git_sha or EM_DASH,
         "uncommitted changes": dirty[made.git_dirty],
         "protocol digest": manifest.protocol_digest,
+        "intervals version": str(run.result.intervals_version),
         "suite": manifest.suite or EM_DASH,
         "subset": manifest.subset or "none, the whole protocol",
         **_flat("rewriting", manifest.rewriting.model_dump() if manifest.rewriting else {}),

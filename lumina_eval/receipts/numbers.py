@@ -9,6 +9,7 @@ from lumina_eval.digests import sha256_bytes
 from lumina_eval.receipts.findings import Finding, State
 from lumina_eval.receipts.record import Receipt
 from lumina_eval.records import Aggregate, Coverage, ImageRef, Interval, Metric
+from lumina_eval.statistics.means import INTERVALS_VERSION
 
 
 def number_findings(
@@ -19,7 +20,7 @@ def number_findings(
     tolerance: float,
     same_code: bool,
 ) -> Iterator[Finding]:
-    """Yield a finding for the coverage, for each metric, and for the lines of scores and results.
+    """Yield a finding for the coverage, the rules of the intervals, each metric, and the lines of records.
 
     Lines and intervals differ between versions of the code where no value does: only by the ``same_code`` is
     that wrong.
@@ -27,6 +28,7 @@ def number_findings(
     differs: State = "FAIL" if same_code else "NOTE"
     by = "" if same_code else ", by another version of the code"
     yield _coverage(receipt.result.coverage, aggregate, plan, judged)
+    yield _intervals(receipt.result.intervals_version, differs)
     exact = True
     derived = {metric.name: metric for metric in aggregate.metrics}
     stated = {metric.name: metric for metric in receipt.result.metrics}
@@ -69,6 +71,17 @@ def _coverage(
     if wrong:
         return Finding("images judged", "FAIL", "; ".join(f"stated {one}" for one in wrong))
     return Finding("images judged", "PASS", f"{stated.judged} of {stated.expected} images judged")
+
+
+def _intervals(version: int, differs: State) -> Finding:
+    """Say by which rules the intervals were made; the code that made the run knows one version alone."""
+    if version == INTERVALS_VERSION:
+        return Finding("intervals", "PASS", f"made under intervals of version {version}, as here")
+    said = f"made under intervals of version {version}; this lumina-eval makes version {INTERVALS_VERSION}"
+    if differs == "FAIL":
+        return Finding("intervals", differs, f"said to be {said}, and its code is that of the run")
+    again = "the run's own command makes them anew, from the verdicts that are there"
+    return Finding("intervals", differs, f"{said}; {again}")
 
 
 def _metric(

@@ -8,20 +8,25 @@ overall), which is another number only where images are missing. The two interva
 - `ci_seeds`: the prompts are fixed, only the noise is drawn again. Its variance is the one between the images
   of a prompt. *Can another laboratory reproduce this number?*
 - `ci_prompts`: the prompts are a sample too. Its variance is the one between the prompts of a task (unequal
-  numbers of images enter by linearisation of the ratio). *Does the number generalise?*
+  numbers of images enter by linearisation of the ratio), *steadied* (`steadying`) where scores are shares of
+  what was asked: near an end a few prompts carry all of it. *Does the number generalise?*
 
-Degrees of freedom are Satterthwaite's. Where scores are bounded, the interval is Wilson's with the Student
-quantile at the effective sample size n = R (1 - R) / variance: in the middle it is the t interval, it never
-leaves the range, it always holds the estimate, and near the ends it still covers where the t interval does
-not (80 prompts at 0.99: 0.96 against 0.69). Where every observation agrees, the variance says nothing and n
-is the number of prompts (`ci_prompts`) or of images (`ci_seeds`), so a perfect score is never certain.
+Degrees of freedom are Satterthwaite's between prompts and Welch's between the few images of each prompt.
+Where scores are bounded, the interval is Wilson's with the Student quantile at the effective sample size
+n = R (1 - R) / variance: in the middle it is the t interval, it never leaves the range, it always holds the
+estimate, and near the ends it still covers where the t interval does not (80 prompts at 0.99: 0.97 against
+0.69). Where every observation agrees, the variance says nothing and n is the number of prompts (`ci_prompts`)
+or of images (`ci_seeds`), so a perfect score is never certain.
+
+The steadied variance is for the interval of one score. A comparison pairs prompts and has a variance of its
+own (`difference`), and a plan wants what prompts truly add: both take the variance as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import scipy
@@ -29,6 +34,7 @@ from numpy.typing import ArrayLike
 
 from lumina_eval.records import Interval, Metric, Score
 from lumina_eval.statistics.clusters import Clusters, Floats
+from lumina_eval.statistics.steadying import steadied
 
 Weights = Literal["equal", "images", "prompts"]
 Bounds = tuple[float, float]
@@ -36,13 +42,22 @@ Bounds = tuple[float, float]
 BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0), "signed_fraction": (-1.0, 1.0)}
 """The range of a score by the unit of its metric; a unit that is not here is unbounded."""
 
+INTERVALS_VERSION: Final = 2
+"""Raised when the same scores get other intervals, so that a record says by which rules its own were made.
+
+- 1: the variance between prompts as it is, Satterthwaite's degrees of freedom throughout;
+- 2: that variance steadied for single scores, Welch's degrees of freedom for `ci_seeds`."""
+
 LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
 """Units of which less is better."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A stratified mean, its two intervals, and what they rest on; None is what cannot be said."""
+    """A stratified mean, its two intervals, and what they rest on; None is what cannot be said.
+
+    `se_prompts` is what `ci_prompts` is made of: the root of the steadied variance where that is steadied.
+    """
 
     value: float
     ci_seeds: Interval | None
@@ -64,13 +79,20 @@ class Moments:
     var_seeds: Floats
     df_seeds: Floats
     var_prompts: Floats
+    """Unbiased: for differences and plans."""
+    steady_prompts: Floats
+    """The same, steadied: for the interval of a score. `var_prompts` where nothing is to be steadied."""
     df_prompts: Floats
     n_prompts: int
     n_images: int
 
 
-def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
-    """Value, variances and Satterthwaite degrees of freedom of the stratified mean; see the module's text.
+def moments(clusters: Clusters, weights: Weights = "equal", bounds: Bounds | None = None) -> Moments:
+    """Value, variances and degrees of freedom of the stratified mean; see the module's text.
+
+    `bounds` is the range of a score, for `steady_prompts`. Scores that begin at 0 are shares of what was
+    asked, and all that is asked of a prompt might stand or fall together. A similarity from -1 to 1 keeps to
+    a small part of its range, so that nothing near its ends could happen to it: it is not steadied.
 
     A task with a single prompt borrows the largest variance between prompts of the other tasks; if no task
     has two, the tasks are one stratum (conservative: what differs between tasks then counts as chance).
@@ -90,11 +112,12 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     value = mean @ share
 
     if prompts.max() < 2:
-        deviation = (clusters.total - value[..., None] * count) * scale  # (..., P)
+        expected = np.broadcast_to(value[..., None], clusters.total.shape)  # (..., P)
         groups, n = np.ones_like(member[:, :1]), np.array([float(len(count))])
     else:
-        deviation = (clusters.total - mean[..., stratum] * count) * scale
+        expected = mean[..., stratum]
         groups, n = member, prompts
+    deviation = (clusters.total - expected * count) * scale
     known = n >= 2
     between = n / np.where(known, n - 1, 1) * ((deviation**2) @ groups)  # (..., H)
     if not known.any():
@@ -112,9 +135,13 @@ def moments(clusters: Clusters, weights: Weights = "equal") -> Moments:
     var_prompts, df_prompts = satterthwaite(
         between, np.where(known, n - 1, np.inf), n[known].sum() - known.sum()
     )
-    free = np.where(several, count - 1, np.inf)
-    var_seeds, df_seeds = satterthwaite(between_images, free, (count - 1).sum())
-    return Moments(value, var_seeds, df_seeds, var_prompts, df_prompts, len(count), int(count.sum()))
+    steady = var_prompts
+    if bounds is not None and bounds[0] == 0:
+        reach = bounds[1]
+        most = np.clip(expected * (reach - expected), 0.0, None) @ (count * scale) ** 2
+        steady = reach**2 * steadied(var_prompts / reach**2, deviation / reach, most / reach**2)
+    var_seeds, df_seeds = welch(between_images, np.where(several, count - 1, np.inf), (count - 1).sum())
+    return Moments(value, var_seeds, df_seeds, var_prompts, steady, df_prompts, len(count), int(count.sum()))
 
 
 def shares(clusters: Clusters, weights: Weights) -> Floats:
@@ -134,6 +161,19 @@ def satterthwaite(parts: Floats, free: Floats, fallback: float) -> tuple[Floats,
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(doubt > 0, variance**2 / doubt, fallback)
     return variance, np.maximum(df, 1.0)
+
+
+def welch(parts: Floats, free: Floats, most: float) -> tuple[Floats, Floats]:
+    """Like `satterthwaite`, for `parts` of few degrees of freedom each, as of four images; at most `most`.
+
+    The square of an estimated variance is too large on average, by (free + 2) / free, and so Satterthwaite's
+    degrees of freedom are too few: V^2 / sum(part^2 / (free + 2)) - 2 (B. L. Welch, Biometrika 34, 1947).
+    """
+    variance = parts.sum(axis=-1)
+    doubt = (parts**2 / (free + 2)).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(doubt > 0, variance**2 / doubt - 2, most)
+    return variance, np.clip(df, 1.0, max(most, 1.0))
 
 
 def interval(
@@ -179,12 +219,12 @@ def stratified_mean(
                 raise ValueError(
                     f"score {score.value} of item {score.item_id!r}, image {score.index} is outside {bounds}"
                 )
-    found = moments(Clusters.of_scores(scores), weights)
+    found = moments(Clusters.of_scores(scores), weights, bounds)
     value = float(found.value) if bounds is None else float(np.clip(found.value, *bounds))
     parts = []
     for variance, df, size in (
         (found.var_seeds, found.df_seeds, found.n_images),
-        (found.var_prompts, found.df_prompts, found.n_prompts),
+        (found.steady_prompts, found.df_prompts, found.n_prompts),
     ):
         low, high = interval(value, variance, df, size, bounds, level)
         unknown = bool(np.isnan(variance))

@@ -25,7 +25,7 @@ import numpy as np
 
 from lumina_eval.records import Interval, Metric
 from lumina_eval.statistics.clusters import Floats
-from lumina_eval.statistics.means import BOUNDS, Bounds, interval, satterthwaite
+from lumina_eval.statistics.means import BOUNDS, Bounds, interval, welch
 from lumina_eval.statistics.steadying import steadied
 
 RESAMPLES: Final = 2000
@@ -108,9 +108,7 @@ def _between_images(every: Sequence[Part], counted: Sequence[Part]) -> tuple[flo
     total = sum(part.asked for part in counted)
     terms = [images[item] * spread.get(item, usual * asked[item] ** 2) / total**2 for item in hits]
     free = [len(values) - 1 if len(values) > 1 else np.inf for values in hits.values()]
-    variance, df = satterthwaite(
-        np.array(terms), np.array(free), sum(len(values) - 1 for values in hits.values())
-    )
+    variance, df = welch(np.array(terms), np.array(free), sum(len(values) - 1 for values in hits.values()))
     return float(variance), float(df)
 
 

@@ -18,6 +18,7 @@ from lumina_eval.receipts.identity import EXTERNAL, _identities
 from lumina_eval.receipts.record import read_receipt
 from lumina_eval.records import ImageRef, Item
 from lumina_eval.runs import run_id
+from lumina_eval.statistics.means import INTERVALS_VERSION
 
 Rows = list[dict[str, Any]]
 Choose = Callable[[dict[str, Any]], bool]
@@ -248,6 +249,24 @@ def test_other_intervals_by_other_code_are_a_note(call: Cli, receipt: Path) -> N
         value["manifest"]["provenance"].update(git_sha="d" * 40)
 
     assert states(call, altered(receipt, value_too))["overall"] == "FAIL"
+
+
+def test_intervals_of_an_older_version_are_called_that_and_not_forged(call: Cli, receipt: Path) -> None:
+    def older(**known: Any) -> Path:
+        def change(value: dict[str, Any]) -> None:
+            value["result"]["metrics"][0]["ci_prompts"][0] += 1e-3
+            del value["result"]["intervals_version"]
+            value["manifest"]["provenance"].update(known)
+
+        return altered(receipt, change)
+
+    done = call("receipt", "check", older(git_sha="d" * 40))
+    assert done.code == 0
+    words = " ".join(done.stdout.split())
+    assert f"made under intervals of version 1; this lumina-eval makes version {INTERVALS_VERSION}" in words
+    found = states(call, older())  # the code of the run makes no such intervals
+    assert (found["intervals"], found["overall"]) == ("FAIL", "FAIL")
+    assert states(call, receipt)["intervals"] == "PASS"
 
 
 def test_places_on_the_machine_stay_there(call: Cli, receipt: Path, tmp_path: Path) -> None:

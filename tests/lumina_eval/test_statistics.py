@@ -13,7 +13,7 @@ from scipy import stats
 
 from lumina_eval.records import Score
 from lumina_eval.statistics.clusters import Clusters
-from lumina_eval.statistics.means import interval, metric, moments, stratified_mean
+from lumina_eval.statistics.means import interval, metric, moments, stratified_mean, welch
 
 SIMULATIONS = 2000
 NOISE = 3 * math.sqrt(0.95 * 0.05 / SIMULATIONS)  # three standard errors of a simulated coverage
@@ -82,6 +82,71 @@ def test_percent_is_fraction_times_a_hundred():
     assert percent.ci_seeds == pytest.approx([100 * end for end in fraction.ci_seeds])
 
 
+# --- the steadied variance ----------------------------------------------------------------------------------
+
+
+def test_one_miss_among_many_prompts_is_nearly_a_third_of_the_variance_of_a_lost_prompt():
+    """Its V weighs two observations, what there would be if the prompt stood or fell weighs one."""
+    n = 100_000
+    found = stratified_mean(scores_of({"a": [[0.0, 1.0, 1.0, 1.0]] + [[1.0] * 4] * (n - 1)}))
+    missed, lost = (0.25 / n) ** 2, 0.25 / n * (1 - 0.25 / n) / n
+    assert found.se_prompts**2 == pytest.approx((2 * missed + lost) / 3, rel=1e-3)
+
+
+def test_where_images_of_a_prompt_are_alike_there_is_nothing_to_steady():
+    tasks = {"a": [[1.0] * 4] * 9 + [[0.0] * 4] * 3, "b": [[1.0] * 4] * 2 + [[0.0] * 4] * 4}
+    found = moments(Clusters.of_scores(scores_of(tasks)), bounds=(0, 1))
+    assert found.steady_prompts == pytest.approx(found.var_prompts)
+
+
+@pytest.mark.parametrize("bounds", [None, (-1.0, 1.0)], ids=["unbounded", "similarity"])
+def test_what_is_no_share_of_anything_is_not_steadied(bounds):
+    """Cosines keep to a small part of their range; the variance at its ends would swamp theirs."""
+    values = np.random.default_rng(6).normal(0.3, 0.03, size=(24, 4))
+    found = stratified_mean(scores_of({"a": values.tolist()}), bounds=bounds)
+    means = values.mean(axis=1)
+    assert found.se_prompts == pytest.approx(means.std(ddof=1) / math.sqrt(24))
+    student = stats.t.interval(0.95, 23, means.mean(), found.se_prompts)
+    assert found.ci_prompts == pytest.approx(student, abs=1e-3)
+
+
+def test_comparisons_and_plans_keep_the_variance_as_it_is():
+    clusters = Clusters.of_scores(scores_of({"a": [[0.0, 1.0]] + [[1.0, 1.0]] * 9}))
+    with_bounds, without = moments(clusters, bounds=(0, 1)), moments(clusters)
+    assert with_bounds.var_prompts == without.var_prompts == without.steady_prompts
+    assert with_bounds.steady_prompts > with_bounds.var_prompts
+
+
+@pytest.mark.parametrize(("prompts", "mean"), [(15, 0.9), (80, 0.98)])
+def test_few_misses_among_many_questions_do_not_make_a_score_look_sure(prompts, mean):
+    """Without steadying 0.90 and 0.89 of these intervals hold the truth."""
+    generator = np.random.default_rng(8)
+    p = generator.beta(1.5 * mean, 1.5 * (1 - mean), size=(SIMULATIONS, prompts, 1))
+    share = generator.binomial(10, np.broadcast_to(p, (SIMULATIONS, prompts, 4))) / 10
+    m = moments(Clusters.of_array(share, np.zeros(prompts, int)), bounds=(0, 1))
+    low, high = interval(m.value, m.steady_prompts, m.df_prompts, m.n_prompts, (0, 1), 0.95)
+    assert np.mean((low <= mean) & (mean <= high)) > 0.95 - NOISE
+
+
+# --- degrees of freedom of many small variances -------------------------------------------------------------
+
+
+def test_welchs_degrees_of_freedom():
+    one, other = 0.3, 0.05  # variances of means of 5 and of 9
+    expected = (one + other) ** 2 / (one**2 / 6 + other**2 / 10) - 2  # Welch 1947
+    variance, df = welch(np.array([one, other]), np.array([4.0, 8.0]), 12)
+    assert (variance, df) == pytest.approx((0.35, expected))
+    assert welch(np.array([0.2]), np.array([4.0]), 4)[1] == pytest.approx(4)
+    assert welch(np.zeros(3), np.full(3, 3.0), 9)[1] == 9
+    assert welch(np.ones(3), np.full(3, 3.0), 9)[1] == 9  # never more than there are
+
+
+def test_few_images_of_few_prompts_are_not_too_careful_of_seeds():
+    """With Satterthwaite's degrees of freedom 0.963 hold the truth."""
+    found, _ = coverage([0.8], [15], 4, 0.4, True, seed=1)
+    assert abs(found - 0.95) < 0.005 + NOISE
+
+
 # --- what cannot be said is null ----------------------------------------------------------------------------
 
 
@@ -141,11 +206,11 @@ def coverage(means, prompts, images, agreement, fixed_prompts, seed=0):
     else:
         p, truth = generator.beta(a, b, size=(SIMULATIONS, len(task))), np.mean(means)
     x = (generator.random((SIMULATIONS, len(task), images)) < p[..., None]).astype(float)
-    m = moments(Clusters.of_array(x, task))
+    m = moments(Clusters.of_array(x, task), bounds=(0, 1))
     if fixed_prompts:
         low, high = interval(m.value, m.var_seeds, m.df_seeds, m.n_images, (0, 1), 0.95)
     else:
-        low, high = interval(m.value, m.var_prompts, m.df_prompts, m.n_prompts, (0, 1), 0.95)
+        low, high = interval(m.value, m.steady_prompts, m.df_prompts, m.n_prompts, (0, 1), 0.95)
     assert (low >= 0).all()
     assert (low <= m.value).all()
     assert (m.value <= high).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from lumina_eval.records import Metric, Rewriting
+from reports.caveats import warnings
 from reports.document import document
 from reports.groups import group_runs
 from reports.loading import load_runs
@@ -79,6 +81,15 @@ def test_provenance_says_once_what_is_shared_and_names_who_differs(make_run: Mak
     assert "base seed 1 (low_res), 0 (high_res)" in making
     assert "cache" not in making
     assert f"commit {'a' * 12}." in making
+
+
+def test_intervals_of_two_versions_are_told(make_run: MakeRun) -> None:
+    low, high = make_run("low_res"), make_run("high_res", 2000)
+    told = "Runs of this table differ in the version of their intervals."
+    assert told not in warnings(group_runs(load_runs([low, high]))[0])
+    file = high / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "intervals_version": 2}))
+    assert told in warnings(group_runs(load_runs([low, high]))[0])
 
 
 @pytest.mark.parametrize(

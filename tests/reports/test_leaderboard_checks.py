@@ -101,7 +101,9 @@ def test_intervals_of_other_code_give_no_rank(run_dir: Path, tmp_path: Path) -> 
         first = value["result"]["metrics"][0]
         first["ci_prompts"] = [first["value"], first["value"]]
         value["manifest"]["provenance"]["git_sha"] = "d" * 40
+        value["result"]["intervals_version"] = 1
 
     entries, _ = gather([altered(file, surer)], tmp_path / "site")
     assert entries[0].moved == ("overall",)
+    assert "made under intervals of version 1" in " ".join(entries[0].notes)
     assert boards(entries)[0].table.rows[0].section == UNCHECKED

@@ -123,11 +123,11 @@ def coverage(pool: Pool, prompts_per_task: int, runs: int, seed: int) -> Coverag
             [own[rng.integers(len(own), size=(block, prompts_per_task))] for own in members], axis=1
         )
         here = pool.probability[drawn].mean(axis=1)  # tasks are of equal size here
-        found = moments(Clusters.of_array(_verdicts(pool, drawn, IMAGES, rng), stratum))
+        found = moments(Clusters.of_array(_verdicts(pool, drawn, IMAGES, rng), stratum), bounds=(0.0, 1.0))
         for k, (variance, df, n, truth) in enumerate(
             (
                 (found.var_seeds, found.df_seeds, found.n_images, here),
-                (found.var_prompts, found.df_prompts, found.n_prompts, everywhere),
+                (found.steady_prompts, found.df_prompts, found.n_prompts, everywhere),
             )
         ):
             low, high = interval(found.value, variance, df, n, (0.0, 1.0), 0.95)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lumina_eval.statistics.clusters import Clusters, Floats
-from lumina_eval.statistics.means import Moments, interval, moments
+from lumina_eval.statistics.means import BOUNDS, interval, moments
 from lumina_eval.statistics.simulation.worlds import (
     GENEVAL_MEANS,
     GENEVAL_PROMPTS,
@@ -18,7 +18,6 @@ from lumina_eval.statistics.simulation.worlds import (
     blocks,
     generator,
 )
-from lumina_eval.statistics.steadying import steadied
 
 RESAMPLES: Final = 1000
 
@@ -36,13 +35,15 @@ WORLDS: Final = (
     World("one task of 15 at 0.80", (0.8,), (15,)),
     World("one task of 80 at 0.95", (0.95,), (80,)),
     World("one task of 80 at 0.99", (0.99,), (80,)),
+    World("15 prompts of ten questions at 0.98", (0.98,), (15,), questions=10),
+    World("80 prompts of ten questions at 0.98", (0.98,), (80,), questions=10),
     World("1,065 prompts of ten questions", (0.75,), (1065,), questions=10),
 )
 HEAD: Final = (
     "world",
     "mean",
     "`ci_prompts`",
-    "steadied",
+    "unsteadied",
     "Student's",
     "per image",
     "bootstrap",
@@ -54,7 +55,7 @@ HEAD: Final = (
 def row(world: World, runs: int) -> tuple[str, ...]:
     """Simulate one world: coverage of ours and of the others, for both questions."""
     rng = generator(world.name)
-    names = ("prompts", "steadied", "student", "image", "bootstrap", "seeds", "image_seeds")
+    names = ("prompts", "unsteadied", "student", "image", "bootstrap", "seeds", "image_seeds")
     held = dict.fromkeys(names, 0)
     fixed = world.chances(1, rng)  # the prompts that ci_seeds is about: drawn once
     here = float(np.mean([fixed[0, world.stratum == h].mean() for h in range(len(world.means))]))
@@ -63,10 +64,10 @@ def row(world: World, runs: int) -> tuple[str, ...]:
     for block in blocks(runs):
         new = world.clusters(world.scores(world.chances(block, rng), rng))
         again = world.clusters(world.scores(np.repeat(fixed, block, axis=0), rng))
-        ours = moments(new)
+        ours = moments(new, bounds=BOUNDS["fraction"])
         limits = {
-            "prompts": (_ours(ours.value, ours.var_prompts, ours.df_prompts, ours.n_prompts), world.truth),
-            "steadied": (_steadied(new, ours), world.truth),
+            "prompts": (_ours(ours.value, ours.steady_prompts, ours.df_prompts, ours.n_prompts), world.truth),
+            "unsteadied": (_ours(ours.value, ours.var_prompts, ours.df_prompts, ours.n_prompts), world.truth),
             "student": (_student(ours.value, ours.var_prompts, ours.df_prompts), world.truth),
             "image": (_per_image(new), world.truth),
             "bootstrap": (_bootstrap(new, rng), world.truth),
@@ -94,19 +95,7 @@ def _over_images(world: World, chance: Floats) -> float:
 
 
 def _ours(value: Floats, variance: Floats, df: Floats, size: int) -> tuple[Floats, Floats]:
-    return interval(value, variance, df, size, (0.0, 1.0), 0.95)
-
-
-def _steadied(clusters: Clusters, found: Moments) -> tuple[Floats, Floats]:
-    """Ours with the steadied variance that pooled ratios have."""
-    member = np.eye(int(clusters.stratum.max()) + 1)[clusters.stratum]  # (P, H)
-    prompts, images = member.sum(axis=0), clusters.count @ member
-    mean = (clusters.total @ member) / images  # (..., H)
-    expected = mean[..., clusters.stratum] * clusters.count
-    influence = (clusters.total - expected) / (images * len(images))[clusters.stratum]
-    together = (mean * (1 - mean) / prompts).sum(axis=-1) / len(prompts) ** 2
-    variance = steadied(found.var_prompts, influence, together)
-    return _ours(found.value, variance, found.df_prompts, found.n_prompts)
+    return interval(value, variance, df, size, BOUNDS["fraction"], 0.95)
 
 
 def _student(value: Floats, variance: Floats, df: Floats) -> tuple[Floats, Floats]:
