@@ -16,6 +16,7 @@ from reports.paired import paired
 from reports.reproduce import Recipe, recipe
 from reports.stored import StoredImages
 from reports.table import Table
+from reports.worth import with_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def document(run_dirs: Sequence[Path], store: Path | None) -> Document:
     Raises :class:`lumina_eval.errors.UserError` for a folder that holds no whole run.
     """
     find_image = StoredImages(store) if store is not None else None
-    groups = group_runs(load_runs(run_dirs))
+    groups = group_runs(with_scores(load_runs(run_dirs)))
     sections = tuple(_section(place, group, find_image) for place, group in enumerate(groups, 1))
     titles = list(dict.fromkeys(section.title for section in sections))
     return Document(" · ".join(titles) if len(titles) < 4 else "Text-to-image evaluation", sections)
@@ -92,7 +93,7 @@ def _section(place: int, group: Group, find_image: gallery.FindImage | None) -> 
     shown = gallery.galleries(group, find_image) if find_image else ()
     compared, problems = paired(group)
     warnings = [*caveats.warnings(group), *problems]
-    if find_image and not shown:
+    if find_image and not shown and not group.timed:
         warnings.append("No gallery: none of the judged images is in the image store.")
     return Section(
         group=group,

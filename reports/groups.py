@@ -9,6 +9,8 @@ from typing import Final
 from lumina_eval.records import Metric
 from lumina_eval.statistics.endpoint import MEAN_OF_CATEGORIES, primary_metric
 from lumina_eval.statistics.means import LOWER_IS_BETTER
+from lumina_eval.timed import CLOCK
+from lumina_eval.units import COSTS
 from reports.loading import RunView
 from reports.numbers import count
 from reports.table import Direction
@@ -123,7 +125,7 @@ class Group:
 
     def direction(self, name: str) -> Direction:
         """Which way a metric is better: a matter of its unit, whatever a plug-in calls it."""
-        return "lower" if self.unit_of(name) in LOWER_IS_BETTER else "higher"
+        return "lower" if self.unit_of(name) in LOWER_IS_BETTER | COSTS else "higher"
 
     def metric_names(self) -> list[str]:
         """Names of all metrics of all runs, in order of first appearance."""
@@ -131,7 +133,17 @@ class Group:
 
     def parts(self) -> list[str]:
         """Metrics beside the primary one, without the splits."""
-        return [name for name in self.metric_names() if name != self.primary and split_of(name) is None]
+        shown = (self.primary, *self.beside())
+        return [name for name in self.metric_names() if name not in shown and split_of(name) is None]
+
+    @property
+    def timed(self) -> bool:
+        """These are measurements of seconds: there is no image to look at, and no prompt to be paired by."""
+        return self.first.manifest.judge_kind == CLOCK
+
+    def beside(self) -> list[str]:
+        """Metrics that stand beside the primary one everywhere: no speed is shown without a score."""
+        return ["score"] if self.timed else []
 
     def splits(self) -> list[str]:
         """Splits of the primary metric that some run has, e.g. ``seen/overall``."""

@@ -38,7 +38,7 @@ def paired(group: Group) -> tuple[tuple[Table, ...], tuple[str, ...]]:
     """
     compared: list[Comparison] = []
     problems: list[str] = []
-    for before, after in _pairs(group.milestones):
+    for before, after in _pairs(() if group.timed else group.milestones):
         names = (group.label(before), group.label(after))
         try:
             compared.append(_compare(group, before, after, names))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lumina_eval.console import Output, output
+from benchmarks.efficiency.command_line import key_values
+from lumina_eval.console import Output, output, redacted
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
 from lumina_eval.models import open_models
@@ -17,7 +19,7 @@ from lumina_eval.runs import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from benchmarks.efficiency.measurement import Measurement
-    from lumina_eval.evaluation import Question
+    from lumina_eval.protocol import ResolvedProtocol
 
 HELP = "What an image costs on this device: seconds, work, memory, energy; its score beside it."
 app = typer.Typer(no_args_is_help=True, help=HELP)
@@ -25,13 +27,35 @@ app = typer.Typer(no_args_is_help=True, help=HELP)
 Models = Annotated[list[str], typer.Option("--model", help="As for run; may be given several times.")]
 OptionsOfModel = Annotated[list[str], typer.Option("--option", help="KEY=VALUE for the model: compile=true.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Prompts = Annotated[int, typer.Option("--prompts", min=1, help="Prompts of GenEval's tabletop protocol.")]
-Repeats = Annotated[int, typer.Option("--repeats", min=1, help="Repetitions of every batch size.")]
-Most = Annotated[int, typer.Option("--most", min=1, help="Largest batch to try.")]
-Seconds = Annotated[float, typer.Option("--peak-seconds", min=0.1, help="Time for the device's peak.")]
+Prompts = Annotated[
+    int | None,
+    typer.Option("--prompts", min=1, help="Prompts to time; 8 if not given.", show_default=False),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option("--repeats", min=1, help="Of every batch size; 5 if not given.", show_default=False),
+]
+Most = Annotated[
+    int | None,
+    typer.Option("--most", min=1, help="Largest batch to try; 32 if not given.", show_default=False),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        "--peak-seconds", min=0.1, help="For the device's peak; 2 if not given.", show_default=False
+    ),
+]
 Score = Annotated[bool, typer.Option("--score/--no-score", help="Score it on GenEval (tabletop) too.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Prompts of each task for the score.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for images, runs and measurements.jsonl.")]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Write the report when all is measured.")]
+Mlflow = Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", help="MLflow store; MLFLOW_TRACKING_URI, else OUT/mlflow.db.", show_default=False
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout; all else on stderr.")]
 
 NONE: list[str] = []
@@ -42,13 +66,23 @@ EMBEDDED = ["embedded"]
 class How:
     """What the commands have in common."""
 
-    prompts: int
-    repeats: int
-    most: int
-    peak_seconds: float
+    protocol: ResolvedProtocol
     score: bool
     limit: int | None
     out: Path
+    report: bool
+    mlflow: bool
+    uri: str | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement by name, its run, and the run that its score comes from."""
+
+    name: str
+    measurement: Measurement
+    run_dir: Path
+    scored: Path | None
 
 
 @app.callback()
@@ -61,21 +95,25 @@ def measure(
     model: Models = EMBEDDED,
     option: OptionsOfModel = NONE,
     device: Device = "auto",
-    prompts: Prompts = 8,
-    repeats: Repeats = 5,
-    most: Most = 32,
-    peak_seconds: Seconds = 2.0,
+    prompts: Prompts = None,
+    repeats: Repeats = None,
+    most: Most = None,
+    peak_seconds: Seconds = None,
     score: Score = True,
     limit: Limit = None,
     out: Out = DEFAULT_OUT,
+    report: Report = True,
+    mlflow: Mlflow = True,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure models as they are, each against the first."""
     with output(as_json) as streams:
-        how = How(prompts, repeats, most, peak_seconds, score, limit, make_folder(out))
+        protocol = _protocol(prompts=prompts, repeats=repeats, most=most, peak_seconds=peak_seconds)
+        how = How(protocol, score, limit, make_folder(out), report, mlflow, tracking_uri)
         opened = [one for text in model for one in open_models(text, _options(option, device))]
-        found = [_measured(one, how, streams) for one in opened]
-        _show(found, [one.title for one in found], "Efficiency", out, streams)
+        found = [_measured(one, "", how, streams) for one in opened]
+        _finish(found, "Efficiency", how, streams)
 
 
 @app.command()
@@ -83,21 +121,25 @@ def chain(
     model: Annotated[str, typer.Option("--model", help="One of our checkpoints.")] = "embedded:hq_tuning",
     option: OptionsOfModel = NONE,
     device: Device = "auto",
-    prompts: Prompts = 8,
-    repeats: Repeats = 5,
-    most: Most = 32,
-    peak_seconds: Seconds = 2.0,
+    prompts: Prompts = None,
+    repeats: Repeats = None,
+    most: Most = None,
+    peak_seconds: Seconds = None,
     score: Score = True,
     limit: Limit = None,
     out: Out = DEFAULT_OUT,
+    report: Report = True,
+    mlflow: Mlflow = True,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the savings of the paper's Figure 11 one after the other: guidance, solver, step cache."""
     from benchmarks.efficiency.chain import settings
 
     with output(as_json) as streams:
-        how = How(prompts, repeats, most, peak_seconds, score, limit, make_folder(out))
-        found, names = [], []
+        protocol = _protocol(prompts=prompts, repeats=repeats, most=most, peak_seconds=peak_seconds)
+        how = How(protocol, score, limit, make_folder(out), report, mlflow, tracking_uri)
+        found = []
         for name, changes in settings():
             opened = open_models(model, {**_options(option, device), **changes})
             if len(opened) != 1:
@@ -106,54 +148,79 @@ def chain(
                     "e.g. --model embedded:hq_tuning"
                 )
             streams.say(name)
-            names.append(name)
-            found.append(_measured(opened[0], how, streams))
-        _show(found, names, f"The chain of savings, {found[0].title}", out, streams)
+            found.append(_measured(opened[0], name, how, streams))
+        _finish(found, f"The chain of savings, {found[0].measurement.title}", how, streams)
 
 
 def _options(pairs: Sequence[str], device: str) -> dict[str, str]:
-    found = {"device": device}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise UserError(f"expected --option KEY=VALUE, found {pair!r}")
-        found[key] = value
-    return found
+    return {"device": device, **key_values(pairs, "--option")}
 
 
-def _measured(model: Any, how: How, streams: Output) -> Measurement:
+def _protocol(**given: float | None) -> ResolvedProtocol:
+    """Return the protocol with what the command line changes in it."""
+    from benchmarks.efficiency.adapter import Efficiency
+    from lumina_eval.evaluation import find_protocol
+
+    benchmark = Efficiency()
+    usual: Mapping[str, Any] = find_protocol(benchmark, benchmark.default_protocol).values
+    changes = [f"{key}={value}" for key, value in given.items() if value not in (None, usual[key])]
+    return find_protocol(benchmark, benchmark.default_protocol, changes)
+
+
+def _measured(model: Any, link: str, how: How, streams: Output) -> Measured:
+    """Time a model and score it; ``link`` names its settings where one model is measured under several."""
+    from benchmarks.efficiency.adapter import Efficiency, numbers_of
     from benchmarks.efficiency.measurement import measure as measured
+    from benchmarks.efficiency.recording import Origin, record
     from benchmarks.efficiency.scoring import question, scored
+    from lumina_eval.evaluation import title_of
+    from lumina_eval.runs import now
 
-    asked = question(how.limit)
-    streams.say(f"timing {getattr(model, 'title', model.name)}")
+    repeats, most, peak_seconds = numbers_of(how.protocol)
+    items, started = Efficiency().items(how.protocol), now()
+    streams.say(f"timing {title_of(model)}")
     found = measured(
         model,
-        _spread(asked, how.prompts),
-        repeats=how.repeats,
-        most=how.most,
-        peak_seconds=how.peak_seconds,
+        [item.prompt for item in items],
+        repeats=repeats,
+        most=most,
+        peak_seconds=peak_seconds,
         tell=streams.warn,
     )
-    return scored(found, model, asked, how.out, streams.people) if how.score else found
+    worth: Path | None = None
+    if how.score:
+        found, worth = scored(found, model, question(how.limit), how.out, streams.people)
+    argv = redacted(["lumina-eval", *sys.argv[1:]])
+    origin = Origin(how.protocol, items, started, argv, ["lumina-eval"])
+    title = f"{found.title}, {link}" if link else found.title
+    return Measured(link or found.title, found, record(found, model, origin, how.out, worth, title), worth)
 
 
-def _spread(asked: Question, number: int) -> list[str]:
-    """Take prompts evenly from the whole list, so that all tasks are among them."""
-    items = asked.selection.items
-    number = min(number, len(items))
-    return [items[i * len(items) // number].prompt for i in range(number)]
-
-
-def _show(found: list[Measurement], names: list[str], title: str, out: Path, streams: Output) -> None:
+def _finish(found: Sequence[Measured], title: str, how: How, streams: Output) -> None:
+    """Publish the runs, show the table, and say where everything is."""
     from benchmarks.efficiency.tables import notes, table
     from lumina_eval.files import append_lines
+    from lumina_eval.publishing import publish
+    from lumina_eval.runs import read_result
 
+    measurements = [one.measurement for one in found]
+    path = how.out / "measurements.jsonl"
+    append_lines(path, [one.model_dump_json() for one in measurements])
+    runs = dict.fromkeys([*(one.run_dir for one in found), *(one.scored for one in found if one.scored)])
+    published = publish(list(runs), how.out, how.out / "images", how.report, how.mlflow, how.uri)
     for one in found:
-        streams.emit(one)
-    streams.tables.print(table(found, names, title))
-    for note in notes(found):
+        result = read_result(one.run_dir).model_dump(mode="json")
+        streams.emit({**result, "measurement": one.measurement.model_dump(mode="json")})
+    streams.tables.print(table(measurements, [one.name for one in found], title))
+    for note in notes(measurements):
         streams.result(note)
-    path = out / "measurements.jsonl"
-    append_lines(path, [one.model_dump_json() for one in found])
+    for text in published.warnings:
+        streams.warn(text)
+    for one in found:
+        streams.result(f"run     {one.run_dir}")
+    for report in published.reports:
+        if report.suffix in (".html", ".md"):
+            streams.result(f"report  {report}")
+    if published.ui_line:
+        streams.result(f"MLflow  {published.ui_line}")
     streams.result(f"measurements in {path}")

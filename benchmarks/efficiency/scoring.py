@@ -21,14 +21,17 @@ def question(limit: int | None) -> Question:
     return ask("geneval", "tabletop", suite="standard", limit=limit)
 
 
-def scored(found: Measurement, model: Model, asked: Question, out: Path, console: Console) -> Measurement:
-    """Return the measurement with the score of ``model``; images and run lie in ``out``, and resume."""
+def scored(
+    found: Measurement, model: Model, asked: Question, out: Path, console: Console
+) -> tuple[Measurement, Path]:
+    """Return the measurement with the score of ``model``, and its run; that and images lie in ``out``."""
     site = Site(out, ImageStore(out / "images"), BATCH_SIZE, console)
     judge = asked.benchmark.judge(asked.protocol)
-    result = read_result(evaluate(asked, model, judge, site))
+    run_dir = evaluate(asked, model, judge, site)
+    result = read_result(run_dir)
     overall = result.metric("overall")
     name = f"{result.benchmark} {result.protocol} overall"
-    return found.model_copy(
+    worth = found.model_copy(
         update={
             "score": None if overall is None else overall.value,
             "score_of": f"{name} ({result.subset})" if result.subset else name,
@@ -36,3 +39,4 @@ def scored(found: Measurement, model: Model, asked: Question, out: Path, console
             "digest": result.digest,
         }
     )
+    return worth, run_dir

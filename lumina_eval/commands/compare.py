@@ -23,6 +23,7 @@ from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
 from lumina_eval.statistics.gates import comparison_gate
 from lumina_eval.statistics.pareto import Cost, cost_of, front
 from lumina_eval.statistics.selection import best_of
+from lumina_eval.timed import refuse_times
 from lumina_eval.units import digits as places
 
 _CODES = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
@@ -67,6 +68,13 @@ def compare(
                 f"expected at least two run folders to compare, found one, {folders[0]}; fix: add another"
             )
         manifests, results = [read_manifest(f) for f in folders], [read_result(f) for f in folders]
+        for folder, manifest in zip(folders, manifests, strict=True):
+            refuse_times(
+                manifest,
+                folder,
+                "runs with a score for every image",
+                "lumina-eval report sets measurements side by side; compare the runs of their scores",
+            )
         _refuse(manifests, results)
         names = names_of(folders, results)
         costs = [cost_of(folder) for folder in folders]

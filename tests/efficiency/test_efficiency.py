@@ -188,10 +188,13 @@ def test_the_command_measures_an_embedded_stage(tmp_path: Path) -> None:
     from benchmarks.efficiency.cli import app
 
     arguments = "measure --model embedded:low_res --option steps=1 --prompts 2 --repeats 1 --most 2"
-    ending = f"--peak-seconds 0.1 --no-score --json --device cpu --out {tmp_path}"
+    ending = f"--peak-seconds 0.1 --no-score --no-report --no-mlflow --json --device cpu --out {tmp_path}"
     done = CliRunner().invoke(app, [*arguments.split(), *ending.split()])
     assert done.exit_code == 0, done.output
-    line = json.loads(done.stdout.splitlines()[0])
+    (result,) = [json.loads(line) for line in done.stdout.splitlines()]
+    line = result["measurement"]
+    assert (result["benchmark"], result["protocol"]) == ("efficiency", "device")
+    assert result["changed"] == ["most=2", "peak_seconds=0.1", "prompts=2", "repeats=1"]
     assert line["work"]["nfe"] == 2
     assert line["sampling"]["steps"] == 1
     assert 0 < line["peak_fraction"] < 1
