@@ -11,10 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import uvicorn
 from PIL import Image
 
 from benchmarks.arena.export import Exported, export_arena
+from benchmarks.arena.manifest import manifest_path, read_manifest_of_export
 from benchmarks.arena.matchups import entrants
+from benchmarks.arena.serve.app import application
+from benchmarks.arena.serve.arena import Arena
+from benchmarks.arena.serve.command import LOOPBACK_NAMES, listen
 from lumina_eval.digests import digest_of
 from lumina_eval.records import ImageRef, Item, Manifest
 from lumina_eval.runs import RunFolder
@@ -69,6 +74,30 @@ def make_arena(
     """Export an arena of small runs into ``folder / "arena"``."""
     runs = [make_run(folder / "world", model, **of_runs) for model in models]  # type: ignore[arg-type]
     return export_arena(entrants(runs), folder / "arena", "arena")
+
+
+@contextlib.contextmanager
+def open_to_votes(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serve an arena from a thread of this process; give its address and the leaderboard's.
+
+    It starts at once, but cannot be killed and does not print: where that counts, see ``serving``.
+    """
+    arena = Arena(folder, read_manifest_of_export(manifest_path(folder)))
+    listener = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        application(arena, LOOPBACK_NAMES), log_level="warning", access_log=False, server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield address, f"{address}/leaderboard?key={arena.signer.owner_key()}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+        arena.box.close()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The place to vote, as a process of its own that is spoken to over loopback."""
+"""The place to vote, spoken to over loopback: from this process, and as one of its own where it is killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from arena_world import PROMPTS, make_arena, make_run, serving
+from arena_world import PROMPTS, make_arena, make_run, open_to_votes, serving
 from typer.testing import CliRunner
 
 from benchmarks.arena.cli import app
@@ -57,7 +57,7 @@ class Browser:
 @pytest.fixture
 def arena(tmp_path: Path) -> Iterator[tuple[Path, str, str]]:
     make_arena(tmp_path)
-    with serving(tmp_path / "arena") as (_, address, board):
+    with open_to_votes(tmp_path / "arena") as (address, board):
         yield tmp_path / "arena", address, board
 
 
@@ -223,7 +223,7 @@ def test_prompts_names_and_models_are_text(tmp_path: Path) -> None:
         manifest = json.loads((run / "manifest.json").read_text())
         (run / "manifest.json").write_text(json.dumps({**manifest, "title": name}))
     export_arena(entrants(runs), tmp_path / "arena", "arena")
-    with serving(tmp_path / "arena") as (_, address, board):
+    with open_to_votes(tmp_path / "arena") as (address, board):
         browser = Browser(address, "<b>Ann</b>")
         assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }}" in browser.page.text
         assert "<script>alert" not in browser.page.text
