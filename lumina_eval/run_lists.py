@@ -20,6 +20,11 @@ def expand(folders: Sequence[Path]) -> list[Path]:
             found.append(folder)
             continue
         inside = find_runs(folder)
+        if not inside and not folder.exists():
+            raise UserError(
+                f"expected a run folder or a folder with runs/, found nothing at {folder}; "
+                "fix: name a folder that is there (lumina-eval list runs --out DIR)"
+            )
         if not inside:
             raise UserError(
                 f"expected a run folder or a folder with runs/, found none at {folder}; "

@@ -59,7 +59,7 @@ class LuminaModel:
         self._options = {key: value for key, value in options.items() if key not in own}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
         self._most: int | None = None  # images that fit in memory together, once that was found out
-        Sampling().updated(self._options)  # a wrong option is told now, not after the weights are read
+        Sampling().updated(self._options, own)  # a wrong option is told now, not after the weights are read
 
     @functools.cached_property
     def pipeline(self) -> Pipeline:

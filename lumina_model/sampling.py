@@ -1,7 +1,7 @@
 """What is drawn from given weights, prompts and seeds: every setting that changes a pixel, in one record."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, asdict, dataclass, fields, replace
 from typing import Any
 
@@ -147,10 +147,11 @@ class Sampling:
         unset = [name for name in OFFICIAL if getattr(self, name) is None]
         return replace(self, **{name: getattr(own, name) for name in unset})
 
-    def updated(self, options: Mapping[str, str]) -> "Sampling":
+    def updated(self, options: Mapping[str, str], others: Sequence[str] = ()) -> "Sampling":
         """A copy with fields set from text, e.g. {"steps": "30", "renorm": "none"}.
 
-        Another solver has another grid, unless that is named too.
+        Another solver has another grid, unless that is named too. ``others`` are options that the caller
+        reads itself, for the message to an unknown name.
 
         Raises:
             UserError: an unknown name, or a value that cannot be read or is out of range.
@@ -159,10 +160,11 @@ class Sampling:
         values: dict[str, Any] = {"grid": "auto"} if "solver" in options else {}
         for name, text in options.items():
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
+                there = [*known, *others]
+                near = difflib.get_close_matches(name, there, 1)
                 hint = f"did you mean {near[0]}?" if near else "take one of them"
                 raise UserError(
-                    f"expected a sampling option out of {', '.join(known)}, found {name!r}; fix: {hint}"
+                    f"expected a sampling option out of {', '.join(there)}, found {name!r}; fix: {hint}"
                 )
             values[name] = _parse(name, text)
         return replace(self, **values)

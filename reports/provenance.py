@@ -39,9 +39,10 @@ def making(runs: Sequence[RunView], label: Label) -> str:
     """Say in one line how the images were made; settings that are off are left out."""
     keys = dict.fromkeys(key for run in runs for key in run.manifest.sampling)
     shared = {key for key in keys if len({_text(run.manifest.sampling.get(key)) for run in runs}) == 1}
+    common = _said(runs, label, "sampling", lambda run: _settings(run, shared))
     parts = [
-        _said(runs, label, "sampling", lambda run: _settings(run, shared)),
-        _said(runs, label, "", lambda run: _settings(run, keys.keys() - shared)),
+        common,
+        _said(runs, label, "" if common else "sampling", lambda run: _settings(run, keys.keys() - shared)),
         _said(runs, label, "base seed", lambda run: run.manifest.base_seed),
         _said(runs, label, "device", lambda run: run.manifest.device),
         _said(runs, label, "checkpoint digest", lambda run: (run.manifest.digest or "")[:DIGITS]),

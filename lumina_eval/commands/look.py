@@ -16,7 +16,8 @@ from lumina_eval.doctor import examine
 from lumina_eval.errors import ExitCode, UserError, is_user_error, unknown
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples
-from lumina_eval.runs import find_runs, read_result
+from lumina_eval.records import RunResult
+from lumina_eval.runs import find_runs, read_manifest, read_result
 from lumina_eval.tracking import sending
 
 Kind = Literal[
@@ -48,7 +49,10 @@ def list_(
     out: o.Out = o.OUT,
     as_json: o.AsJson = False,
 ) -> None:
-    """List plug-ins, protocols and runs. Nothing but benchmarks (for their protocols) is imported."""
+    """List plug-ins, protocols and runs, of runs the newest last.
+
+    Nothing is imported but benchmarks, for their protocols, and tables, for their titles.
+    """
     if what is not None and what not in KINDS:
         raise unknown("kind to list", what, KINDS)
     with while_it_is_read(), output(as_json) as streams:
@@ -65,8 +69,19 @@ def list_(
                         "target": plugin.target,
                         "from": plugin.distribution,
                     }
-                    streams.emit(record)
-                    streams.result(f"{kind[:-1]:10} {name:20} {plugin.target}  ({plugin.distribution})")
+                    title = _title("tables", name, streams) if kind == "tables" else None
+                    streams.emit({**record, "title": title} if kind == "tables" else record)
+                    said = title or plugin.target
+                    streams.result(f"{kind[:-1]:10} {name:20} {said}  ({plugin.distribution})")
+
+
+def _title(kind: Literal["tables"], name: str, streams: Output) -> str | None:
+    """Return the title that a plug-in gives itself, None where it has none or does not load."""
+    try:
+        return getattr(plugins.load(kind, name), "title", None)
+    except UserError as error:
+        streams.warn(str(error))
+        return None
 
 
 def sync(out: o.Out = o.OUT, tracking_uri: o.TrackingUri = None, as_json: o.AsJson = False) -> None:
@@ -110,12 +125,14 @@ def _list_protocols(streams: Output) -> None:
 
 
 def _list_runs(out: Path, streams: Output) -> None:
+    found: list[tuple[str, Path, RunResult]] = []
     for run_dir in find_runs(out):
         try:
-            result = read_result(run_dir)
+            manifest = read_manifest(run_dir)
+            found.append((manifest.finished or manifest.started or "", run_dir, read_result(run_dir)))
         except UserError as error:
             streams.warn(str(error))
-            continue
+    for _, run_dir, result in sorted(found, key=lambda one: one[:2]):
         overall = result.metric("overall")
         value = overall.value if overall else None
         record = {"kind": "runs", "name": run_dir.name, "run_dir": str(run_dir), "title": result.title}

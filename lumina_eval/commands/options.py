@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lumina_eval.errors import UserError
+from lumina_eval.models import nearest_device
 from lumina_eval.runs import DEFAULT_OUT
 
 BenchmarkName = Annotated[
@@ -114,7 +115,9 @@ def features_folder(out: Path, store: Path | None) -> Path:
 def model_options(pairs: list[str], device: str) -> dict[str, str]:
     """Return the options of ``--option KEY=VALUE`` and ``--device`` as one mapping."""
     if device not in ("auto", "cpu") and not device.startswith("cuda"):
-        raise UserError(f"expected --device auto, cpu or cuda, found {device!r}")
+        raise UserError(
+            f"expected --device auto, cpu or cuda, found {device!r}; fix: {nearest_device(device)}"
+        )
     return {"device": device, **key_values(pairs, "--option")}
 
 

@@ -77,6 +77,7 @@ def plan(
                 f"expected a difference below {endpoint.reach:g}, the range of {endpoint.name}, found "
                 f"{effect:g}; fix: name it in points of the metric"
             )
+        _check_benchmark(folders, benchmark, protocol, questions, streams)
         at_hand, whose = _at_hand(folders, benchmark, protocol, questions)
         found = make_plan(
             effect,
@@ -126,6 +127,24 @@ def _from_runs(folders: Sequence[Path], correlation: float) -> tuple[Components,
     else:
         found = of_pair(scores[0], scores[1], endpoint)
     return found, endpoint, max(made, default=None)
+
+
+def _check_benchmark(
+    folders: Sequence[Path], benchmark: str | None, protocol: str, questions: Path | None, streams: Output
+) -> None:
+    """Refuse runs of another benchmark than the one whose prompts are at hand; say it of another protocol."""
+    if not folders or benchmark is None:
+        return
+    made = read_manifest(folders[0])
+    if made.benchmark != benchmark:
+        raise UserError(
+            f"expected --benchmark {made.benchmark}, that of the runs, found {benchmark}: what varies in one "
+            f"says nothing of the other's prompts, in {folders[0]}; fix: leave --benchmark out, or name runs "
+            f"on {benchmark}"
+        )
+    asked = find_protocol(plugins.benchmark(benchmark, questions), protocol).name
+    if made.protocol != asked:
+        streams.warn(f"the runs are on {benchmark} {made.protocol}; {asked} is taken to vary as that does")
 
 
 def _at_hand(

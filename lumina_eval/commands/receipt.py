@@ -16,6 +16,7 @@ from lumina_eval.receipts.findings import Finding, exit_code
 from lumina_eval.receipts.making import NAME, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
 from lumina_eval.run_lists import sift
+from lumina_eval.runs import find_runs
 
 app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
 
@@ -47,7 +48,9 @@ def make(
 
 @app.command("check")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Receipts, or run folders that hold one.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Receipts, or folders that hold some: of a run, of runs, of --out.")
+    ],
     images: Annotated[
         Path | None,
         typer.Option(
@@ -66,14 +69,31 @@ def check(
     something could not be checked.
     """
     with output(as_json) as streams:
-        codes = {_check_one(file, images, reference, tolerance, streams) for file in files}
+        found = [file for place in files for file in _receipts(place)]
+        codes = {_check_one(file, images, reference, tolerance, streams) for file in found}
     raise typer.Exit(next((code for code in GRAVEST if code in codes), ExitCode.OK))
+
+
+def _receipts(place: Path) -> list[Path]:
+    """Return the receipts that a place stands for; one that is not there is told when it is read.
+
+    A folder is that of a run, one of receipts, or one that holds ``runs/``.
+    """
+    if not place.is_dir() or (place / "manifest.json").is_file():
+        return [place / NAME if place.is_dir() else place]
+    beside = sorted({*place.glob(NAME), *place.glob(f"*.{NAME}")})
+    found = beside or [run / NAME for run in find_runs(place)]
+    if not found:
+        raise UserError(
+            f"expected {NAME} of a run, or RUN.{NAME} of several, found neither, in {place}; "
+            f"fix: lumina-eval receipt make RUN --out {place}"
+        )
+    return found
 
 
 def _check_one(
     file: Path, images: Path | None, reference: str | None, tolerance: float, streams: Output
 ) -> ExitCode:
-    file = file / NAME if file.is_dir() else file
     record: dict[str, Any] = {"schema": 1, "file": str(file), "state": "FAIL"}
     try:
         receipt, value = read_receipt(file)

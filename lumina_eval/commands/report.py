@@ -152,7 +152,7 @@ def _tell(files: Sequence[Path], warnings: Sequence[str], streams: Output) -> No
     for path in files:
         if path.suffix in (".html", ".md"):
             streams.result(f"report  {path}")
-        elif path.suffix == ".svg":
+        elif path.suffix in (".svg", ".pdf"):
             streams.result(f"figure  {path}")
     listed = [file for path in files for file in (path.rglob("*") if path.is_dir() else [path])]
     if tables := [path for path in listed if path.suffix in (".tex", ".csv", ".json")]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 from lumina_eval import plugins
@@ -32,6 +33,19 @@ def distribution_of(text: str) -> str | None:
     return plugin.distribution.split(" ")[0]
 
 
+def nearest_device(wanted: str, option: str = "--device ") -> str:
+    """Return what to write instead of ``wanted``, which is no device that is known here.
+
+    >>> nearest_device("gpu"), nearest_device("mps")
+    ('--device cuda, an NVIDIA GPU', '--device cpu; other accelerators are not supported')
+    """
+    if difflib.get_close_matches(wanted.lower(), ["gpu", "nvidia", "cuda"], 1, 0.7):
+        return f"{option}cuda, an NVIDIA GPU"
+    if wanted.lower() in ("mps", "metal", "rocm", "xpu", "npu", "tpu"):
+        return f"{option}cpu; other accelerators are not supported"
+    return f"{option}auto"
+
+
 def device_kind(wanted: str, option: str = "--device ") -> str:
     """Resolve ``auto`` to ``cuda`` where torch sees a device, else ``cpu``.
 
@@ -44,7 +58,8 @@ def device_kind(wanted: str, option: str = "--device ") -> str:
     if wanted == "auto":
         return "cuda" if there else "cpu"
     if wanted != "cpu" and not wanted.startswith("cuda"):
-        raise UserError(f"expected {option}auto, cpu or cuda, found {wanted!r}; fix: {option}auto")
+        fix = nearest_device(wanted, option)
+        raise UserError(f"expected {option}auto, cpu or cuda, found {wanted!r}; fix: {fix}")
     if wanted != "cpu" and not there:
         raise UserError(f"expected a CUDA device for {option}{wanted}, found none; fix: take {option}cpu")
     return wanted

@@ -99,7 +99,9 @@ def read_receipt(path: Path) -> tuple[Receipt, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read receipt {path}: {error}; fix: lumina-eval receipt make RUN") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        run = path.parent if path.name == "receipt.json" else "RUN"
+        raise UserError(f"cannot read receipt {path}: {why}; fix: lumina-eval receipt make {run}") from error
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
 from reports.leaderboard.boards import boards
 from reports.leaderboard.entries import RECEIPTS, gather, standing
-from reports.leaderboard.site import write_site
+from reports.leaderboard.site import title_of, write_site
 
 TITLE: Final = "Text-to-image leaderboard"
 
@@ -28,7 +28,14 @@ def leaderboard(
     add: Annotated[
         bool, typer.Option("--add", help="Keep the runs that are in the site already; else only those given.")
     ] = False,
-    title: Annotated[str, typer.Option("--title", help="Heading of the site.")] = TITLE,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title",
+            help=f"Heading of the site; with --add that which it has, else {TITLE}.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON lines on stdout; all else on stderr.")
     ] = False,
@@ -52,7 +59,8 @@ def leaderboard(
         entries, passed_over = gather([*before, *(places or [])], out)
         for text in passed_over:
             streams.warn(f"passed over: {text}")
-        files = write_site(entries, out, title)
+        heading = title or (title_of(out) if add else None) or TITLE
+        files = write_site(entries, out, heading)
         streams.emit(
             {
                 "schema": 1,

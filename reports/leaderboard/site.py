@@ -59,6 +59,15 @@ def write_site(entries: Sequence[Entry], site: Path, title: str) -> list[Path]:
     return [site / name for name in sorted(texts)]
 
 
+def title_of(site: Path) -> str | None:
+    """Return the heading of a site that is there; None where there is none, or none that can be read."""
+    try:
+        found = json.loads((site / INDEX).read_text(encoding="utf-8"))["title"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 def _files(entries: Sequence[Entry], found: Sequence[Board], title: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of every file but the index."""
     pages = _environment()

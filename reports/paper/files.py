@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from lumina_eval.files import write_atomic
+from reports.paper.published_files import published
 from reports.paper.tables import tables
 from reports.renderers.csv import csv_table
 from reports.renderers.html import environment
@@ -50,10 +51,26 @@ def _html(found: Mapping[str, Table]) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-table2 = partial(write, "table2")
-table3 = partial(write, "table3")
-table4 = partial(write, "table4")
-table5 = partial(write, "table5")
-table6 = partial(write, "table6")
-table7 = partial(write, "table7")
-table8 = partial(write, "table8")
+@dataclass(frozen=True)
+class PaperTable:
+    """What ``report --table`` calls by name; ``title`` is what ``list tables`` says of it."""
+
+    name: str
+
+    @property
+    def title(self) -> str:
+        """As the paper has it, in short."""
+        return published(self.name).title
+
+    def __call__(self, inputs: Sequence[Path], out: Path) -> list[Path]:
+        """Write the table with the runs of ``inputs``, see :func:`write`."""
+        return write(self.name, inputs, out)
+
+
+table2 = PaperTable("table2")
+table3 = PaperTable("table3")
+table4 = PaperTable("table4")
+table5 = PaperTable("table5")
+table6 = PaperTable("table6")
+table7 = PaperTable("table7")
+table8 = PaperTable("table8")

@@ -84,12 +84,17 @@ def _fields(table: Table, index: int, column: Column, cell: Cell) -> list[str]:
     fields = [_number(cell) if column.numeric else safe(column.shows(cell))]
     for name in _intervals(table, index):
         found = next((one for one in cell.intervals if one.name == name), None)
-        fields += [repr(found.low), repr(found.high)] if found else ["", ""]
+        fields += [_digits(found.low), _digits(found.high)] if found else ["", ""]
     return fields + ([safe(" ".join(cell.marks))] if _has_marks(table, index) else [])
 
 
 def _number(cell: Cell) -> str:
-    return "" if cell.value is None else repr(cell.value)
+    return "" if cell.value is None else _digits(cell.value)
+
+
+def _digits(number: float) -> str:
+    """Write a number in full; a whole one without a point, as spreadsheets and people do."""
+    return repr(int(number)) if float(number).is_integer() and abs(number) < 2**53 else repr(number)
 
 
 def safe(text: str) -> str:

@@ -323,6 +323,9 @@ def test_a_plan_from_nothing_from_a_benchmark_and_from_runs(call, made):
     assert (own["prompts_at_hand"], own["question"]) == (6, "margin")
     assert [row["prompts"] for row in own["rows"]] == [row["prompts"] for row in bare["rows"]]
     one, other = made("before", GOOD), made("after", drawn(0.7, 2)[:, :1])
+    strange = call("plan", "--detect", 0.05, "--run", one, "--benchmark", "dpg")
+    assert strange.code == 2
+    assert "that of the runs, found dpg" in strange.stderr
     words = ["plan", "--detect", 0.05, "--run", one, "--run", other]
     (pair,) = call(*words, "--json").records
     (compared,) = call("compare", one, other, "--json").records

@@ -73,6 +73,28 @@ def test_a_whole_receipt_passes_without_the_run(call: Cli, receipt: Path, tmp_pa
     assert str(tmp_path / "out") not in alone.read_text()
 
 
+def test_a_folder_stands_for_the_receipts_in_it(
+    call: Cli, receipt: Path, run_dir: Path, tmp_path: Path
+) -> None:
+    call("receipt", "make", run_dir, "--out", tmp_path / "r")
+    for place, file in (
+        (run_dir, receipt),
+        (tmp_path / "out", receipt),
+        (tmp_path / "r", tmp_path / "r" / f"{run_dir.name}.receipt.json"),
+    ):
+        done = call("receipt", "check", place, "--json")
+        assert (done.code, [row["file"] for row in done.records]) == (0, [str(file)])
+    receipt.unlink()
+    for place in (run_dir, tmp_path / "out"):
+        done = call("receipt", "check", place)
+        assert done.code == 2
+        assert f"{receipt}: No such file or directory; fix: lumina-eval receipt make {run_dir}" in done.stderr
+    (tmp_path / "empty").mkdir()
+    nothing = call("receipt", "check", tmp_path / "empty")
+    assert nothing.code == 2
+    assert "expected receipt.json of a run, or RUN.receipt.json of several, found neither" in nothing.stderr
+
+
 def test_making_again_gives_the_same_bytes(call: Cli, run_dir: Path, tmp_path: Path) -> None:
     for _ in range(2):
         call("receipt", "make", tmp_path / "out", "--out", tmp_path / "r")

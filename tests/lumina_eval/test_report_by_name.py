@@ -41,6 +41,19 @@ def test_several_names_and_json(call: Cli, here: Path) -> None:
     assert "HunyuanDiT" in done.stderr
 
 
+def test_figures_are_named_in_both_forms(call: Cli, here: Path) -> None:
+    done = call("report", "--figure", "figure11", "--out", "o")
+    assert done.stdout.split() == ["figure", "o/figure11.svg", "figure", "o/figure11.pdf"]
+
+
+def test_tables_are_listed_with_their_titles(call: Cli) -> None:
+    with injected("tables", mine=lambda inputs, out: []):
+        listed = {row["name"]: row["title"] for row in call("list", "tables", "--json").records}
+        people = call("list", "tables").stdout
+    assert (listed["table8"], listed["mine"]) == ("Performance of the training stages", None)
+    assert "Performance of the training stages" in people
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

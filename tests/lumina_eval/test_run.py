@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from fake_world import Cli, Done, FakeBenchmark, RedJudge, with_model
 
 from lumina_eval import files
 from lumina_eval.errors import UserError
+from lumina_eval.runs import RunFolder, find_runs, read_manifest
 
 SAME = (
     "items.jsonl", "plan.jsonl", "verdicts.jsonl", "results.jsonl", "scores.jsonl", "summary.txt",
@@ -184,6 +186,9 @@ def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], mo
         (["run", "fake", "--protocol", "plain", "--model", "/nowhere.py:f"], "found no file"),
         (["run", "fake", "--protocol", "plain", "--model", "models.py"], "FILE.py:function"),
         (["run", "fake", "--protocol", "plain", "--device", "gpu"], "auto, cpu or cuda"),
+        (["run", "fake", "--protocol", "plain", "--device", "gpu"], "fix: --device cuda"),
+        (["run", "fake", "--protocol", "plain", "--device", "mps"], "fix: --device cpu; other"),
+        (["run", "fake", "--protocol", "plain", "--device", "cup"], "fix: --device auto"),
         (["run", "fake", "--protocol", "plain", "--limit", "0"], "limit"),
         (["judge", "fake", "--protocol", "plain"], "--features FILE.npz), found neither"),
         (["judge", "fake", "--images", "a", "--verdicts", "b"], "one of --images and --verdicts, found both"),
@@ -191,7 +196,7 @@ def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], mo
             ["run", "fake", "--protocol", "plain", "--min-overall", "50"],
             "from 0 to 1, the range of this",
         ),
-        (["report", "/nowhere"], "run folder"),
+        (["report", "/nowhere"], "found nothing at /nowhere"),
         (["list", "modles"], "did you mean models"),
     ],
 )
@@ -201,6 +206,23 @@ def test_a_mistake_is_a_message_and_exit_code_2(call: Cli, words: list[str], mes
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_runs_are_listed_newest_last(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    call(*run_words)
+    (first,) = find_runs(tmp_path / "out")
+    for name, finished in (
+        ("a-newest", "2026-03-01T00:00:00+00:00"),
+        ("z-oldest", "2020-01-01T00:00:00+00:00"),
+    ):
+        copy = first.parent / name
+        shutil.copytree(first, copy)
+        manifest = read_manifest(copy).model_copy(update={"finished": finished})
+        RunFolder(copy).write_manifest(manifest)
+    middle = read_manifest(first).model_copy(update={"finished": "2025-01-01T00:00:00+00:00"})
+    RunFolder(first).write_manifest(middle)
+    listed = call("list", "runs", "--out", tmp_path / "out", "--json").records
+    assert [row["name"] for row in listed] == ["z-oldest", first.name, "a-newest"]
 
 
 def test_a_function_that_is_not_there_is_told_with_the_near_ones(

@@ -83,6 +83,16 @@ def test_provenance_says_once_what_is_shared_and_names_who_differs(make_run: Mak
     assert f"commit {'a' * 12}." in making
 
 
+def test_names_of_settings_stand_as_they_are_typed(make_run: MakeRun) -> None:
+    runs = [
+        make_run("low_res", sampling={"cache_steps": 2}),
+        make_run("high_res", 2000, sampling={"cache_steps": 3}),
+    ]
+    (section,) = document(runs, None).sections
+    making = section.overview.provenance[1]
+    assert making.startswith("Sampling cache_steps=2 (low_res), cache_steps=3 (high_res); ")
+
+
 def test_intervals_of_two_versions_are_told(make_run: MakeRun) -> None:
     low, high = make_run("low_res"), make_run("high_res", 2000)
     told = "Runs of this table differ in the version of their intervals."

@@ -19,6 +19,7 @@ from lumina_eval import cli
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, Rewriting
 from reports.leaderboard.boards import boards
+from reports.leaderboard.command import TITLE
 from reports.leaderboard.entries import gather
 from reports.leaderboard.ranking import rank_ranges
 from reports.leaderboard.site import write_site
@@ -238,7 +239,7 @@ def test_what_cannot_stand_on_it_is_told(stages: list[Path], tmp_path: Path) -> 
     evil = {**value["manifest"], "run_id": "../../evil"}
     with pytest.raises(UserError, match="run id of letters"):
         gather([write(manifest=evil)], tmp_path / "b")
-    with pytest.raises(UserError, match="found none at"):
+    with pytest.raises(UserError, match="found nothing at"):
         gather([tmp_path / "nowhere"], tmp_path / "b")
     altered = tmp_path / "copy" / "runs" / stages[0].name
     shutil.copytree(stages[0], altered)
@@ -266,9 +267,11 @@ def test_the_command(
     assert (code, json.loads(out)["runs"]) == (0, [stages[0].name])
     code, out, _ = call("leaderboard", "--out", site, "--add", stages[1], "--json")
     assert (code, len(json.loads(out)["runs"])) == (0, 2)
+    assert "<title>Ours &amp; theirs</title>" in (site / "index.html").read_text()
     code, out, _ = call("leaderboard", stages[2], "--out", site)
     assert code == 0
     assert "1 runs" in out
+    assert f"<title>{TITLE}</title>" in (site / "index.html").read_text()
     (stages[2] / "results.jsonl").unlink()
     code, out, err = call("leaderboard", stages[0].parent.parent, "--out", site, "--json")
     assert (code, len(json.loads(out)["runs"])) == (4, 3)

@@ -201,6 +201,11 @@ def test_latex_rows_are_as_wide_as_the_table_and_the_best_is_bold() -> None:
     assert r"\label{tab:x}" in text
 
 
+def test_csv_writes_whole_numbers_without_a_point() -> None:
+    read = list(csv.reader(io.StringIO(csv_table(table(3_800_000_000.0, 0.25, 1e300)))))
+    assert {"3800000000", "0.25", "1e+300"} <= {field for row in read for field in row}
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=6))
 def test_csv_keeps_every_digit_and_leaves_the_unknown_empty(values: list[float | None]) -> None:
     read = list(csv.DictReader(io.StringIO(csv_table(table(*values)))))
