@@ -1,0 +1,67 @@
+"""``lumina-eval`` in processes of its own that share one start: what loads slowly is loaded once.
+
+A fork server is a process that has loaded the modules and done nothing with them; every command is a fork of
+it, ends with an exit code of its own, and may be killed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+#: What a command with the embedded model loads; what is not named here is loaded by the fork.
+LOADED = [
+    "lumina_eval.cli",
+    "lumina_model.adapter",
+    "lumina_model.pipeline",
+    "pandas",
+    "scipy.stats",
+    "torch._dynamo",
+    "diffusers.models.autoencoders.autoencoder_kl",
+    "transformers.models.gemma2.modeling_gemma2",
+]
+#: A function by module and name, and the call of it that is never reached.
+Death = tuple[str, str, int]
+
+
+def run(words: list[str], log: Path, dies: Death | None = None) -> int:
+    """Run the command line and return its exit code, which is minus the signal that ended it.
+
+    What it prints goes to ``log``. With ``dies`` it is ended by SIGKILL in place of that call.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LOADED)
+    process = context.Process(target=_command, args=(words, log, dies))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _command(words: list[str], log: Path, dies: Death | None) -> None:
+    with log.open("ab") as stream:
+        for number in (1, 2):
+            os.dup2(stream.fileno(), number)
+    if dies is not None:
+        _die(*dies)
+    sys.argv = ["lumina-eval", *words]
+    importlib.import_module("lumina_eval.cli").main()
+
+
+def _die(module: str, name: str, at: int) -> None:
+    place = importlib.import_module(module)
+    whole, calls = getattr(place, name), 0
+
+    def until_killed(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*arguments)
+
+    setattr(place, name, until_killed)
