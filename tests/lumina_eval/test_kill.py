@@ -13,7 +13,7 @@ from test_run import bytes_of
 
 @pytest.mark.parametrize("environment", [{"FAKE_MODEL_KILL": "3"}, {"FAKE_JUDGE_KILL": "2"}])
 def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(
-    process: Cli, run_words: list[Any], tmp_path: Path, environment: dict[str, str]
+    process: Cli, call: Cli, run_words: list[Any], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     words = [*run_words, "--json"]
     killed = process(*words, **environment)
@@ -30,7 +30,7 @@ def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(
         stream.write(b'{"item_id":"00000","ind')
 
     resumed = process(*words)
-    undisturbed = process(*words, "--out", tmp_path / "undisturbed")
+    undisturbed = call(*words, "--out", tmp_path / "undisturbed")
     assert resumed.code == undisturbed.code == 0, resumed.stderr
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "undisturbed")
     assert resumed.records[0]["metrics"] == undisturbed.records[0]["metrics"]
