@@ -13,6 +13,15 @@ from fake_world import MODEL, Cli, Done, FakeBenchmark
 
 from lumina_eval import cli
 from lumina_eval.plugins import injected
+from lumina_eval.tracking.connection import connect
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of MLflow, to be copied: its tables take seconds to make."""
+    place = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{place}")
+    return place
 
 
 @pytest.fixture

@@ -21,19 +21,10 @@ from lumina_eval.errors import UserError
 from lumina_eval.runs import find_runs, read_back_from
 from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.tracking import sending
-from lumina_eval.tracking.connection import connect
 from lumina_eval.tracking.reading import read_back
 from lumina_eval.tracking.record_files import DIGEST_TAG
 
 STATES = {"manifest.json", "source.json", "timings.jsonl"}
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store: its tables take seconds to make."""
-    place = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{place}")
-    return place
 
 
 @pytest.fixture

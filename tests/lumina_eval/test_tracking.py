@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,12 @@ def write_run(
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory):
+def sent(database: Path, tmp_path_factory: pytest.TempPathFactory):
     """Three checkpoints, a report and samples in a fresh store, and the client to look at them."""
     patch = pytest.MonkeyPatch()
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     out = tmp_path_factory.mktemp("runs")
+    shutil.copy(database, out / "mlflow.db")
     patch.chdir(tmp_path_factory.mktemp("elsewhere"))
     folders = [
         write_run(out, "low_res", 1000, 0.25),
