@@ -166,3 +166,10 @@ def test_panels_are_the_paper_s() -> None:
     for change in ({"place": "middle"}, {"template": "four-panel"}):
         with pytest.raises(UserError, match=next(iter(change.values()))):
             compose_panels("a cat", "depth map", **change)
+
+
+def test_an_unknown_option_is_told_the_near_ones_of_the_reader_too():
+    with pytest.raises(UserError, match="did you mean compile"):
+        Sampling().updated({"compil": "true"}, ("device", "compile"))
+    with pytest.raises(UserError, match="did you mean guidance"):
+        Sampling().updated({"gudance": "3"})
