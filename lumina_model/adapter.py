@@ -19,6 +19,7 @@ from lumina_model.compiled import CompiledBlocks
 from lumina_model.errors import UserError
 from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
+from lumina_model.idle_options import check_options
 from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
@@ -75,7 +76,9 @@ class LuminaModel:
     @functools.cached_property
     def settings(self) -> Sampling:
         """The sampling of the checkpoint, changed by the options."""
-        return default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
+        found = default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
+        check_options(self._options, found, self.device, self._compile)
+        return found
 
     @functools.cached_property
     def _components(self) -> dict[str, str]:

@@ -1,0 +1,101 @@
+"""Options that would do nothing beside the others: told before an image is made, never passed over.
+
+What is asked for and left out without a word gives an image that is not the one that was asked for. Only what
+was named is held to this; a checkpoint's own sampling and the defaults may hold what is idle.
+"""
+
+import warnings
+from collections.abc import Collection, Mapping
+
+import torch
+
+from lumina_model.errors import UserError
+from lumina_model.sampling import Sampling
+
+PATCH_PIXELS = 16
+"""Side of an image token in pixels: 8 of the autoencoder times 2 of the transformer."""
+
+_OF_GUIDANCE = (
+    "renorm", "truncation", "truncation_ratio", "guidance_start",
+    "negative_prompt", "system_prompt_in_negative",
+)  # fmt: skip
+_LEAST_FOR_CACHE = 3  # the first and the last evaluation are always computed
+
+
+def check_options(named: Collection[str], sampling: Sampling, device: str, compiled: bool) -> None:
+    """Check a sampling that options have changed.
+
+    Args:
+        named: options that the user gave.
+        sampling: what came of them.
+        device: kind, e.g. ``cpu``.
+        compiled: blocks are to be compiled.
+
+    Raises:
+        UserError: an option that was named has no effect, or guidance that never takes place.
+    """
+    for name, reason in _idle(sampling).items():
+        if name in named:
+            raise UserError(f"expected an option that does something, found {name}, though {reason}")
+    if {"points", "steps"} <= set(named):
+        raise UserError(
+            "expected one of points and steps, found both, in the sampling; fix: drop one (points are "
+            "steps + 1, but for dpm)"
+        )
+    if sampling.guidance != 1 and _never_guided(sampling):
+        raise UserError(
+            f"expected guidance at one of the times at least, found none between guidance_start "
+            f"{sampling.guidance_start:g} and truncation {sampling.truncation} or truncation_ratio "
+            f"{sampling.truncation_ratio}; fix: guidance=1 says so, at half the cost"
+        )
+    if compiled and sampling.cache is not None:
+        raise UserError(
+            "expected one of compile and cache, found both: the step cache takes the place of compiled "
+            "blocks; fix: compile=false, or cache=none"
+        )
+    if compiled and device not in ("cpu", "cuda"):
+        raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
+    if device == "cpu" and sampling.dtype == "bfloat16" and not _knows_bfloat16():
+        warnings.warn(
+            "this processor has no instructions for bfloat16: the images are as asked for, and slower "
+            "than in float32",
+            stacklevel=2,
+        )
+
+
+def _idle(sampling: Sampling) -> Mapping[str, str]:
+    """Return each option that has a value and no effect, with why and what to do."""
+    found: dict[str, str] = {}
+    if sampling.guidance == 1:
+        why = "guidance is 1, which guides nowhere; fix: another guidance, or leave it out"
+        found |= {name: why for name in _OF_GUIDANCE if getattr(sampling, name) not in (None, "", 0.0)}
+    elif not sampling.negative_prompt:
+        found["system_prompt_in_negative"] = "there is no negative_prompt; fix: leave it out"
+    if sampling.cache is None:
+        found["cache_coefficients"] = "there is no cache; fix: a cache, e.g. cache=0.3, or leave it out"
+    elif sampling.evaluations() < _LEAST_FOR_CACHE:
+        found["cache"] = (
+            f"all of {sampling.evaluations()} evaluations are the first or the last, which a cache never "
+            "skips; fix: more steps, or leave it out"
+        )
+    if sampling.dynamic_shift and sampling.shift is not None:
+        found["shift"] = "dynamic_shift takes its place; fix: dynamic_shift=false, or leave it out"
+    if sampling.truncation is not None and sampling.truncation > 1:
+        found["truncation"] = "all times are below 1; fix: a time from 0 to 1, or leave it out"
+    return found
+
+
+def _knows_bfloat16() -> bool:
+    """Tell whether the processor computes in bfloat16; True where torch cannot say, as on ARM."""
+    ask = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
+    return torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512") or any(f() for f in ask if f)
+
+
+def _never_guided(sampling: Sampling) -> bool:
+    height, width = sampling.size
+    times = sampling.times(height * width // PATCH_PIXELS**2)
+    stop = sampling.guidance_stop(times)
+    last = times if sampling.solver in ("heun", "rk4") else times[:-1]  # these look at the end of a step, too
+    return not any(
+        sampling.guidance_start <= time < (float("inf") if stop is None else stop) for time in last.tolist()
+    )

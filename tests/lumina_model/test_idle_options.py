@@ -1,0 +1,117 @@
+"""Pairs of options of which one would do nothing: refused before an image is made; others are accepted."""
+
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lumina_model.adapter import LuminaModel, checkpoint_parts
+from lumina_model.errors import UserError
+from lumina_model.idle_options import check_options
+from lumina_model.sampling import Sampling
+
+EACH = {
+    "solver": "dpm", "steps": "2", "guidance": "1", "renorm": "1", "guidance_start": "0.1",
+    "truncation": "0.5", "truncation_ratio": "0.5", "cache": "0.3", "cache_coefficients": "v2",
+    "dynamic_shift": "true", "shift": "3", "negative_prompt": "blue", "grid": "dpm", "compile": "true",
+    "dtype": "bfloat16",
+}  # fmt: skip
+#: Pairs beside which the one or the other has no effect, or which exclude each other.
+REFUSED = {
+    ("guidance", "renorm"), ("guidance", "guidance_start"), ("guidance", "truncation"),
+    ("guidance", "truncation_ratio"), ("guidance", "negative_prompt"), ("truncation", "truncation_ratio"),
+    ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"),
+}  # fmt: skip
+
+
+def checked(options: dict[str, str]) -> Sampling:
+    compiled = options.get("compile") == "true"
+    given = {name: value for name, value in options.items() if name != "compile"}
+    sampling = Sampling(solver="euler", steps=2 if "steps" in given else 20).updated(given)
+    check_options(given, sampling, "cpu", compiled)
+    return sampling
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(EACH, 2)), ids="-".join)
+def test_every_pair_is_drawn_as_it_was_asked_for_or_refused(pair: tuple[str, str]) -> None:
+    options = {name: EACH[name] for name in pair}
+    refused = bool(REFUSED & {pair, pair[::-1]})
+    refused |= "cache_coefficients" in pair and "cache" not in pair  # coefficients of no cache
+    refused |= "grid" in pair and "solver" not in pair  # a grid of another solver
+    if refused:
+        with pytest.raises(UserError, match="fix: "):
+            checked(options)
+    else:
+        found = checked(options)
+        assert all(getattr(found, name) is not None for name in pair if name != "compile")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"guidance": "1", "truncation": "0.25"}, "found truncation, though guidance is 1"),
+        ({"cache": "0.3", "solver": "dpm", "steps": "2"}, "all of 2 evaluations"),
+        ({"points": "18", "steps": "17"}, "one of points and steps"),
+        ({"guidance_start": "1"}, "guidance at one of the times"),
+        ({"truncation_ratio": "0"}, "guidance at one of the times"),
+        ({"solver": "dpm", "truncation": "0.0001"}, "guidance at one of the times"),
+        ({"truncation": "1.5"}, "all times are below 1"),
+        ({"cache": "0.3", "compile": "true"}, "takes the place of compiled blocks"),
+        ({"cache_coefficients": "v2"}, "there is no cache"),
+        ({"shift": "3", "dynamic_shift": "true"}, "dynamic_shift takes its place"),
+        ({"system_prompt_in_negative": "false"}, "there is no negative_prompt"),
+    ],
+)
+def test_what_has_no_effect_is_told_with_the_reason(options: dict[str, str], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        checked(options)
+
+
+def test_what_is_idle_by_default_or_switched_off_is_no_mistake() -> None:
+    off = {"guidance": "1", "truncation": "none", "renorm": "none", "cache": "none", "guidance_start": "0"}
+    assert checked(off).guidance == 1
+    checked({"guidance": "1"})  # renorm is 1 by default
+    checked({"cache": "0.3", "solver": "midpoint", "steps": "2"})
+
+
+def test_a_refused_option_gives_other_images_where_it_does_something(pipeline_folder: Path) -> None:
+    """The oracle of the table above: with guidance 1 truncation moves no pixel, with 4 it does."""
+
+    def image(**options: str) -> np.ndarray:
+        given = {"device": "cpu", "solver": "euler", "steps": "3", "max_text_tokens": "200", **options}
+        model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), {"device": "cpu"})
+        sampling = model.settings.updated({k: v for k, v in given.items() if k != "device"})
+        return np.asarray(model.pipeline.generate(["a cube"], [1], sampling))
+
+    assert np.array_equal(image(guidance="1"), image(guidance="1", truncation="0.25"))
+    assert not np.array_equal(image(guidance="4"), image(guidance="4", truncation="0.25"))
+
+
+def test_the_model_refuses_before_it_reads_weights(
+    pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LuminaModel, "load", lambda *_: pytest.fail("weights were read"))
+    options = {"device": "cpu", "guidance": "1", "truncation": "0.25"}
+    model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), options)
+    with pytest.raises(UserError, match="guidance is 1"):
+        model.sampling()
+
+
+def test_slow_bfloat16_is_said_and_an_unknown_device_for_compile_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sampling = Sampling(dtype="bfloat16")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    with pytest.warns(UserWarning, match="no instructions for bfloat16"):
+        check_options({"dtype"}, sampling, "cpu", False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_options({"dtype"}, sampling, "cpu", False)
+    with pytest.raises(UserError, match="device cpu or cuda for compile, found mps"):
+        check_options({}, Sampling(), "mps", True)
