@@ -1,30 +1,19 @@
 """``lumina-eval`` in processes of its own that share one start: what loads slowly is loaded once.
 
-A fork server is a process that has loaded the modules and done nothing with them; every command is a fork of
-it, ends with an exit code of its own, and may be killed.
+Every command is a fork of one server (``fork_server.py``), has an exit code of its own, and may be killed.
 """
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-#: What a command with the embedded model loads; what is not named here is loaded by the fork.
-LOADED = [
-    "lumina_eval.cli",
-    "lumina_model.adapter",
-    "lumina_model.pipeline",
-    "pandas",
-    "scipy.stats",
-    "torch._dynamo",
-    "diffusers.models.autoencoders.autoencoder_kl",
-    "transformers.models.gemma2.modeling_gemma2",
-]
+import fork_server
+
 #: A function by module and name, and the call of it that is never reached.
 Death = tuple[str, str, int]
 
@@ -34,9 +23,7 @@ def run(words: list[str], log: Path, dies: Death | None = None) -> int:
 
     What it prints goes to ``log``. With ``dies`` it is ended by SIGKILL in place of that call.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED)
-    process = context.Process(target=_command, args=(words, log, dies))
+    process = fork_server.context().Process(target=_command, args=(words, log, dies))
     process.start()
     process.join()
     assert process.exitcode is not None

@@ -12,6 +12,7 @@ from lumina_model.errors import UserError
 from lumina_model.training.processes import average_gradients, run, share
 
 
+@pytest.mark.usefixtures("forked")
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -26,10 +27,12 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_any_process_is_the_caller_s() -> None:
+    """With processes that start as those of a user do."""
     with pytest.raises(UserError, match="expected rank 0, found rank 1"):
         run(2, refuse)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_the_system_ends_is_told() -> None:
     with pytest.raises(UserError, match=r"ended by (SIGKILL|the system); fix: see whether memory"):
         run(2, vanish)

@@ -104,6 +104,7 @@ def test_next_stage_starts_from_the_last_and_counts_steps_on(
         train_stage(training_set, out, other)
 
 
+@pytest.mark.usefixtures("forked")
 def test_stages_on_two_processes_end_where_one_does(
     training_set: Path, trained_parts: Path, tmp_path: Path
 ) -> None:
