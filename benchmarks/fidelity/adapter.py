@@ -158,7 +158,8 @@ class Fidelity:
 
     def _told_of_trust(self, protocol: ResolvedProtocol, options: Options) -> list[str]:
         """Name the fetched files that nothing pins but their first fetch, with their sums."""
-        names = [protocol.value("prompts.asset")] if not protocol.value("prompts.file") else []
+        listed = protocol.value("prompts.file") or protocol.value("prompts.digest")
+        names = [] if listed else [protocol.value("prompts.asset")]
         if options.reference == "given" and self._given is None:
             names.append(protocol.value("reference.asset"))
         told = []

@@ -27,8 +27,8 @@ Kid = Literal["all", "torch-fidelity", "clean-fid"]
 REFERENCES: Final = ("tabletop", "given")
 #: Dotted keys that a protocol may hold beside the core's own.
 KEYS: Final = (
-    "metrics", "by_task", "prompts.source", "prompts.asset", "prompts.file", "prompts.vocabulary",
-    "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
+    "metrics", "by_task", "prompts.source", "prompts.asset", "prompts.digest", "prompts.file",
+    "prompts.vocabulary", "prompts.seed", "prompts.draws", "prompts.part", "prompts.per_task",
     "reference.source", "reference.asset", "reference.side", "reference.images_per_prompt",
     "reference.base_seed",
     "judge.name", "judge.fid", "judge.clip", "judge.cmmd", "judge.dinov2", "judge.classes", "judge.prefix",

@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.geneval import prompt_set
 from lumina_eval.assets.catalogue import fetched
+from lumina_eval.digests import digest_of
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.records import Item
@@ -72,7 +73,11 @@ def _of_mjhq(protocol: ResolvedProtocol) -> list[Item]:
 
 
 def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
-    """A CSV with a column of captions; the id is ``image_id``, else the place in the file."""
+    """A CSV with a column of captions; the id is ``image_id``, else the place in the file.
+
+    ``prompts.digest`` is that of the list, ids and captions in order. It holds for the fetched file: copies
+    that differ in how lines end hold the same captions. A file of the user's own is whatever it is.
+    """
     file = _file(protocol)
     try:
         with file.open(encoding="utf-8", newline="") as stream:
@@ -92,7 +97,20 @@ def _of_captions(protocol: ResolvedProtocol) -> list[Item]:
         Item(id=row.get("image_id") or f"{place:05d}", prompt=(row[column] or "").strip(), task="all")
         for place, row in enumerate(rows)
     ]
-    return _checked(items, file)
+    _checked(items, file)
+    wanted = str(protocol.value("prompts.digest", ""))
+    if wanted and not protocol.value("prompts.file", "") and (found := digest_of_prompts(items)) != wanted:
+        raise UserError(
+            f"expected the prompts of {protocol.name}, of digest {wanted}, found {len(items)} of digest "
+            f"{found}, in {file}; fix: delete that file, then lumina-eval data fetch "
+            f"{protocol.value('prompts.asset')}, or --set prompts.file=FILE for a list of your own"
+        )
+    return items
+
+
+def digest_of_prompts(items: Sequence[Item]) -> str:
+    """Return the sha256 of ids and prompts in order, as canonical JSON: [[id, prompt], …]."""
+    return digest_of([[item.id, item.prompt] for item in items])
 
 
 def _checked(items: list[Item], file: Path) -> list[Item]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmarks.fidelity.adapter import Fidelity
 from lumina_eval import cli
+from lumina_eval.digests import digest_of
 from lumina_eval.plugins import injected
 
 Judge = Callable[..., tuple[int, dict[str, Any], str]]
@@ -87,15 +88,38 @@ def test_captions_that_are_cut_are_counted(judge: Judge) -> None:
     assert not any("were cut" in text for text in record["warnings"])
 
 
-def test_files_that_nothing_pins_are_named_with_their_sums(
+def test_the_list_of_captions_is_known_by_its_content(
     judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """COCO-30k's two: the record of a run says which they were."""
+    """COCO-30k's file has no published sum: another list of captions in its place is refused."""
     monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
     captions = tmp_path / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
     captions.parent.mkdir(parents=True)
     captions.write_bytes(Path("captions.csv").read_bytes())
-    code, record, _ = judge("clip_score", "cosine", "--images", "made", "--set", "prompts.file=")
+    code, _, errors = judge("clip_score", "cosine", "--images", "made", "--set", "prompts.file=")
+    assert code == 2
+    assert "expected the prompts of coco30k, of digest 2e93fcb738f5" in errors
+
+    known = digest_of([[f"{place:05d}", caption] for place, caption in enumerate(CAPTIONS)])
+    mine = ("--set", "prompts.file=", "--set", f"prompts.digest={known}")
+    assert judge("clip_score", "cosine", "--images", "made", *mine)[0] == 0
+    other_ends = "caption\r\n" + "".join(f"{caption} \r\n" for caption in CAPTIONS)
+    captions.write_bytes(other_ends.encode())  # the same captions
+    assert judge("clip_score", "cosine", "--images", "made", *mine)[0] == 0
+    captions.write_bytes(captions.read_bytes().replace(CAPTIONS[0].encode(), b"a cat"))
+    assert judge("clip_score", "cosine", "--images", "made", *mine)[0] == 2
+
+
+def test_files_that_nothing_pins_are_named_with_their_sums(
+    judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of a run says which it was."""
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
+    captions = tmp_path / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
+    captions.parent.mkdir(parents=True)
+    captions.write_bytes(Path("captions.csv").read_bytes())
+    loose = ("--set", "prompts.file=", "--set", "prompts.digest=")
+    code, record, _ = judge("clip_score", "cosine", "--images", "made", *loose)
     assert code == 0
     (said,) = [text for text in record["warnings"] if "nobody publishes a sum of coco30k-captions" in text]
     assert said.endswith(hashlib.sha256(captions.read_bytes()).hexdigest())
