@@ -63,12 +63,6 @@ def _plugin() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of tiny images are written; that they survive a power cut is tested elsewhere."""
-    monkeypatch.setattr("os.fsync", lambda handle: None)
-
-
 def prompts(per_task: int = 4) -> list[Item]:
     """Prompts of three tasks, half of them seen."""
     return [
