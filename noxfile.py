@@ -67,7 +67,9 @@ def tests(session: nox.Session) -> None:
     processes = min(cores(), MOST_TEST_PROCESSES)
     # One thread each: many processes whose threads wait for each other are ten times slower.
     session.env["OMP_NUM_THREADS"] = "1"
-    run_in_project(session, "python", "-m", "pytest", f"-n{processes}", *session.posargs)
+    # Neighbours stay together, so that what a file sets up is set up once; who is done takes from the others.
+    words = (f"-n{processes}", "--dist=worksteal")
+    run_in_project(session, "python", "-m", "pytest", *words, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["project"])
