@@ -258,7 +258,7 @@ def server(tmp_path: Path, database: Path) -> Iterator[str]:
     )
     uri = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(6000):  # a busy machine is no failure
             try:
                 urllib.request.urlopen(f"{uri}/health", timeout=5).close()
                 break
