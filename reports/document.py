@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lumina_eval.records import Metric
 from reports import caveats, curves, gallery, stage_tables
 from reports.gallery import TaskGallery
 from reports.groups import Group, group_runs, metric_of, value_of
@@ -76,6 +77,7 @@ def lead(group: Group) -> str:
     cover = run.result.coverage
     said = [
         f"{group.label(run)}{step}: {group.primary} {fixed(value_of(metric), places)}",
+        *(_beside(name, metric_of(run, name)) for name in group.beside()),
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
     ]
@@ -83,6 +85,10 @@ def lead(group: Group) -> str:
         f"{'; '.join(said)}. {count(metric.n_prompts)} prompts, {count(metric.n_images)} images, "
         f"coverage {percent(cover.judged, cover.expected)}."
     )
+
+
+def _beside(name: str, metric: Metric | None) -> str:
+    return f"{name} {'not measured' if metric is None else fixed(value_of(metric), digits(metric.unit))}"
 
 
 def _said(when: str, bounds: tuple[float, float] | None, places: int) -> list[str]:

@@ -133,12 +133,14 @@ def test_a_report_never_shows_a_speed_without_the_score_that_was_given(
     columns = [column.label for column in alone.overview.columns]
     assert cells[columns.index("score")].value is None
     assert any(ALONE in text for text in alone.warnings)
+    assert "score not measured" in alone.lead
     speed = next(s for s in document([folder, scored_run], None).sections if s.title == "Efficiency")
     (cells,) = [row.cells for row in speed.overview.rows]
     assert cells[columns.index("score")].value == 0.625
     assert cells[columns.index("seconds per image")].value == 0.5
     assert any("the score is geneval tabletop overall" in text for text in speed.warnings)
     assert not speed.paired
+    assert "seconds_per_image 0.500; score 0.625" in speed.lead
     direction = {column.label: column.direction for column in speed.overview.columns}
     assert direction["seconds per image"] == "lower"
     assert direction["score"] == "higher"
