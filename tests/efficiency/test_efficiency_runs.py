@@ -176,7 +176,10 @@ def test_what_cannot_be_done_with_times_is_refused(measured: Callable[..., Path]
         (["receipt", "make", one], "whose numbers follow from verdicts"),
         (["compare", one, other], "expected runs with a score for every image"),
         (["run", "efficiency", "--model", "embedded:low_res"], "lumina-eval efficiency measure"),
-        (["judge", "efficiency", "--verdicts", one / "verdicts.jsonl"], "lumina-eval efficiency measure"),
+        (
+            ["judge", "efficiency", "--verdicts", one / "verdicts.jsonl", "--out", one],
+            "lumina-eval efficiency measure",
+        ),
     ):
         done = call(*words)
         assert isinstance(done.exception, UserError), (words, done.output)
