@@ -23,6 +23,7 @@ from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
 from lumina_eval.records import Aggregate, Coverage, Item, Manifest, RunResult
 from lumina_eval.runs import RunFolder, now, read_result, run_id
+from lumina_eval.statistics.means import INTERVALS_VERSION
 from lumina_eval.timed import CLOCK
 
 BENCHMARK: Final = "efficiency"
@@ -97,7 +98,8 @@ def record(
     folder = RunFolder(make_folder(out / "runs" / name))
     folder.begin(manifest, list(selection.items), [])
     write_lines(folder.verdicts_path, [])
-    worth = None if scored is None else read_result(scored).metric("overall")
+    beside = None if scored is None else read_result(scored)
+    worth = None if beside is None else beside.metric("overall")
     metrics = metrics_of(found, worth)
     images = sum(int(size) for size in found.batches) * found.repeats
     result = RunResult(
@@ -112,6 +114,8 @@ def record(
         title=manifest.title,
         changed=manifest.changed,
         metrics=metrics,
+        # The score's interval is the only one here, and it was made where the score was.
+        intervals_version=INTERVALS_VERSION if beside is None else beside.intervals_version,
         coverage=Coverage(expected=images, generated=images, judged=images),
         warnings=[ALONE if worth is None else f"the score is {found.score_of}"],
     )
