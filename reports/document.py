@@ -76,7 +76,7 @@ def lead(group: Group) -> str:
     step = f" at step {count(run.result.step)}" if run.result.step is not None else ""
     cover = run.result.coverage
     said = [
-        f"{group.label(run)}{step}: {group.primary} {fixed(value_of(metric), places)}",
+        f"{group.label(run)}{step}: {_words(group.primary)} {fixed(value_of(metric), places)}",
         *(_beside(name, metric_of(run, name)) for name in group.beside()),
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
@@ -88,7 +88,12 @@ def lead(group: Group) -> str:
 
 
 def _beside(name: str, metric: Metric | None) -> str:
-    return f"{name} {'not measured' if metric is None else fixed(value_of(metric), digits(metric.unit))}"
+    value = "not measured" if metric is None else fixed(value_of(metric), digits(metric.unit))
+    return f"{_words(name)} {value}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _said(when: str, bounds: tuple[float, float] | None, places: int) -> list[str]:

@@ -140,7 +140,7 @@ def test_a_report_never_shows_a_speed_without_the_score_that_was_given(
     assert cells[columns.index("seconds per image")].value == 0.5
     assert any("the score is geneval tabletop overall" in text for text in speed.warnings)
     assert not speed.paired
-    assert "seconds_per_image 0.500; score 0.625" in speed.lead
+    assert "seconds per image 0.500; score 0.625" in speed.lead
     direction = {column.label: column.direction for column in speed.overview.columns}
     assert direction["seconds per image"] == "lower"
     assert direction["score"] == "higher"
