@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.efficiency.equivalence import power_of_equivalence, prompts_for_equivalence
 from lumina_eval.records import Interval, RunResult, Score
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.components import of_pair
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
-from lumina_eval.statistics.planning import plan
-from lumina_eval.statistics.power import power_of
 
-#: The chance that a switch without a loss is shown to have none, for the number of prompts that it takes.
+#: The chance that a switch without a loss is shown to be equivalent, for the number of prompts that it takes.
 POWER: Final = 0.9
 
 Run = tuple[RunResult, Sequence[Score]]
@@ -34,10 +33,11 @@ class Price:
     margin: float | None
     """The difference that does not matter; None where the metric has no range to take a share of."""
     verdict: str
-    """better, worse, equivalent, not worse, undecided: as ``lumina-eval compare`` says it."""
+    """better, worse, equivalent, not worse, undecided, as ``lumina-eval compare`` says it; "worse,
+    equivalent" where a difference was shown and lies within the margin."""
     n_prompts: int
     power: float | None
-    """Chance that these prompts show "not worse by the margin" of a switch that costs nothing."""
+    """Chance that so many prompts show a switch that costs nothing to be equivalent within the margin."""
     needed: int | None
     """Prompts at which that chance is :data:`POWER`, with as many images each."""
 
@@ -76,11 +76,17 @@ def _price(
         difference=found.difference,
         ci=found.ci,
         margin=compared.margin,
-        verdict=compared.verdict,
+        verdict=_verdict(compared),
         n_prompts=found.n_prompts,
         power=power,
         needed=needed,
     )
+
+
+def _verdict(compared: Comparison) -> str:
+    """Both statements where both were shown: that there is a difference, and that it does not matter."""
+    both = compared.significant and compared.equivalent
+    return f"{compared.verdict}, equivalent" if both else compared.verdict
 
 
 def _sight(
@@ -90,8 +96,8 @@ def _sight(
     margin, prompts = compared.margin, compared.primary.n_prompts
     if margin is None or not compared.plannable or compared.primary.minimum_detectable is None:
         return None, None
-    parts, images = of_pair(baseline, candidate, endpoint), compared.images_per_prompt[0]
-    error = math.sqrt(parts.of_prompt(images) / prompts)
-    power = power_of(margin, error, max((prompts - 1) * parts.df_ratio, 1.0))
-    rows = plan(margin, parts, question="margin", power=POWER, images_per_prompt=(round(images),)).rows
-    return power, rows[0].prompts
+    parts = of_pair(baseline, candidate, endpoint)
+    variance = parts.of_prompt(compared.images_per_prompt[0])
+    df = max((prompts - 1) * parts.df_ratio, 1.0)
+    power = power_of_equivalence(margin, math.sqrt(variance / prompts), df, compared.level)
+    return power, prompts_for_equivalence(margin, variance, POWER, parts.df_ratio, compared.level)

@@ -156,9 +156,10 @@ def _notes(given: Any) -> list[str]:
     return [
         "Differences are switch minus exact, paired by prompt, on the same noise. worse, better: the "
         "sign-flip test over all switches together (5 %). equivalent, not worse: the interval lies within "
-        "the margin, or above its lower end. power: the chance that so many prompts show a switch that costs "
-        "nothing to be not worse by the margin, as lumina-eval plan reckons it; a dash where it is unknown, "
-        f"as where no prompt differs.{seen}",
+        "the margin, or above its lower end; a difference that was shown and lies within the margin is both. "
+        "power: the chance that so many prompts show a switch that costs nothing to be equivalent (two "
+        "one-sided t tests, 2.5 % each), about, since the interval is widened where few prompts differ; a "
+        f"dash where it is unknown, as where no prompt differs.{seen}",
         "",
         "None of this transfers to 2.6B: what a switch costs hangs on the weights, the size and the prompts. "
         "There it is measured by the same command:",

@@ -1,4 +1,4 @@
-"""The price of a switch: power and prompts against statsmodels, the whole program on a tiny model."""
+"""The price of a switch: power and prompts against statsmodels' TOST, the whole program on a tiny model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from statsmodels.stats.power import TTestPower
+import scipy
+from statsmodels.stats.weightstats import DescrStatsW
 
+from benchmarks.efficiency.equivalence import power_of_equivalence, prompts_for_equivalence
 from benchmarks.efficiency.prices import POWER, Run, prices
 from benchmarks.efficiency.switches import main, usual_switches
 from benchmarks.efficiency.turns import times_faster
@@ -33,14 +35,58 @@ def noisy() -> tuple[np.ndarray, np.ndarray]:
     return before, np.clip(before + generator.normal(0, 0.08, 60), 0, 1)
 
 
-def test_power_and_prompts_are_those_of_a_paired_t_test(noisy: tuple[np.ndarray, np.ndarray]) -> None:
+def simulated_power(margin: float, deviation: float, n: int) -> float:
+    """How often statsmodels' paired TOST, 2.5 % a side, shows two equals equivalent in 20,000 studies."""
+    differences = np.random.default_rng(7).normal(0, deviation, (n, 20_000))
+    return float((DescrStatsW(differences).ttost_mean(-margin, margin)[0] <= 0.025).mean())
+
+
+def test_power_and_prompts_are_those_of_two_one_sided_tests(noisy: tuple[np.ndarray, np.ndarray]) -> None:
     before, after = noisy
     (found,) = prices(run_of(before), {"s": run_of(after)}, 0.03)
     assert found.difference == pytest.approx(float((after - before).mean()))
-    effect = 0.03 / (after - before).std(ddof=1)
-    assert found.power == pytest.approx(TTestPower().power(effect, 60, 0.05), abs=1e-6)
-    needed = TTestPower().solve_power(effect, alpha=0.05, power=POWER)
-    assert found.needed == math.ceil(needed)
+    deviation = float((after - before).std(ddof=1))
+    assert found.power == pytest.approx(simulated_power(0.03, deviation, 60), abs=0.01)
+    assert found.needed is not None
+    assert simulated_power(0.03, deviation, found.needed) == pytest.approx(POWER, abs=0.01)
+
+
+@pytest.mark.parametrize("df", [1, 2.5, 10, 300, 1e6])
+@pytest.mark.parametrize("room", [0.5, 3, 8])
+def test_power_of_equivalence_is_that_of_an_adaptive_integral(room: float, df: float) -> None:
+    """W runs over its own density; beyond room / q no difference is small enough."""
+    quantile = scipy.stats.t.ppf(0.975, df)
+    density = scipy.stats.chi(df, scale=1 / math.sqrt(df))
+    low, high = density.ppf(1e-15), min(room / quantile, density.isf(1e-15))
+    wanted = 0.0
+    if high > low:
+        wanted, _ = scipy.integrate.quad(
+            lambda w: (2 * scipy.stats.norm.cdf(room - quantile * w) - 1) * density.pdf(w),
+            low,
+            high,
+            limit=500,
+        )
+    assert power_of_equivalence(room, 1, df) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_one_prompt_less_than_needed_is_too_few() -> None:
+    for variance, ratio in ((0.01, 1.0), (0.3, 0.9)):
+        needed = prompts_for_equivalence(0.05, variance, POWER, ratio)
+        reached = [
+            power_of_equivalence(0.05, math.sqrt(variance / n), (n - 1) * ratio) for n in (needed - 1, needed)
+        ]
+        assert reached[0] < POWER <= reached[1]
+
+
+def test_a_difference_that_was_shown_and_does_not_matter_is_both() -> None:
+    before = np.linspace(0.2, 0.8, 200)
+    after = before - 0.004 + 0.002 * np.cos(np.arange(200))
+    (found,) = prices(run_of(before), {"s": run_of(after)}, 0.01)
+    assert found.verdict == "worse, equivalent"
+    (found,) = prices(run_of(before), {"s": run_of(before + before - after)}, 0.01)
+    assert found.verdict == "better, equivalent"
+    (found,) = prices(run_of(before), {"s": run_of(after)}, 0.003)
+    assert found.verdict == "worse"
 
 
 def test_a_switch_that_changes_nothing_is_equivalent_and_has_no_power_to_name() -> None:
