@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lumina_eval.errors import UserError
-from lumina_eval.runs import find_runs, read_items, read_result, read_scores
+from lumina_eval.runs import find_runs, read_items, read_manifest, read_result, read_scores
+from lumina_eval.timed import CLOCK, refuse_times
 
 
 def expand(folders: Sequence[Path]) -> list[Path]:
@@ -50,6 +51,26 @@ def sift(places: Sequence[Path]) -> tuple[list[Path], list[str]]:
                 raise
             left_out.append(str(error))
     return found, left_out
+
+
+def without_times(
+    folders: Sequence[Path], named: Sequence[Path], wanted: str, fix: str
+) -> tuple[list[Path], list[str]]:
+    """Return the runs among ``folders`` that hold verdicts, and a line for each measurement beside them.
+
+    Raises UserError, with ``wanted`` and ``fix`` as in :func:`refuse_times`, for a measurement that was
+    ``named`` itself, and where there is nothing else: only what lies beside other runs was not asked for.
+    """
+    kept: list[Path] = []
+    times: list[Path] = []
+    for folder in folders:
+        manifest = read_manifest(folder)
+        if folder in named:
+            refuse_times(manifest, folder, wanted, fix)
+        (times if manifest.judge_kind == CLOCK else kept).append(folder)
+    if times and not kept:
+        refuse_times(read_manifest(times[0]), times[0], wanted, fix)
+    return kept, [f"{folder} is a measurement, it holds times and no verdicts" for folder in times]
 
 
 def _check_whole(folder: Path) -> None:

@@ -16,16 +16,17 @@ from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.files import write_atomic
 from lumina_eval.records import Manifest, RunResult, Score
-from lumina_eval.run_lists import expand
+from lumina_eval.run_lists import expand, without_times
 from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
 from lumina_eval.statistics.gates import comparison_gate
 from lumina_eval.statistics.pareto import Cost, cost_of, front
 from lumina_eval.statistics.selection import best_of
-from lumina_eval.timed import refuse_times
 from lumina_eval.units import digits as places
 
+_WANTED = "runs with a score for every image"
+_INSTEAD = "lumina-eval report sets measurements side by side; compare the runs of their scores"
 _CODES = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
 
 
@@ -68,13 +69,6 @@ def compare(
                 f"expected at least two run folders to compare, found one, {folders[0]}; fix: add another"
             )
         manifests, results = [read_manifest(f) for f in folders], [read_result(f) for f in folders]
-        for folder, manifest in zip(folders, manifests, strict=True):
-            refuse_times(
-                manifest,
-                folder,
-                "runs with a score for every image",
-                "lumina-eval report sets measurements side by side; compare the runs of their scores",
-            )
         _refuse(manifests, results)
         names = names_of(folders, results)
         costs = [cost_of(folder) for folder in folders]
@@ -109,11 +103,15 @@ def compare(
 def _in_order(run_dirs: Sequence[Path], streams: Output) -> list[Path]:
     """Return the run folders as given; of a folder that holds ``runs/`` those of training steps, by step.
 
-    What has no step beside those that have one is left out, and said: a ceiling is no checkpoint.
+    Measurements of time in such a folder are passed over, and said. What has no step beside those that have
+    one is left out, and said: a ceiling is no checkpoint.
     """
     found: dict[Path, None] = {}
     for given in run_dirs:
-        steps = {folder: read_manifest(folder).step for folder in expand([given])}
+        judged, times = without_times(expand([given]), run_dirs, _WANTED, _INSTEAD)
+        for text in times:
+            streams.warn(f"passed over: {text}")
+        steps = {folder: read_manifest(folder).step for folder in judged}
         known = {folder: step for folder, step in steps.items() if step is not None}
         aside = [folder.name for folder in steps if folder not in known]
         if known and aside:

@@ -13,9 +13,9 @@ from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.receipts.checking import check_receipt
 from lumina_eval.receipts.findings import Finding, exit_code
-from lumina_eval.receipts.making import NAME, write_receipt
+from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
-from lumina_eval.run_lists import sift
+from lumina_eval.run_lists import sift, without_times
 from lumina_eval.runs import find_runs
 
 app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
@@ -35,8 +35,9 @@ def make(
 ) -> None:
     """Write a receipt of each finished run: what was asked, judged and published, how to make it again."""
     with output(as_json) as streams:
-        folders, passed_over = sift(run_dirs)
-        for text in passed_over:
+        whole, passed_over = sift(run_dirs)
+        folders, times = without_times(whole, run_dirs, WANTED, INSTEAD)
+        for text in [*passed_over, *times]:
             streams.warn(f"passed over: {text}")
         for folder in folders:
             path = write_receipt(folder, out)

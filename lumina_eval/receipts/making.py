@@ -20,6 +20,9 @@ from lumina_eval.runs import read_items, read_manifest, read_plan, read_result, 
 from lumina_eval.timed import refuse_times
 
 NAME: Final = "receipt.json"
+#: What a receipt can be made of, and where to go with a measurement.
+WANTED: Final = "a run whose numbers follow from verdicts"
+INSTEAD: Final = "make a receipt of the run that its score comes from; a time is shown by measuring again"
 #: Options that say where things lie or what is told, and change no number; with and without a value.
 PLACES: Final = ("--out", "--store", "--tracking-uri")
 TELLING: Final = ("--mlflow", "--no-mlflow", "--report", "--no-report", "--json")
@@ -31,12 +34,7 @@ def make_receipt(run_dir: Path, stem: str) -> Receipt:
     Raises UserError if the run is not finished or a file of it is missing.
     """
     manifest, result = read_manifest(run_dir), read_result(run_dir)
-    refuse_times(
-        manifest,
-        run_dir,
-        "a run whose numbers follow from verdicts",
-        "make a receipt of the run that its score comes from; a time is shown by measuring again",
-    )
+    refuse_times(manifest, run_dir, WANTED, INSTEAD)
     for name in ("items.jsonl", "plan.jsonl", "verdicts.jsonl", "scores.jsonl", "results.jsonl"):
         if not (run_dir / name).is_file():
             raise UserError(f"expected {name} in {run_dir}, found none; fix: run the same command again")

@@ -56,8 +56,8 @@ def leaderboard(
             raise UserError(
                 "expected runs or receipts, found none; fix: lumina-eval leaderboard lumina-runs --out SITE"
             )
-        entries, passed_over = gather([*before, *(places or [])], out)
-        for text in passed_over:
+        entries, passed_over, measurements = gather([*before, *(places or [])], out)
+        for text in [*passed_over, *measurements]:
             streams.warn(f"passed over: {text}")
         heading = title or (title_of(out) if add else None) or TITLE
         files = write_site(entries, out, heading)
@@ -69,6 +69,7 @@ def leaderboard(
                 "boards": [board.slug for board in boards(entries)],
                 "files": [str(path) for path in files],
                 "passed_over": passed_over,
+                "measurements": measurements,
             }
         )
         streams.result(

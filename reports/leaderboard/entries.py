@@ -14,9 +14,9 @@ from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
 from lumina_eval.receipts.checking import check_receipt
 from lumina_eval.receipts.findings import Finding
-from lumina_eval.receipts.making import NAME, write_receipt
+from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
 from lumina_eval.receipts.record import Packed, Receipt, read_receipt
-from lumina_eval.run_lists import sift
+from lumina_eval.run_lists import sift, without_times
 from reports.loading import RunView
 
 #: Where receipts lie within a site.
@@ -49,8 +49,9 @@ class Entry:
         return RunView(Path(self.run_id), self.receipt.manifest, self.receipt.result)
 
 
-def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
-    """Bring a receipt of every run into ``site/receipts``; return them by run id, and what was passed over.
+def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str], list[str]]:
+    """Bring a receipt of every run into ``site/receipts``; return them by run id, and what was passed over:
+    broken runs, and measurements of time, which no board is for.
 
     A place is a run folder, a folder that holds ``runs/``, or a receipt. All are read and checked before a
     file of the site is touched. Raises UserError for anything else, for a receipt in which something is
@@ -58,10 +59,16 @@ def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
     """
     sources: list[Path] = []
     passed_over: list[str] = []
+    measurements: list[str] = []
     for place in places:
-        whole, broken = ([place], []) if place.is_file() else sift([place])
-        sources += whole
+        if place.is_file():
+            sources.append(place)
+            continue
+        whole, broken = sift([place])
+        judged, times = without_times(whole, places, WANTED, INSTEAD)
+        sources += judged
         passed_over += broken
+        measurements += times
     found: dict[str, tuple[Path, Path, Entry]] = {}
     with tempfile.TemporaryDirectory() as aside:
         for number, source in enumerate(sources):
@@ -78,7 +85,7 @@ def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str]]:
             _copy(file, site / entry.files[0])
             for name in entry.files[1:]:
                 _copy(file.parent / Path(name).name, site / name)
-    return [entry for _, (_, _, entry) in sorted(found.items())], passed_over
+    return [entry for _, (_, _, entry) in sorted(found.items())], passed_over, measurements
 
 
 def standing(site: Path) -> list[Path]:

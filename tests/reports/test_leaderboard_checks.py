@@ -60,7 +60,7 @@ def test_files_beside_have_the_names_of_the_run(
 ) -> None:
     monkeypatch.setattr(record, "INSIDE", 200)
     file = write_receipt(run_dir, tmp_path / "r")
-    (entry,), _ = gather([file], tmp_path / "site")
+    (entry,), *_ = gather([file], tmp_path / "site")
     assert f"receipts/{run_dir.name}.verdicts.jsonl" in entry.files
     assert all((tmp_path / "site" / name).is_file() for name in entry.files)
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_checked_has_no_rank(run_dir: Path, tmp_path: Path) -> No
             "lumina-eval run absent --protocol tabletop --model tabletop-scripted:0.7@64 --suite standard"
         )
 
-    entries, _ = gather([altered(file, unknown)], tmp_path / "two")
+    entries, *_ = gather([altered(file, unknown)], tmp_path / "two")
     (row,) = boards(entries)[0].table.rows
     assert (row.section, row.kind, row.cells[0].text) == (UNCHECKED, "apart", None)
     write_site(entries, tmp_path / "two", "Title")
@@ -103,7 +103,7 @@ def test_intervals_of_other_code_give_no_rank(run_dir: Path, tmp_path: Path) -> 
         value["manifest"]["provenance"]["git_sha"] = "d" * 40
         value["result"]["intervals_version"] = 1
 
-    entries, _ = gather([altered(file, surer)], tmp_path / "site")
+    entries, *_ = gather([altered(file, surer)], tmp_path / "site")
     assert entries[0].moved == ("overall",)
     assert "made under intervals of version 1" in " ".join(entries[0].notes)
     assert boards(entries)[0].table.rows[0].section == UNCHECKED
