@@ -141,6 +141,7 @@ class Projection:
             "lumina.judge": manifest.judge,
             "lumina.coverage": f"{result.coverage.judged}/{result.coverage.expected}",
             "lumina.changed": ", ".join(result.changed) or None,
+            "lumina.intervals_version": result.intervals_version,
             "mlflow.note.content": self.note,
             "mlflow.source.name": "lumina-eval",
             "mlflow.source.git.commit": manifest.provenance.git_sha,

@@ -18,7 +18,8 @@ import pytest
 from fake_world import Cli, with_model
 
 from lumina_eval.errors import UserError
-from lumina_eval.runs import find_runs, read_back_from
+from lumina_eval.runs import find_runs, read_back_from, read_result
+from lumina_eval.statistics.means import INTERVALS_VERSION
 from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.tracking import sending
 from lumina_eval.tracking.reading import read_back
@@ -81,6 +82,24 @@ def test_the_records_come_back_byte_for_byte(sent: Path, tmp_path: Path) -> None
         assert read_back_from(here) == uri_of(sent)
         assert read_back_from(there) is None
     assert "failures.jsonl" in files_of(found.run_dirs[0])
+
+
+def test_the_version_of_the_intervals_is_a_tag_and_comes_back(sent: Path, tmp_path: Path) -> None:
+    """Runs of another version are found in the store, and stay of that version when they are read back."""
+    (folder,) = [folder for folder in find_runs(sent) if "reddish" in folder.name]
+    (run,) = benchmark_runs(client_of(sent))
+    assert run.data.tags["lumina.intervals_version"] == str(INTERVALS_VERSION)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics.pop("intervals_version") == INTERVALS_VERSION
+    metrics["metrics"][0]["ci_prompts"][0] -= 0.01  # an older record, before there were versions
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    sending.sync(sent)
+    client = client_of(sent)
+    tags = [run.data.tags["lumina.intervals_version"] for run in benchmark_runs(client)]
+    assert sorted(tags) == ["1", str(INTERVALS_VERSION)]
+    client.set_tag(run.info.run_id, "lumina.sent", "2020-01-01T00:00:00+00:00")
+    (back,) = read_back(["reddish"], uri_of(sent), tmp_path / "back").run_dirs
+    assert read_result(back).intervals_version == 1
 
 
 def test_what_an_image_cost_comes_back_too(sent: Path, tmp_path: Path) -> None:
