@@ -80,7 +80,9 @@ def _intervals(version: int, differs: State) -> Finding:
     said = f"made under intervals of version {version}; this lumina-eval makes version {INTERVALS_VERSION}"
     if differs == "FAIL":
         return Finding("intervals", differs, f"said to be {said}, and its code is that of the run")
-    again = "the run's own command makes them anew, from the verdicts that are there"
+    if version > INTERVALS_VERSION:
+        return Finding("intervals", differs, f"{said}, and is older: a newer one derives them")
+    again = "whoever has the run makes them anew with its own command, from the verdicts that are there"
     return Finding("intervals", differs, f"{said}; {again}")
 
 

@@ -264,9 +264,23 @@ def test_intervals_of_an_older_version_are_called_that_and_not_forged(call: Cli,
     assert done.code == 0
     words = " ".join(done.stdout.split())
     assert f"made under intervals of version 1; this lumina-eval makes version {INTERVALS_VERSION}" in words
+    assert "whoever has the run makes them anew" in words
     found = states(call, older())  # the code of the run makes no such intervals
     assert (found["intervals"], found["overall"]) == ("FAIL", "FAIL")
     assert states(call, receipt)["intervals"] == "PASS"
+
+
+def test_intervals_of_a_newer_version_are_for_a_newer_reader(call: Cli, receipt: Path) -> None:
+    def newer(value: dict[str, Any]) -> None:
+        value["result"]["intervals_version"] = INTERVALS_VERSION + 1
+        value["manifest"]["provenance"].update(git_sha="d" * 40)
+
+    done = call("receipt", "check", altered(receipt, newer))
+    assert done.code == 0
+    words = " ".join(done.stdout.split())
+    assert f"of version {INTERVALS_VERSION + 1}; this lumina-eval makes version {INTERVALS_VERSION}" in words
+    assert "a newer one derives them" in words
+    assert "makes them anew" not in words
 
 
 def test_places_on_the_machine_stay_there(call: Cli, receipt: Path, tmp_path: Path) -> None:
