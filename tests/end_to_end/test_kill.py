@@ -1,4 +1,9 @@
-"""SIGKILL while the embedded model draws, and again while it is judged: the same bytes in the end."""
+"""SIGKILL while the embedded model draws, and again while it is judged: the same bytes in the end.
+
+Where it dies is chosen, so that it always dies there: after an image is written and before its record is, and
+between two batches of verdicts. What a write leaves that is cut off in the middle (half a line of verdicts,
+half an image) is laid into a run by ``tests/lumina_eval/test_kill.py``.
+"""
 
 from __future__ import annotations
 
