@@ -16,7 +16,7 @@ from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
-from lumina_eval.run_lists import expand
+from lumina_eval.run_lists import expand, without_times
 from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.components import CORRELATION, Components, assumed, of_pair, of_run
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
@@ -24,7 +24,11 @@ from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.statistics.planning import Plan
 from lumina_eval.statistics.planning import plan as make_plan
 from lumina_eval.statistics.power import POWER
+from lumina_eval.timed import CLOCK
 from lumina_eval.units import digits as places
+
+_WANTED = "runs with a score for every image"
+_INSTEAD = "name the run that its score comes from; a time takes no more prompts, only more repetitions"
 
 
 def plan(
@@ -70,7 +74,9 @@ def plan(
         effect = _checked(detect, margin, power, correlation)
         if seconds is not None and not 0 < seconds < math.inf:
             raise UserError(f"expected --seconds-per-image above 0, found {seconds:g}; fix: that number")
-        folders = expand(runs) if runs else []
+        folders, times = without_times(expand(runs), runs, _WANTED, _INSTEAD) if runs else ([], [])
+        for text in times:
+            streams.warn(f"passed over: {text}")
         components, endpoint, costs = _from_runs(folders, correlation)
         if endpoint.reach is not None and effect >= endpoint.reach:
             raise UserError(
@@ -153,7 +159,13 @@ def _at_hand(
     """Number of prompts at hand, and whose they are."""
     if benchmark is not None:
         found = plugins.benchmark(benchmark, questions)
-        return len(found.items(find_protocol(found, protocol))), f"{benchmark} {protocol}"
+        asked = find_protocol(found, protocol)
+        if asked.value("judge.name") == CLOCK:
+            raise UserError(
+                f"expected a benchmark that judges images, found {benchmark}, which times how they are made; "
+                "fix: name the benchmark of the score, e.g. --benchmark geneval"
+            )
+        return len(found.items(asked)), f"{benchmark} {protocol}"
     if folders:
         return len({(score.task, score.item_id) for score in read_scores(folders[0])}), "the runs"
     return None, ""

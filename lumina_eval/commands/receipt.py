@@ -16,7 +16,8 @@ from lumina_eval.receipts.findings import Finding, exit_code
 from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
 from lumina_eval.run_lists import sift, without_times
-from lumina_eval.runs import find_runs
+from lumina_eval.runs import find_runs, read_manifest
+from lumina_eval.timed import CLOCK, refuse_times
 
 app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
 
@@ -67,29 +68,49 @@ def check(
     """Derive the published numbers again from the verdicts, and check every digest; nothing is downloaded.
 
     Exit codes: 0 all passes, 1 something is wrong, 2 no receipt, or its benchmark is not installed, 4
-    something could not be checked.
+    something could not be checked: a run of a folder that has no receipt yet is said, and the others are
+    checked.
     """
     with output(as_json) as streams:
-        found = [file for place in files for file in _receipts(place)]
-        codes = {_check_one(file, images, reference, tolerance, streams) for file in found}
+        codes: set[ExitCode] = set()
+        for place in files:
+            found, lacking = _receipts(place)
+            codes |= {_check_one(file, images, reference, tolerance, streams) for file in found}
+            codes |= {_tell_lacking(run_dir, streams) for run_dir in lacking}
     raise typer.Exit(next((code for code in GRAVEST if code in codes), ExitCode.OK))
 
 
-def _receipts(place: Path) -> list[Path]:
-    """Return the receipts that a place stands for; one that is not there is told when it is read.
+def _receipts(place: Path) -> tuple[list[Path], list[Path]]:
+    """Return the receipts that a place stands for, and runs that have none beside others that have one.
 
-    A folder is that of a run, one of receipts, or one that holds ``runs/``.
+    A folder is that of a run, one of receipts, or one that holds ``runs/``; of measurements there are none. A
+    receipt that is not there is told when it is read.
     """
-    if not place.is_dir() or (place / "manifest.json").is_file():
-        return [place / NAME if place.is_dir() else place]
-    beside = sorted({*place.glob(NAME), *place.glob(f"*.{NAME}")})
-    found = beside or [run / NAME for run in find_runs(place)]
-    if not found:
+    if not place.is_dir():
+        return [place], []
+    if (place / "manifest.json").is_file():
+        if not (place / NAME).is_file():
+            refuse_times(read_manifest(place), place, WANTED, INSTEAD)
+        return [place / NAME], []
+    if beside := sorted({*place.glob(NAME), *place.glob(f"*.{NAME}")}):
+        return beside, []
+    runs = find_runs(place)
+    made = [run / NAME for run in runs if (run / NAME).is_file()]
+    lacking = [run for run in runs if run / NAME not in made and read_manifest(run).judge_kind != CLOCK]
+    if not made and not lacking:
         raise UserError(
             f"expected {NAME} of a run, or RUN.{NAME} of several, found neither, in {place}; "
             f"fix: lumina-eval receipt make RUN --out {place}"
         )
-    return found
+    return (made, lacking) if made else ([run / NAME for run in lacking], [])
+
+
+def _tell_lacking(run_dir: Path, streams: Output) -> ExitCode:
+    said = f"expected {NAME} in {run_dir}, found none; fix: lumina-eval receipt make {run_dir}"
+    told = {"schema": 1, "file": str(run_dir / NAME), "state": "UNCHECKED", "run_id": run_dir.name}
+    streams.emit({**told, "error": said, "command": None, "findings": []})
+    streams.warn(said)
+    return ExitCode.INCOMPLETE
 
 
 def _check_one(

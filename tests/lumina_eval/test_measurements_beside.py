@@ -59,3 +59,34 @@ def test_a_folder_of_measurements_alone_is_refused(call: Cli, out: Path, tmp_pat
         done = call(*words, out)
         assert done.code == 2, words
         assert "found a measurement of fake" in done.stderr
+
+
+def test_receipts_of_a_folder_are_checked_whatever_has_none(call: Cli, out: Path) -> None:
+    first, other, times = find_runs(out)
+    call("receipt", "make", out)
+    whole = call("receipt", "check", out, "--json")
+    assert (whole.code, [row["state"] for row in whole.records]) == (0, ["PASS", "PASS"])
+    (other / "receipt.json").unlink()
+    done = call("receipt", "check", out, "--json")
+    assert done.code == 4
+    assert [(row["run_id"], row["state"]) for row in done.records] == [
+        (first.name, "PASS"),
+        (other.name, "UNCHECKED"),
+    ]
+    assert f"found none; fix: lumina-eval receipt make {other}" in done.stderr
+    named = call("receipt", "check", times)
+    assert named.code == 2
+    assert "found a measurement of fake" in named.stderr
+
+
+def test_nothing_is_planned_from_times(call: Cli, out: Path) -> None:
+    named = call("plan", "--detect", 0.05, "--run", out / "runs" / "times")
+    assert named.code == 2
+    assert "found a measurement of fake" in named.stderr
+    both = call("plan", "--detect", 0.05, "--run", out, "--json")
+    assert both.code == 0, both.stderr
+    assert "passed over: " in both.stderr
+    assert both.records[0]["runs"] == 2
+    asked = call("plan", "--detect", 0.05, "--benchmark", "efficiency")
+    assert asked.code == 2
+    assert "which times how they are made" in asked.stderr
