@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from lumina_eval.errors import UserError
+
 
 @dataclass(frozen=True)
 class Link:
@@ -36,3 +38,15 @@ def settings() -> list[tuple[str, dict[str, str]]]:
     for link in CHAIN:
         found.append((link.name, {**(found[-1][1] if found else {}), **link.options}))
     return found
+
+
+def check_given(options: Mapping[str, str]) -> None:
+    """Raise UserError for an option of the user's that a link would overwrite."""
+    own = sorted({name for link in CHAIN for name in link.options})
+    taken = [name for name in options if name in own]
+    if taken:
+        raise UserError(
+            f"expected options that the chain does not set itself, found {', '.join(taken)}: its links set "
+            f"{', '.join(own)}; fix: leave {'it' if len(taken) == 1 else 'them'} out, or measure that "
+            f"sampling alone: lumina-eval efficiency measure --option {taken[0]}={options[taken[0]]}"
+        )

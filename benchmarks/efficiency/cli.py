@@ -112,6 +112,7 @@ def measure(
         protocol = _protocol(prompts=prompts, repeats=repeats, most=most, peak_seconds=peak_seconds)
         how = How(protocol, score, limit, make_folder(out), report, mlflow, tracking_uri)
         opened = [one for text in model for one in open_models(text, _options(option, device))]
+        _check(opened)
         found = [_measured(one, "", how, streams) for one in opened]
         _finish(found, "Efficiency", how, streams)
 
@@ -134,26 +135,41 @@ def chain(
     as_json: AsJson = False,
 ) -> None:
     """Measure the savings of the paper's Figure 11 one after the other: guidance, solver, step cache."""
-    from benchmarks.efficiency.chain import settings
+    from benchmarks.efficiency.chain import check_given, settings
 
     with output(as_json) as streams:
         protocol = _protocol(prompts=prompts, repeats=repeats, most=most, peak_seconds=peak_seconds)
         how = How(protocol, score, limit, make_folder(out), report, mlflow, tracking_uri)
+        given = _options(option, device)
+        check_given(given)
+        names, changes = zip(*settings(), strict=True)
+        opened = [_link(model, {**given, **change}) for change in changes]
+        _check(opened)
         found = []
-        for name, changes in settings():
-            opened = open_models(model, {**_options(option, device), **changes})
-            if len(opened) != 1:
-                raise UserError(
-                    f"expected one checkpoint, found {len(opened)} in {model!r}; fix: name a stage, "
-                    "e.g. --model embedded:hq_tuning"
-                )
+        for name in names:
             streams.say(name)
-            found.append(_measured(opened[0], name, how, streams))
+            found.append(_measured(opened.pop(0), name, how, streams))
         _finish(found, f"The chain of savings, {found[0].measurement.title}", how, streams)
 
 
 def _options(pairs: Sequence[str], device: str) -> dict[str, str]:
     return {"device": device, **key_values(pairs, "--option")}
+
+
+def _link(name: str, options: Mapping[str, str]) -> Any:
+    opened = open_models(name, options)
+    if len(opened) != 1:
+        raise UserError(
+            f"expected one checkpoint, found {len(opened)} in {name!r}; fix: name a stage, "
+            "e.g. --model embedded:hq_tuning"
+        )
+    return opened[0]
+
+
+def _check(models: Sequence[Any]) -> None:
+    """Work out the sampling of all models, so that a mistake is told before the first is timed."""
+    for model in models:
+        model.sampling()
 
 
 def _protocol(**given: float | None) -> ResolvedProtocol:
@@ -168,12 +184,13 @@ def _protocol(**given: float | None) -> ResolvedProtocol:
 
 
 def _measured(model: Any, link: str, how: How, streams: Output) -> Measured:
-    """Time a model and score it; ``link`` names its settings where one model is measured under several."""
+    """Time a model, score it and write that down; ``link`` names its settings where one model has several."""
     from benchmarks.efficiency.adapter import Efficiency, numbers_of
     from benchmarks.efficiency.measurement import measure as measured
     from benchmarks.efficiency.recording import Origin, record
     from benchmarks.efficiency.scoring import question, scored
     from lumina_eval.evaluation import title_of
+    from lumina_eval.files import append_lines
     from lumina_eval.runs import now
 
     repeats, most, peak_seconds = numbers_of(how.protocol)
@@ -193,19 +210,22 @@ def _measured(model: Any, link: str, how: How, streams: Output) -> Measured:
     argv = redacted(["lumina-eval", *sys.argv[1:]])
     origin = Origin(how.protocol, items, started, argv, ["lumina-eval"])
     title = f"{found.title}, {link}" if link else found.title
-    return Measured(link or found.title, found, record(found, model, origin, how.out, worth, title), worth)
+    run_dir = record(found, model, origin, how.out, worth, title)
+    append_lines(_lines(how.out), [found.model_dump_json()])
+    return Measured(link or found.title, found, run_dir, worth)
+
+
+def _lines(out: Path) -> Path:
+    return out / "measurements.jsonl"
 
 
 def _finish(found: Sequence[Measured], title: str, how: How, streams: Output) -> None:
     """Publish the runs, show the table, and say where everything is."""
     from benchmarks.efficiency.tables import notes, table
-    from lumina_eval.files import append_lines
     from lumina_eval.publishing import publish
     from lumina_eval.runs import read_result
 
     measurements = [one.measurement for one in found]
-    path = how.out / "measurements.jsonl"
-    append_lines(path, [one.model_dump_json() for one in measurements])
     runs = dict.fromkeys([*(one.run_dir for one in found), *(one.scored for one in found if one.scored)])
     published = publish(list(runs), how.out, how.out / "images", how.report, how.mlflow, how.uri)
     for one in found:
@@ -223,4 +243,4 @@ def _finish(found: Sequence[Measured], title: str, how: How, streams: Output) ->
             streams.result(f"report  {report}")
     if published.ui_line:
         streams.result(f"MLflow  {published.ui_line}")
-    streams.result(f"measurements in {path}")
+    streams.result(f"measurements in {_lines(how.out)}")

@@ -23,6 +23,7 @@ from benchmarks.efficiency.growth import Point, fit
 from benchmarks.efficiency.measurement import Measurement, measure
 from benchmarks.efficiency.tables import front, notes, table
 from benchmarks.efficiency.timing import Timing
+from lumina_eval.errors import UserError
 from lumina_model.config import CONFIGS, NextDiTConfig
 from lumina_model.next_dit import NextDiT
 from lumina_model.sampling import Sampling
@@ -202,17 +203,44 @@ def test_the_command_measures_an_embedded_stage(tmp_path: Path) -> None:
     assert [json.loads(one) for one in kept] == [line]
 
 
+def test_what_was_measured_is_kept_when_a_later_link_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.efficiency.cli import app
+
+    lines = tmp_path / "measurements.jsonl"
+
+    def scripted(model: Any, *_: Any, **__: Any) -> Measurement:
+        if lines.exists():
+            raise UserError("the second link fails")
+        return measurement(1.0, 0.6).model_copy(update={"sampling": dict(model.sampling())})
+
+    monkeypatch.setattr("benchmarks.efficiency.measurement.measure", scripted)
+    words = f"chain --no-score --no-report --no-mlflow --prompts 2 --device cpu --out {tmp_path}"
+    done = CliRunner().invoke(app, words.split())
+    assert "the second link fails" in str(done.exception)
+    (kept,) = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert (kept["sampling"]["solver"], kept["sampling"]["steps"]) == ("midpoint", 17)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["measure", "--option", "steps"], "KEY=VALUE"),
         (["chain", "--model", "embedded"], "expected one checkpoint, found 3"),
         (["measure", "--model", "embedded:low_res", "--option", "compile=perhaps"], "true or false"),
+        (["chain", "--option", "compile=true"], "expected one of compile and cache"),
+        (["chain", "--option", "steps=9", "--option", "solver=dpm"], "found steps, solver: its links set"),
+        (["measure", "--model", "embedded:low_res", "--option", "guidance=1", "--option", "renorm=1"],
+         "guidance is 1"),
     ],
-)
-def test_mistakes_are_told(arguments: list[str], words: str) -> None:
+)  # fmt: skip
+def test_mistakes_are_told_before_anything_is_timed(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from benchmarks.efficiency.cli import app
 
-    done = CliRunner().invoke(app, arguments)
+    monkeypatch.setattr("benchmarks.efficiency.measurement.measure", lambda *_, **__: pytest.fail("timed"))
+    done = CliRunner().invoke(app, [*arguments, "--device", "cpu", "--out", str(tmp_path)])
     assert done.exit_code != 0
     assert words in str(done.exception)
