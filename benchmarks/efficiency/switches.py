@@ -65,6 +65,7 @@ def usual_switches(sampling: Any) -> list[Switch]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, score and time the exact sampler and each switch, print the tables."""
     given = _parser().parse_args(arguments)
+    _check(given.margin, given.repeats)
     console = Console(stderr=True)
     base = {"device": given.device, **EXACT, **key_values(given.option, "--option")}
     exact = _one(given.model, base)
@@ -191,6 +192,17 @@ def _switches(given: Any, base: Mapping[str, str], exact: Any) -> tuple[list[Swi
     if not chosen:
         raise UserError(f"expected a switch to try, found none; {'; '.join(told)}")
     return chosen, told
+
+
+def _check(margin: float, repeats: int) -> None:
+    """Refuse before the first image what would fail after the last."""
+    if not 0 < margin < 1:
+        raise UserError(
+            f"expected --margin above 0 and below 1, a share of the metric's range, found {margin:g}; fix: "
+            "--margin 0.01 is one point of a hundred"
+        )
+    if repeats < 0:
+        raise UserError(f"expected --repeats of 0 or more, found {repeats}; fix: --repeats 0 times nothing")
 
 
 def _scored(run_dir: Path) -> Run:

@@ -157,11 +157,18 @@ def test_the_program_prices_switches_and_goes_on_where_it_ended(
         (["--switch", "cache"], "expected --switch KEY=VALUE"),
         (["--model", "embedded"], "expected one checkpoint of ours, found 3"),
         (["--benchmarks", "genevel"], "did you mean geneval"),
+        (["--repeats", "-1"], "expected --repeats of 0 or more"),
+        *((["--margin", text], "expected --margin above 0 and below 1") for text in ("0", "nan", "1", "-3")),
     ],
 )
-def test_mistakes_of_switches_are_told(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_mistakes_of_switches_are_told_before_the_first_image(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("benchmarks.efficiency.switches.run", lambda *_: pytest.fail("images were made"))
     with pytest.raises(SystemExit) as end:
         main(["--device", "cpu", "--out", str(tmp_path), *words])
     assert end.value.code == 2
