@@ -1,6 +1,7 @@
 """``lumina-eval`` in processes of its own that share one start: what loads slowly is loaded once.
 
 Every command is a fork of one server (``fork_server.py``), has an exit code of its own, and may be killed.
+The server keeps the environment that it was started with, so each fork is given that of its caller.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ def run(words: list[str], log: Path, dies: Death | None = None) -> int:
 
     What it prints goes to ``log``. With ``dies`` it is ended by SIGKILL in place of that call.
     """
-    process = fork_server.context().Process(target=_command, args=(words, log, dies))
+    arguments = (words, log, dict(os.environ), dies)
+    process = fork_server.context().Process(target=_command, args=arguments)
     process.start()
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
-def _command(words: list[str], log: Path, dies: Death | None) -> None:
+def _command(words: list[str], log: Path, environment: dict[str, str], dies: Death | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     with log.open("ab") as stream:
         for number in (1, 2):
             os.dup2(stream.fileno(), number)
