@@ -11,7 +11,7 @@ from benchmarks.efficiency.equivalence import power_of_equivalence, prompts_for_
 from lumina_eval.records import Interval, RunResult, Score
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.components import of_pair
-from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
+from lumina_eval.statistics.endpoint import Endpoint, Pairs, endpoint_of
 
 #: The chance that a switch without a loss is shown to be equivalent, for the number of prompts that it takes.
 POWER: Final = 0.9
@@ -25,6 +25,8 @@ class Price:
 
     name: str
     metric: str
+    unit: str
+    lower_is_better: bool
     score: float
     difference: float
     """Switch minus exact, in the unit of the metric."""
@@ -35,7 +37,9 @@ class Price:
     verdict: str
     """better, worse, equivalent, not worse, undecided, as ``lumina-eval compare`` says it; "worse,
     equivalent" where a difference was shown and lies within the margin."""
-    n_prompts: int
+    n_pairs: int
+    pairs: Pairs
+    """What was paired: prompts, or groups of prompts where a score is of a whole group."""
     power: float | None
     """Chance that so many prompts show a switch that costs nothing to be equivalent within the margin."""
     needed: int | None
@@ -72,12 +76,15 @@ def _price(
     return Price(
         name=compared.candidate,
         metric=found.name,
+        unit=compared.unit,
+        lower_is_better=compared.lower_is_better,
         score=found.candidate,
         difference=found.difference,
         ci=found.ci,
         margin=compared.margin,
         verdict=_verdict(compared),
-        n_prompts=found.n_prompts,
+        n_pairs=found.n_prompts,
+        pairs=compared.pairs,
         power=power,
         needed=needed,
     )

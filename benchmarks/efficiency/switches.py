@@ -8,6 +8,7 @@ and verdicts lie in ``--out`` and are not made twice: the same command goes on w
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,14 @@ from typing import Any, Final
 from rich.console import Console
 
 from benchmarks.efficiency.command_line import key_values, without_traceback
-from benchmarks.efficiency.prices import POWER, Price, Run, prices
+from benchmarks.efficiency.price_tables import Priced, notes, table
+from benchmarks.efficiency.prices import Run, prices
 from lumina_eval.errors import UserError, is_user_error
 from lumina_eval.evaluation import Question, Site, ask, evaluate
 from lumina_eval.files import make_folder
 from lumina_eval.plugins import Model
 from lumina_eval.runs import read_result, read_scores
 from lumina_eval.store import ImageStore
-from lumina_eval.units import digits as places
 
 #: What makes a checkpoint's own sampling exact.
 EXACT: Final = {"truncation": "none", "truncation_ratio": "none", "cache": "none", "dtype": "float32"}
@@ -42,14 +43,6 @@ class Switch:
     options: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What is known of the switches: seconds, and a list of prices for each benchmark."""
-
-    faster: Mapping[str, float | None]
-    prices: Mapping[str, Sequence[Price]]
-
-
 def usual_switches(sampling: Any) -> list[Switch]:
     """Return those of docs/efficiency.md; the solver gets half of the evaluations that it replaces."""
     steps = max(1, sampling.evaluations() // 2)
@@ -64,6 +57,8 @@ def usual_switches(sampling: Any) -> list[Switch]:
 @without_traceback
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, score and time the exact sampler and each switch, print the tables."""
+    from benchmarks.efficiency.device import device_name
+
     given = _parser().parse_args(arguments)
     _check(given.margin, given.repeats)
     console = Console(stderr=True)
@@ -79,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]  # fmt: skip
     site = Site(make_folder(given.out), ImageStore(given.out / "images"), BATCH, console)
     found = run(exact, chosen, given.model, base, asked, site, given.repeats, given.margin)
-    print("\n".join(markdown(found, exact, asked, given)))
+    device = device_name(exact.device)
+    lines = [
+        line for priced in found for line in table(priced, getattr(exact, "title", exact.name), device, BATCH)
+    ]
+    print("\n".join([*lines, *notes(found, command(given))]))
 
 
 def run(
@@ -91,8 +90,8 @@ def run(
     site: Site,
     repeats: int,
     share: float,
-) -> Result:
-    """Score and time all switches; one is let go of before the next is loaded."""
+) -> list[Priced]:
+    """Score and time all switches on each benchmark; one is let go of before the next is loaded."""
     judges = [question.benchmark.judge(question.protocol) for question in asked]
     pairs = list(zip(asked, judges, strict=True))
     exact_runs = [_scored(evaluate(question, exact, judge, site)) for question, judge in pairs]
@@ -104,71 +103,13 @@ def run(
         site.console.print(switch.name, markup=False)
         switched[switch.name] = [_scored(evaluate(question, model, judge, site)) for question, judge in pairs]
         faster[switch.name] = _faster(exact, model, prompts, repeats)
-    return Result(
-        faster,
-        {
-            question.benchmark.name: prices(
-                exact_runs[place], {one: runs[place] for one, runs in switched.items()}, share
-            )
-            for place, question in enumerate(asked)
-        },
-    )
-
-
-def markdown(found: Result, exact: Model, asked: Sequence[Question], given: Any) -> list[str]:
-    """Return a table for each benchmark, and what its readers must know."""
-    from benchmarks.efficiency.device import device_name
-
-    lines = []
-    for question in asked:
-        rows = found.prices[question.benchmark.name]
-        first, selection = rows[0], question.selection
-        how_much = selection.subset or f"suite {selection.suite}"
-        scored = f"{question.benchmark.name} {question.protocol.name} {first.metric}, {how_much}"
-        title = getattr(exact, "title", exact.name)
-        exact_score = first.score - first.difference
-        digits = places("fraction")
-        lines += [
-            f"## {title}: {scored}",
-            "",
-            f"{first.n_prompts} prompts x {selection.images_per_prompt} images under each; exact: "
-            f"{exact_score:.{digits}f}. {device_name(exact.device)}, batch {BATCH}.",
-            "",
-            f"| switch | times faster | {first.metric} | difference | 95 % | "
-            f"margin {_number(first.margin, 'g')} | power | prompts for {POWER:g} |",
-            "|---|---:|---:|---:|---:|---|---:|---:|",
-            *(_row(row, found.faster[row.name], digits) for row in rows),
-            "",
-        ]
-    return [*lines, *_notes(given)]
-
-
-def _row(row: Price, faster: float | None, digits: int) -> str:
-    ci = "—" if row.ci is None else f"{row.ci[0]:+.{digits}f} to {row.ci[1]:+.{digits}f}"
-    cells = [row.name, "—" if faster is None else f"{faster:.2f}x", f"{row.score:.{digits}f}",
-             f"{row.difference:+.{digits}f}", ci, row.verdict, _number(row.power, ".2f"),
-             "—" if row.needed is None else f"{row.needed:,}"]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
-
-
-def _notes(given: Any) -> list[str]:
-    seen = "" if given.repeats else " Nothing was timed (--repeats 0)."
-    options = " ".join(f"--option {pair}" for pair in given.option)
     return [
-        "Differences are switch minus exact, paired by prompt, on the same noise. worse, better: the "
-        "sign-flip test over all switches together (5 %). equivalent, not worse: the interval lies within "
-        "the margin, or above its lower end; a difference that was shown and lies within the margin is both. "
-        "power: the chance that so many prompts show a switch that costs nothing to be equivalent (two "
-        "one-sided t tests, 2.5 % each), about, since the interval is widened where few prompts differ; a "
-        f"dash where it is unknown, as where no prompt differs.{seen}",
-        "",
-        "None of this transfers to 2.6B: what a switch costs hangs on the weights, the size and the prompts. "
-        "There it is measured by the same command:",
-        "",
-        "```",
-        "python -m benchmarks.efficiency.switches --model lumina:DIR_OR_ID --device cuda "
-        f"--margin {given.margin:g} {options}".rstrip(),
-        "```",
+        Priced(
+            question,
+            prices(exact_runs[place], {one: runs[place] for one, runs in switched.items()}, share),
+            faster,
+        )
+        for place, question in enumerate(asked)
     ]
 
 
@@ -228,8 +169,19 @@ def _faster(exact: Model, model: Model, prompts: Sequence[str], repeats: int) ->
     return times_faster(exact, model, prompts, BATCH, repeats) if repeats else None
 
 
-def _number(value: float | None, form: str) -> str:
-    return "—" if value is None else f"{value:{form}}"
+def command(given: argparse.Namespace) -> str:
+    """Return the command line that was given, without what is by default and for another checkpoint."""
+    parser = _parser()
+    words = ["--model", "lumina:DIR_OR_ID", "--device", "cuda"]
+    for name, value in vars(given).items():
+        option = f"--{name.replace('_', '-')}"
+        if name in ("model", "device", "out") or value == parser.get_default(name):
+            continue
+        if name in ("option", "switch"):
+            words += [word for one in value for word in (option, one)]
+        else:
+            words += [option, *map(str, value if isinstance(value, list) else [value])]
+    return f"python -m benchmarks.efficiency.switches {shlex.join(words)}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ import scipy
 from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmarks.efficiency.equivalence import power_of_equivalence, prompts_for_equivalence
+from benchmarks.efficiency.price_tables import Priced, table
 from benchmarks.efficiency.prices import POWER, Run, prices
 from benchmarks.efficiency.switches import main, usual_switches
 from benchmarks.efficiency.turns import times_faster
@@ -19,9 +20,9 @@ from lumina_eval.statistics.means import metric
 from lumina_model.sampling import Sampling
 
 
-def run_of(values: np.ndarray) -> Run:
+def run_of(values: np.ndarray, unit: str = "fraction") -> Run:
     scores = [Score(item_id=f"{i:05d}", task="colors", index=0, value=float(v)) for i, v in enumerate(values)]
-    overall = metric("overall", scores, "fraction", "equal")
+    overall = metric("overall", scores, unit, "equal")
     n = len(scores)
     coverage = Coverage(expected=n, generated=n, judged=n)
     result = RunResult(benchmark="b", protocol="p", model="m", metrics=[overall], coverage=coverage)
@@ -142,11 +143,59 @@ def test_the_program_prices_switches_and_goes_on_where_it_ended(
     first = capsys.readouterr()
     assert "| solver=dpm,steps=2 | — | 0.000 | +0.000 |" in first.out
     assert "None of this transfers to 2.6B" in first.out
-    assert first.out.rstrip().endswith("--option steps=2\n```")
+    assert first.out.rstrip().endswith(
+        "--model lumina:DIR_OR_ID --device cuda --option steps=2 --switch solver=dpm,steps=2 --limit 1 "
+        "--images-per-prompt 1 --repeats 0\n```"
+    )
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "images").rglob("*.png")}
     main(words)
     assert capsys.readouterr().out == first.out
     assert made == {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "images").rglob("*.png")}
+
+
+def groups_of(values: np.ndarray) -> Run:
+    """Scores of a distance, two for each of 12 groups; every group has ten images."""
+    scores = [Score(item_id=f"{i:05d}", task="all", index=0, value=float(v)) for i, v in enumerate(values)]
+    overall = metric("fid", scores, "distance", "equal").model_copy(update={"n_images": 10 * len(scores)})
+    n = len(scores)
+    result = RunResult(
+        benchmark="b", protocol="p", model="m", metrics=[overall],
+        coverage=Coverage(expected=n, generated=n, judged=n),
+    )  # fmt: skip
+    return result, scores
+
+
+def test_a_distance_is_told_with_its_groups_its_direction_and_without_a_margin() -> None:
+    from lumina_eval.evaluation import ask
+
+    values = np.linspace(10, 20, 12)
+    found = prices(groups_of(values), {"s": groups_of(values + np.tile([0.5, 1.5], 6))}, 0.01)
+    question = ask("geneval", "tabletop", suite="standard", limit=4, images_per_prompt=2)
+    text = "\n".join(table(Priced(question, found, {"s": None}), "m", "a machine", 16))
+    assert "4 per task (24 of 354 prompts)" in text
+    assert (
+        "\n24 prompts x 2 images under each, paired in 12 groups of prompts; exact: 15.000 (distance: "
+        in text
+    )
+    assert "less is better" in text
+    assert "| verdict | power |" in text
+    assert "| worse | — | — |" in text
+    assert "fid has no range that --margin could be a share of" in text
+
+
+def test_a_score_between_bounds_has_a_margin_and_the_digits_of_its_unit(
+    noisy: tuple[np.ndarray, np.ndarray],
+) -> None:
+    from lumina_eval.evaluation import ask
+
+    before, after = noisy
+    found = prices(run_of(100 * before, "percent"), {"s": run_of(100 * after, "percent")}, 0.03)
+    text = "\n".join(table(Priced(ask("geneval", "tabletop"), found, {"s": 1.5}), "m", "a machine", 16))
+    assert f"exact: {100 * before.mean():.2f}. a machine, batch 16." in text
+    assert f"| s | 1.50x | {100 * after.mean():.2f} |" in text
+    assert "| margin 3 | power |" in text
+    assert "no range" not in text
+    assert "groups" not in text
 
 
 @pytest.mark.parametrize(
