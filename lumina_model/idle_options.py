@@ -4,13 +4,16 @@ What is asked for and left out without a word gives an image that is not the one
 was named is held to this; a checkpoint's own sampling and the defaults may hold what is idle.
 """
 
+import math
 import warnings
 from collections.abc import Collection, Mapping
 
 import torch
+from torch import Tensor
 
 from lumina_model.errors import UserError
 from lumina_model.sampling import Sampling
+from lumina_model.solvers import SOLVERS
 
 PATCH_PIXELS = 16
 """Side of an image token in pixels: 8 of the autoencoder times 2 of the transformer."""
@@ -80,9 +83,12 @@ def _idle(sampling: Sampling) -> Mapping[str, str]:
         )
     if sampling.dynamic_shift and sampling.shift is not None:
         found["shift"] = "dynamic_shift takes its place; fix: dynamic_shift=false, or leave it out"
-    if sampling.truncation is not None and sampling.truncation > 1:
-        found["truncation"] = "all times are below 1; fix: a time from 0 to 1, or leave it out"
-    return found
+    last = max(_visited(sampling))
+    if sampling.guidance != 1 and _stop(sampling) > last:
+        why = f"guidance ends after the last time that a step visits ({last:.3g}); fix: "
+        found["truncation"] = f"{why}an earlier time, or leave it out"
+        found["truncation_ratio"] = f"{why}a smaller ratio, or leave it out"
+    return {name: why for name, why in found.items() if getattr(sampling, name) is not None}
 
 
 def _knows_bfloat16() -> bool:
@@ -92,10 +98,28 @@ def _knows_bfloat16() -> bool:
 
 
 def _never_guided(sampling: Sampling) -> bool:
+    stop = _stop(sampling)
+    return not any(sampling.guidance_start <= time < stop for time in _visited(sampling))
+
+
+def _stop(sampling: Sampling) -> float:
+    """The time at which guidance ends; infinite for never."""
+    stop = sampling.guidance_stop(_times(sampling))
+    return math.inf if stop is None else stop
+
+
+def _times(sampling: Sampling) -> Tensor:
     height, width = sampling.size
-    times = sampling.times(height * width // PATCH_PIXELS**2)
-    stop = sampling.guidance_stop(times)
-    last = times if sampling.solver in ("heun", "rk4") else times[:-1]  # these look at the end of a step, too
-    return not any(
-        sampling.guidance_start <= time < (float("inf") if stop is None else stop) for time in last.tolist()
-    )
+    return sampling.times(height * width // PATCH_PIXELS**2)
+
+
+def _visited(sampling: Sampling) -> list[float]:
+    """The times at which the solver looks at the velocity: it runs on a state of one number."""
+    seen: list[float] = []
+
+    def velocity(x: Tensor, time: Tensor) -> Tensor:
+        seen.append(float(time))
+        return x
+
+    SOLVERS[sampling.solver](velocity, torch.zeros(1, 1, 1, 1), _times(sampling))
+    return seen

@@ -10,8 +10,10 @@ import torch
 
 from lumina_model.adapter import LuminaModel, checkpoint_parts
 from lumina_model.errors import UserError
+from lumina_model.guidance import guided_velocity
 from lumina_model.idle_options import check_options
 from lumina_model.sampling import Sampling
+from lumina_model.solvers import SOLVERS
 
 EACH = {
     "solver": "dpm", "steps": "2", "guidance": "1", "renorm": "1", "guidance_start": "0.1",
@@ -23,7 +25,12 @@ EACH = {
 REFUSED = {
     ("guidance", "renorm"), ("guidance", "guidance_start"), ("guidance", "truncation"),
     ("guidance", "truncation_ratio"), ("guidance", "negative_prompt"), ("truncation", "truncation_ratio"),
-    ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"),
+    ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"), ("steps", "truncation"),
+}  # fmt: skip
+#: Options that move a state of a few numbers under a made-up velocity, and what each is without.
+WITHOUT = {
+    "solver": "euler", "steps": "20", "guidance": "4", "renorm": "none", "guidance_start": "0",
+    "truncation": "none", "truncation_ratio": "none", "dynamic_shift": "false", "shift": "none",
 }  # fmt: skip
 
 
@@ -33,6 +40,20 @@ def checked(options: dict[str, str]) -> Sampling:
     sampling = Sampling(solver="euler", steps=2 if "steps" in given else 20).updated(given)
     check_options(given, sampling, "cpu", compiled)
     return sampling
+
+
+def drawn(sampling: Sampling) -> torch.Tensor:
+    """Where a solver comes to with a made-up velocity: the oracle of what has an effect."""
+    times = sampling.times(4096)
+
+    def both(x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.cos(3 * x + t), torch.sin(2 * x - t)
+
+    velocity = guided_velocity(
+        lambda x, t: both(x, t)[0], both, sampling.guidance, sampling.renorm, sampling.guidance_stop(times),
+        start=sampling.guidance_start,
+    )  # fmt: skip
+    return SOLVERS[sampling.solver](velocity, torch.linspace(-1, 1, 12).reshape(1, 3, 2, 2), times)
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(EACH, 2)), ids="-".join)
@@ -46,7 +67,10 @@ def test_every_pair_is_drawn_as_it_was_asked_for_or_refused(pair: tuple[str, str
             checked(options)
     else:
         found = checked(options)
-        assert all(getattr(found, name) is not None for name in pair if name != "compile")
+        for name in pair:
+            if name in WITHOUT:
+                without = found.updated({name: WITHOUT[name], "grid": "auto"})
+                assert not torch.equal(drawn(found), drawn(without)), name
 
 
 @pytest.mark.parametrize(
@@ -58,7 +82,13 @@ def test_every_pair_is_drawn_as_it_was_asked_for_or_refused(pair: tuple[str, str
         ({"guidance_start": "1"}, "guidance at one of the times"),
         ({"truncation_ratio": "0"}, "guidance at one of the times"),
         ({"solver": "dpm", "truncation": "0.0001"}, "guidance at one of the times"),
-        ({"truncation": "1.5"}, "all times are below 1"),
+        (
+            {"truncation": "1.5"},
+            "found truncation, though guidance ends after the last time that a step visits",
+        ),
+        ({"truncation": "1"}, "found truncation, though guidance ends after"),
+        ({"truncation_ratio": "1"}, "found truncation_ratio, though guidance ends after"),
+        ({"steps": "2", "truncation": "0.99"}, r"a step visits \(0.143\); fix: an earlier time"),
         ({"cache": "0.3", "compile": "true"}, "takes the place of compiled blocks"),
         ({"cache_coefficients": "v2"}, "there is no cache"),
         ({"shift": "3", "dynamic_shift": "true"}, "dynamic_shift takes its place"),
@@ -75,6 +105,17 @@ def test_what_is_idle_by_default_or_switched_off_is_no_mistake() -> None:
     assert checked(off).guidance == 1
     checked({"guidance": "1"})  # renorm is 1 by default
     checked({"cache": "0.3", "solver": "midpoint", "steps": "2"})
+
+
+def test_truncation_is_held_against_the_times_that_the_solver_visits() -> None:
+    """Heun looks at t = 1 and midpoint between the times of the grid, where Euler does neither."""
+    checked({"solver": "heun", "truncation": "1"})
+    middle = {"solver": "midpoint", "steps": "2", "truncation": "0.3"}  # it visits 0, 0.07, 0.14, 0.57
+    assert not torch.equal(drawn(checked(middle)), drawn(checked(middle).updated({"truncation": "none"})))
+    with pytest.raises(UserError, match=r"a step visits \(0.571\)"):
+        checked({**middle, "truncation": "0.6"})
+    late = checked({"solver": "midpoint", "steps": "2", "guidance_start": "0.3"})  # the last middle alone
+    assert not torch.equal(drawn(late), drawn(late.updated({"guidance": "1"})))
 
 
 def test_a_refused_option_gives_other_images_where_it_does_something(pipeline_folder: Path) -> None:
