@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -72,9 +73,11 @@ def shares(words: Sequence[str]) -> Shares:
         done = subprocess.run([*argv, "--json"], capture_output=True, text=True, check=False)
         wall = time.perf_counter() - begun
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+            said = (done.stderr.strip().splitlines() or ["nothing"])[-1].removeprefix("error: ")
+            command = shlex.join(["lumina-eval", "generate", *words])
             raise UserError(
-                f"expected lumina-eval generate to end well, found exit {done.returncode}: {said}"
+                f"expected a command that ends well, found exit {done.returncode} ({said}), in {command}; "
+                "fix: the words after --, until that command alone ends well"
             )
         found = json.loads(report.read_text())
         images = sum(json.loads(line)["made"] for line in done.stdout.splitlines())

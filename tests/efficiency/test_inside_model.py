@@ -82,13 +82,13 @@ def test_the_shares_of_a_command() -> None:
     assert "writing images 0.50 s" in text
 
 
-def test_a_real_command_adds_up() -> None:
+def test_a_real_command_is_seen_in_its_parts() -> None:
     words = "geneval --protocol tabletop --model embedded:low_res --option steps=1 --limit 1"
     found = shares([*words.split(), "--images-per-prompt", "1"])
     assert found.images == 6
-    assert sum(found.seconds.values()) == pytest.approx(found.wall)
     assert all(found.seconds[name] > 0 for name in (*INSIDE, START, "reading weights"))
-    assert found.seconds[REST] > 0
+    assert 0 < found.seconds[REST] < found.wall / 2  # below 0: a second counted twice; much: one not seen
+    assert found.seconds[START] < 0.9 * found.wall
     assert found.beside["writing images"] > 0
     assert 0 < found.inside < found.inside_in_the_long_run < 1
 
@@ -101,4 +101,6 @@ def test_a_command_that_fails_is_told(
     with pytest.raises(SystemExit) as end:
         main(["--", "genevel"])
     assert end.value.code == 2
-    assert "did you mean geneval" in capsys.readouterr().err
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.count("error: ") == 1
+    assert "found exit 2 (did you mean geneval?), in lumina-eval generate genevel; fix: " in told
