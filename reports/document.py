@@ -81,10 +81,13 @@ def lead(group: Group) -> str:
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
     ]
-    return (
-        f"{'; '.join(said)}. {count(metric.n_prompts)} prompts, {count(metric.n_images)} images, "
-        f"coverage {percent(cover.judged, cover.expected)}."
-    )
+    over = [_counted(metric.n_prompts, "prompt"), _counted(metric.n_images, "image")]
+    over += [] if group.timed else [f"coverage {percent(cover.judged, cover.expected)}"]
+    return f"{'; '.join(said)}. {', '.join(over)}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _beside(name: str, metric: Metric | None) -> str:

@@ -62,6 +62,7 @@ class Group:
         if run.rewriting is not None:
             badges.append(("warn", run.rewriting.in_words))
         badges += [("warn", f"changed: {change}") for change in run.changed]
+        badges += [("plain", f"{name}: {value}") for name, value in self._timing]
         return tuple(badges)
 
     @property
@@ -72,7 +73,17 @@ class Group:
         marks += [run.rewriting.in_words] if run.rewriting is not None else []
         marks += [f"changed: {change}" for change in run.changed]
         marks += [f"against {what}" for what in run.against]
+        marks += [f"{name}: {value}" for name, value in self._timing]
         return "; ".join(marks)
+
+    @property
+    def _timing(self) -> tuple[tuple[str, str], ...]:
+        """Of measurements of time: where they were taken, and what their score is a score of."""
+        if not self.timed:
+            return ()
+        device = str(self.first.manifest.judge_settings.get("device", "unknown"))
+        score = self.first.score_of
+        return (("device", device), *((("score", score),) if score is not None else ()))
 
     @property
     def milestones(self) -> tuple[RunView, ...]:
@@ -104,6 +115,8 @@ class Group:
     @property
     def primary(self) -> str:
         """Name of the metric that decides: ``overall``, the mean of categories, else the first one."""
+        if self.timed:
+            return self.first.result.metrics[0].name
         known = [name for run in self.runs if (name := primary_metric(run.result)) is not None]
         decisive = [name for name in known if name in ("overall", MEAN_OF_CATEGORIES)]
         return next(iter([*decisive, *known]), "overall")
@@ -135,6 +148,11 @@ class Group:
         """Metrics beside the primary one, without the splits."""
         shown = (self.primary, *self.beside())
         return [name for name in self.metric_names() if name not in shown and split_of(name) is None]
+
+    @property
+    def parts_by(self) -> str:
+        """What the metrics beside the primary one are told apart by."""
+        return "by measure" if self.timed else "by category"
 
     @property
     def timed(self) -> bool:
@@ -176,8 +194,9 @@ def value_of(metric: Metric) -> float:
 
 def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
     """Part runs into groups. A subset never shares a group with a whole protocol, nor with another subset;
-    runs with rewritten prompts share one with those alone that were given the same texts, and distances from
-    one reference stand in no table with those from another.
+    runs with rewritten prompts share one with those alone that were given the same texts, distances from one
+    reference stand in no table with those from another, and a speed in none with a speed whose score is of
+    something else.
 
     Groups of whole protocols come first. Within a group, model lines stand in the order given, the
     checkpoints of each in the order of training: a shell hands folders over by name.
@@ -190,6 +209,7 @@ def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
             + (made.judge, made.judge_digest, result.subset, tuple(result.against))
             + ((result.suite,) if run.is_subset else ())
             + ((result.rewriting.template, result.rewriting.outputs) if result.rewriting else ())
+            + ((run.score_of,) if made.judge_kind == CLOCK else ())
         )
         found.setdefault(key, []).append(run)
     groups = [Group(tuple(in_training_order(members))) for members in found.values()]

@@ -30,6 +30,8 @@ class RunView:
     folder: Path
     manifest: Manifest
     result: RunResult
+    score_of: str | None = None
+    """Of a measurement of time: what the score beside it is of; filled in by ``reports/worth.py``."""
 
     @property
     def title(self) -> str:

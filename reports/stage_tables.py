@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lumina_eval.records import Metric
+from lumina_eval.units import COSTS
 from reports.groups import Group, metric_of
 from reports.loading import RunView
 from reports.numbers import count, percent
@@ -36,7 +37,7 @@ def overview(group: Group) -> Table:
         *(_column(group, name, name.split("/")[0]) for name in group.splits()),
         Column("prompts", unit="count"),
         Column("images", unit="count"),
-        Column("coverage"),
+        *([] if group.timed else [Column("coverage")]),
     ]
     rows = []
     for run in (*group.stages, *group.ceilings):
@@ -48,12 +49,12 @@ def overview(group: Group) -> Table:
             *(metric_cell(metric_of(run, name)) for name in (*group.beside(), *group.splits())),
             Cell(value=metric.n_prompts) if metric else Cell.missing(),
             Cell(value=metric.n_images) if metric else Cell.missing(),
-            coverage_cell(run),
+            *([] if group.timed else [coverage_cell(run)]),
         ]
         rows.append(_row(run, cells))
     notes = [
         *group.notes,
-        *_interval_notes(group),
+        *_interval_notes(rows),
         *([NOTE_SPLITS] if group.splits() else []),
         *([NOTE_CEILING] if group.ceilings else []),
     ]
@@ -71,7 +72,7 @@ def parts(group: Group) -> tuple[Table, ...]:
             _row(run, [name_cell(group, run), *(metric_cell(metric_of(run, name)) for name in chosen)])
             for run in (*group.stages, *group.ceilings)
         ]
-        tables.append(_table(group, f"{group.title}, by category", columns, rows, _interval_notes(group)))
+        tables.append(_table(group, f"{group.title}, {group.parts_by}", columns, rows, _interval_notes(rows)))
     return tuple(tables)
 
 
@@ -132,11 +133,13 @@ def _row(run: RunView, cells: Sequence[Cell]) -> Row:
 
 
 def _column(group: Group, name: str, label: str | None = None) -> Column:
-    text = (label or name).replace("_", " ")
-    return Column(text, group.direction(name), group.unit_of(name), note=name)
+    text, unit = (label or name).replace("_", " "), group.unit_of(name)
+    if unit in COSTS and unit.lower() not in text:
+        text += f" ({unit})"
+    return Column(text, group.direction(name), unit, note=name)
 
 
-def _interval_notes(group: Group) -> list[str]:
-    metrics = [metric for run in group.runs for metric in run.result.metrics]
-    notes = [NOTE_SEEDS] if any(m.ci_seeds for m in metrics) else []
-    return [*notes, NOTE_PROMPTS] if any(m.ci_prompts for m in metrics) else notes
+def _interval_notes(rows: Sequence[Row]) -> list[str]:
+    """Explain the intervals that a table shows."""
+    shown = {found.name for row in rows for cell in row.cells for found in cell.intervals}
+    return [note for name, note in (("seeds", NOTE_SEEDS), ("prompts", NOTE_PROMPTS)) if name in shown]

@@ -15,7 +15,8 @@ SCORE: Final = "score"
 
 
 def with_scores(runs: Sequence[RunView]) -> tuple[RunView, ...]:
-    """Return the runs, each measurement without a score with the ``overall`` of a run of the same images.
+    """Return the runs, each measurement with what its score is of; without a score of its own it gets the
+    ``overall`` of a run of the same images.
 
     The first one given counts, a whole protocol before a subset; which it was, is said among the warnings.
     """
@@ -26,18 +27,30 @@ def with_scores(runs: Sequence[RunView]) -> tuple[RunView, ...]:
 
 def _with_score(run: RunView, scored: Sequence[RunView]) -> RunView:
     own = run.result.metric(SCORE)
+    if own is not None and own.value is not None:
+        return dataclasses.replace(run, score_of=run.results[0].get("score_of"))
     match = next((one for one in scored if _draws(one) == _draws(run)), None)
-    if own is None or own.value is not None or match is None:
+    if own is None or match is None:
         return run
     found = _overall(match)
     assert found is not None
     worth = found.model_copy(update={"name": SCORE})
     metrics = [worth if one.name == SCORE else one for one in run.result.metrics]
-    subset = f" ({match.result.subset})" if match.result.subset else ""
-    said = f"the score is {match.result.benchmark} {match.result.protocol} overall{subset}"
-    return dataclasses.replace(
-        run, result=run.result.model_copy(update={"metrics": metrics, "warnings": [said]})
-    )
+    score_of = _in_words(match)
+    changes = {
+        "metrics": metrics,
+        "warnings": [f"the score is {score_of}"],
+        # The score's interval is the only one of a measurement.
+        "intervals_version": match.result.intervals_version,
+    }
+    return dataclasses.replace(run, result=run.result.model_copy(update=changes), score_of=score_of)
+
+
+def _in_words(scored: RunView) -> str:
+    """Name a run's score as measurements do that bring their own: benchmark, protocol, how much of it."""
+    found = scored.result
+    limits = [*([found.subset] if found.subset else []), *(f"changed: {one}" for one in found.changed)]
+    return f"{found.benchmark} {found.protocol} overall" + (f" ({'; '.join(limits)})" if limits else "")
 
 
 def _draws(run: RunView) -> tuple[object, ...]:

@@ -116,7 +116,8 @@ def record(
         metrics=metrics,
         # The score's interval is the only one here, and it was made where the score was.
         intervals_version=INTERVALS_VERSION if beside is None else beside.intervals_version,
-        coverage=Coverage(expected=images, generated=images, judged=images),
+        # Nothing is judged, and nothing was to be.
+        coverage=Coverage(expected=0, generated=images, judged=0),
         warnings=[ALONE if worth is None else f"the score is {found.score_of}"],
     )
     folder.finish(result, Aggregate(metrics=metrics, results=[found.model_dump_json()], scores=[]), [])

@@ -18,7 +18,9 @@ from lumina_eval.evaluation import find_protocol
 from lumina_eval.publishing import samples
 from lumina_eval.records import RunResult
 from lumina_eval.runs import find_runs, read_manifest, read_result
+from lumina_eval.statistics.endpoint import primary_metric
 from lumina_eval.tracking import sending
+from lumina_eval.units import digits
 
 Kind = Literal[
     "benchmarks", "protocols", "models", "judges", "reporters", "commands", "tables", "figures", "runs"
@@ -133,9 +135,13 @@ def _list_runs(out: Path, streams: Output) -> None:
         except UserError as error:
             streams.warn(str(error))
     for _, run_dir, result in sorted(found, key=lambda one: one[:2]):
-        overall = result.metric("overall")
-        value = overall.value if overall else None
+        name = primary_metric(result) or "overall"
+        primary = result.metric(name)
+        value = primary.value if primary else None
+        overall = value if name == "overall" else None
         record = {"kind": "runs", "name": run_dir.name, "run_dir": str(run_dir), "title": result.title}
-        streams.emit({**record, "suite": result.suite, "subset": result.subset, "overall": value})
-        number = "-" if value is None else f"{value:.3f}"
-        streams.result(f"{'run':10} {run_dir}  overall {number}  {result.subset or 'whole protocol'}")
+        asked = {"suite": result.suite, "subset": result.subset}
+        shown = {"metric": name, "value": value, "unit": primary.unit if primary else None}
+        streams.emit({**record, **asked, "overall": overall, **shown})
+        number = "-" if primary is None or value is None else f"{value:.{digits(primary.unit)}f}"
+        streams.result(f"{'run':10} {run_dir}  {name} {number}  {result.subset or 'whole protocol'}")

@@ -56,9 +56,10 @@ def _section(section: Section, figures: dict[str, bytes], *, alone: bool) -> lis
         blocks.append(_figure("Score over training steps", f"{section.anchor}-steps", section.curve, figures))
     blocks += [_further(table) for table in section.paired[:1]]
     if section.parts:
-        blocks.append("### By category")
+        title = section.group.parts_by.capitalize()
+        blocks.append(f"### {title}")
         if section.categories:
-            blocks.append(_figure("By category", f"{section.anchor}-categories", section.categories, figures))
+            blocks.append(_figure(title, f"{section.anchor}-categories", section.categories, figures))
         blocks += [_further(table) for table in (*section.parts, *section.paired[1:])]
     if section.claims:
         blocks += ["### What these numbers may claim", escape(section.claims)]

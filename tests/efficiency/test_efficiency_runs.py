@@ -5,85 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
+from measured_world import MEASURED
 from typer.testing import CliRunner, Result
 
-from benchmarks.efficiency.adapter import Efficiency, metrics_of, numbers_of
+from benchmarks.efficiency.adapter import metrics_of, numbers_of
 from benchmarks.efficiency.measurement import Measurement, Work
-from benchmarks.efficiency.recording import ALONE, Origin, record
+from benchmarks.efficiency.recording import ALONE
 from lumina_eval.cli import make_app
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
 from lumina_eval.plugins import benchmark
 from lumina_eval.publishing import send
-from lumina_eval.records import Aggregate, Coverage, Metric
 from lumina_eval.run_lists import sift
 from lumina_eval.runs import RunFolder, read_manifest, read_result
 from reports.document import document
-
-MEASURED: dict[str, Any] = {
-    "title": "m", "sampling": {"steps": 1}, "environment": {"threads": 1}, "device": "a machine",
-    "n_prompts": 8, "repeats": 3, "seconds": [0.5, 0.4, 0.6], "seconds_median": 0.5, "seconds_p90": 0.58,
-    "best_batch": 4, "images_per_second": 5.0, "batches": {"1": 2.0, "2": 3.0, "4": 5.0}, "work": None,
-    "matmul_peak": 1e9, "peak_fraction": None, "peak_memory_bytes": None, "joules_per_image": None,
-}  # fmt: skip
-
-
-class Model:
-    name, checkpoint, stage, step, sampler_version, device = "m", "none", "low_res", 7, 1, "cpu"
-
-    def components(self) -> dict[str, str]:
-        return {"weights": "0" * 64}
-
-    def sampling(self) -> dict[str, Any]:
-        return {"steps": 1}
-
-    def final_text(self, prompt: str) -> str:
-        return prompt
-
-    def generate(self, prompts: Any, seeds: Any) -> list[Image.Image]:
-        raise AssertionError("records draw nothing")
-
-
-@pytest.fixture
-def measured(tmp_path: Path) -> Callable[..., Path]:
-    def make(scored: Path | None = None, **changes: Any) -> Path:
-        protocol = find_protocol(Efficiency(), "device", ["prompts=2"])
-        origin = Origin(
-            protocol,
-            Efficiency().items(protocol),
-            "2026-01-01T00:00:00+00:00",
-            ["lumina-eval", "efficiency"],
-            [],
-        )
-        return record(Measurement(**{**MEASURED, **changes}), Model(), origin, tmp_path, scored)
-
-    return make
-
-
-@pytest.fixture
-def scored_run(measured: Callable[..., Path], tmp_path: Path) -> Path:
-    """A run of another benchmark by the same weights: the records are those of the measurement, judged."""
-    folder = tmp_path / "runs" / "scored"
-    made = read_manifest(measured())
-    other = made.model_copy(
-        update={"run_id": "scored", "run_digest": "1" * 64, "benchmark": "geneval", "protocol": "tabletop",
-                "judge": "tabletop@000000000000", "judge_kind": "detect"}
-    )  # fmt: skip
-    overall = Metric(name="overall", value=0.625, ci_prompts=(0.5, 0.75), n_prompts=2, n_images=2)
-    result = read_result(measured()).model_copy(
-        update={"benchmark": "geneval", "protocol": "tabletop", "metrics": [overall], "warnings": [],
-                "coverage": Coverage(expected=2, generated=2, judged=2), "run_dir": None}
-    )  # fmt: skip
-    folder.mkdir(parents=True)
-    run = RunFolder(folder)
-    run.begin(other, [], [])
-    (folder / "verdicts.jsonl").touch()
-    run.finish(result, Aggregate(metrics=[overall], results=[], scores=[]), [])
-    return folder
 
 
 def call(*words: object) -> Result:
@@ -112,7 +49,7 @@ def test_a_measurement_is_a_whole_run_and_the_next_one_another(measured: Callabl
     manifest, result = read_manifest(folder), read_result(folder)
     assert manifest.judge_settings == {"device": "a machine", "threads": 1}
     assert manifest.batch_size == 4
-    assert result.coverage.expected == (1 + 2 + 4) * 3
+    assert (result.coverage.generated, result.coverage.judged) == ((1 + 2 + 4) * 3, 0)
     assert result.warnings == [ALONE]
     assert json.loads((folder / "results.jsonl").read_text()) == Measurement(**MEASURED).model_dump(
         mode="json"
@@ -201,3 +138,17 @@ def test_prompts_are_of_all_tasks_and_settings_that_are_none_are_told() -> None:
     for change in ("repeats=true", "most=0", "peak_seconds=-1"):
         with pytest.raises(UserError, match=change.partition("=")[0]):
             numbers_of(find_protocol(found, "device", [change]))
+
+
+def test_runs_are_listed_by_the_metric_that_stands_for_them(
+    measured: Callable[..., Path], scored_run: Path
+) -> None:
+    folder = measured()
+    root = scored_run.parent.parent
+    lines = call("list", "runs", "--out", root).output.splitlines()
+    assert any(f"{folder}  seconds_per_image 0.500" in line for line in lines)
+    assert any(f"{scored_run}  overall 0.625" in line for line in lines)
+    rows = [json.loads(line) for line in call("list", "runs", "--out", root, "--json").stdout.splitlines()]
+    told = {row["name"]: (row["overall"], row["metric"], row["value"], row["unit"]) for row in rows}
+    assert told[folder.name] == (None, "seconds_per_image", 0.5, "seconds")
+    assert told["scored"] == (0.625, "overall", 0.625, "fraction")
