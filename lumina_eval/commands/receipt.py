@@ -11,7 +11,7 @@ from rich.table import Table
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.receipts.checking import check_receipt
+from lumina_eval.receipts.checking import check_receipt, record_beside
 from lumina_eval.receipts.findings import Finding, exit_code
 from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
@@ -75,7 +75,8 @@ def check(
         codes: set[ExitCode] = set()
         for place in files:
             found, lacking = _receipts(place)
-            codes |= {_check_one(file, images, reference, tolerance, streams) for file in found}
+            whole = place.is_dir()  # who names a folder asks about all that is in it
+            codes |= {_check_one(file, images, reference, tolerance, streams, whole) for file in found}
             codes |= {_tell_lacking(run_dir, streams) for run_dir in lacking}
     raise typer.Exit(next((code for code in GRAVEST if code in codes), ExitCode.OK))
 
@@ -114,7 +115,7 @@ def _tell_lacking(run_dir: Path, streams: Output) -> ExitCode:
 
 
 def _check_one(
-    file: Path, images: Path | None, reference: str | None, tolerance: float, streams: Output
+    file: Path, images: Path | None, reference: str | None, tolerance: float, streams: Output, whole: bool
 ) -> ExitCode:
     record: dict[str, Any] = {"schema": 1, "file": str(file), "state": "FAIL"}
     try:
@@ -124,6 +125,7 @@ def _check_one(
         streams.say(f"error: {error}")
         return ExitCode.USER
     found = check_receipt(receipt, value, file.parent, tolerance, images, reference)
+    found += record_beside(receipt, file.parent) if whole else ()
     code = exit_code(found)
     state = {ExitCode.OK: "PASS", ExitCode.GATE_FAILED: "FAIL"}.get(code, "UNCHECKED")
     findings = [vars(finding) for finding in found]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lumina_eval import plugins
 from lumina_eval.digests import digest_of
@@ -28,7 +28,10 @@ from lumina_eval.receipts.making import command_of
 from lumina_eval.receipts.numbers import number_findings
 from lumina_eval.receipts.record import Receipt, digest_of_fields
 from lumina_eval.records import Aggregate, Provenance
-from lumina_eval.runs import protocol_of
+from lumina_eval.runs import protocol_of, read_result
+
+#: What a record and its receipt must agree in; seconds may change after it is made, and places are not in it.
+STATED: Final = ("model", "digest", "metrics", "intervals_version", "coverage")
 
 
 def check_receipt(
@@ -71,6 +74,24 @@ def check_receipt(
     if images is not None:
         found += image_findings(benchmark, protocol, evidence.plan, evidence.verdicts, images)
     return found
+
+
+def record_beside(receipt: Receipt, folder: Path) -> Iterator[Finding]:
+    """Hold the record of a run folder, if it is one, against the receipt that lies in it."""
+    record = folder / "metrics.json"
+    if not (folder / "manifest.json").is_file() or not record.is_file():
+        return
+    try:
+        there = read_result(folder)
+    except UserError as error:
+        yield Finding("record beside it", "FAIL", str(error))
+        return
+    ours, other = ({name: getattr(one, name) for name in STATED} for one in (receipt.result, there))
+    if apart := [name for name in STATED if ours[name] != other[name]]:
+        said = f"{', '.join(apart)} of {record.name} differ from the receipt; make the receipt anew"
+        yield Finding("record beside it", "FAIL", said)
+    else:
+        yield Finding("record beside it", "PASS", f"{record.name} states what the receipt states")
 
 
 def _own_digest(receipt: Receipt, value: dict[str, Any]) -> Finding:

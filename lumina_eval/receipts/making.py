@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ INSTEAD: Final = "make a receipt of the run that its score comes from; a time is
 #: Options that say where things lie or what is told, and change no number; with and without a value.
 PLACES: Final = ("--out", "--store", "--tracking-uri")
 TELLING: Final = ("--mlflow", "--no-mlflow", "--report", "--no-report", "--json")
+#: How a subset of so many prompts of each task is called in a record.
+LIMITED: Final = re.compile(r"(\d+) per task")
 
 
 def make_receipt(run_dir: Path, stem: str) -> Receipt:
@@ -95,6 +98,8 @@ def command_of(manifest: Manifest) -> str:
     if not words:
         words = ["run", manifest.benchmark, "--protocol", manifest.protocol, "--model", manifest.title]
         words += ["--suite", manifest.suite] if manifest.suite else []
+        if limited := LIMITED.match(manifest.subset or ""):
+            words += ["--limit", limited[1]]
         words += [word for change in manifest.changed for word in ("--set", change)]
     kept: list[str] = []
     skip = False

@@ -95,6 +95,16 @@ def test_a_folder_stands_for_the_receipts_in_it(
     assert "expected receipt.json of a run, or RUN.receipt.json of several, found neither" in nothing.stderr
 
 
+def test_a_record_that_was_changed_beside_its_receipt_is_found(call: Cli, receipt: Path) -> None:
+    record_file = receipt.parent / "metrics.json"
+    value = json.loads(record_file.read_text())
+    value["metrics"][0]["value"] += 0.01
+    record_file.write_text(json.dumps(value))
+    said = failures(call, receipt.parent)
+    assert list(said) == ["record beside it"]
+    assert "metrics of metrics.json differ from the receipt" in said["record beside it"]
+
+
 def test_making_again_gives_the_same_bytes(call: Cli, run_dir: Path, tmp_path: Path) -> None:
     for _ in range(2):
         call("receipt", "make", tmp_path / "out", "--out", tmp_path / "r")
@@ -311,6 +321,8 @@ def test_the_command_is_made_up_where_none_is_known(run_dir: Path) -> None:
     assert command_of(bare) == (
         "lumina-eval run fake --protocol plain --model embedded:low_res --suite standard --set threshold=0.5"
     )
+    few = bare.model_copy(update={"subset": "2 per task (6 of 12 prompts)", "changed": []})
+    assert command_of(few).endswith("--suite standard --limit 2")
     words = ["/x/lumina-eval", "run", "fake", "--out=/a b", "--store", "s", "--set", "a=b c", "--no-report"]
     assert command_of(manifest.model_copy(update={"argv": words})) == "lumina-eval run fake --set 'a=b c'"
 
