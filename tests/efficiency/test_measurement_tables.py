@@ -13,9 +13,11 @@ import pytest
 from lumina_eval.records import Metric
 from lumina_eval.runs import read_result
 from reports.document import Section, document
+from reports.page import html
 from reports.renderers.csv import csv_table
 from reports.renderers.latex import latex_table
 from reports.renderers.markdown_report import page
+from reports.stored import StoredImages
 
 Measured = Callable[..., Path]
 GENEVAL = "geneval tabletop overall"
@@ -114,3 +116,9 @@ def test_headings_and_notes_are_those_of_measures(measured: Measured, scored_run
     text, _ = page(document([scored_run.parent / section.group.first.folder.name], None))
     assert "### By measure" in text
     assert "ategory" not in text
+
+
+def test_a_page_has_no_wall_of_images_for_measurements(measured: Measured, scored_run: Path) -> None:
+    stored = StoredImages(scored_run.parent.parent / "images")
+    text = html.page(document([measured(scored_run), scored_run], None), stored)
+    assert text.count('<div class="wall"') == 1
