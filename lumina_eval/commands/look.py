@@ -134,6 +134,8 @@ def _list_runs(out: Path, streams: Output) -> None:
             found.append((manifest.finished or manifest.started or "", run_dir, read_result(run_dir)))
         except UserError as error:
             streams.warn(str(error))
+    if not found:
+        streams.say(f"no runs in {out}")
     for _, run_dir, result in sorted(found, key=lambda one: one[:2]):
         name = primary_metric(result) or "overall"
         primary = result.metric(name)

@@ -37,10 +37,10 @@ def nearest_device(wanted: str, option: str = "--device ") -> str:
     """Return what to write instead of ``wanted``, which is no device that is known here.
 
     >>> nearest_device("gpu"), nearest_device("mps")
-    ('--device cuda, an NVIDIA GPU', '--device cpu; other accelerators are not supported')
+    ('--device auto, or cuda with an NVIDIA GPU', '--device cpu; other accelerators are not supported')
     """
     if difflib.get_close_matches(wanted.lower(), ["gpu", "nvidia", "cuda"], 1, 0.7):
-        return f"{option}cuda, an NVIDIA GPU"
+        return f"{option}auto, or cuda with an NVIDIA GPU"
     if wanted.lower() in ("mps", "metal", "rocm", "xpu", "npu", "tpu"):
         return f"{option}cpu; other accelerators are not supported"
     return f"{option}auto"

@@ -186,7 +186,7 @@ def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], mo
         (["run", "fake", "--protocol", "plain", "--model", "/nowhere.py:f"], "found no file"),
         (["run", "fake", "--protocol", "plain", "--model", "models.py"], "FILE.py:function"),
         (["run", "fake", "--protocol", "plain", "--device", "gpu"], "auto, cpu or cuda"),
-        (["run", "fake", "--protocol", "plain", "--device", "gpu"], "fix: --device cuda"),
+        (["run", "fake", "--protocol", "plain", "--device", "gpu"], "fix: --device auto, or cuda"),
         (["run", "fake", "--protocol", "plain", "--device", "mps"], "fix: --device cpu; other"),
         (["run", "fake", "--protocol", "plain", "--device", "cup"], "fix: --device auto"),
         (["run", "fake", "--protocol", "plain", "--limit", "0"], "limit"),
