@@ -82,7 +82,8 @@ def test_what_cannot_be_checked_has_no_rank(run_dir: Path, tmp_path: Path) -> No
         value["manifest"]["benchmark"] = value["result"]["benchmark"] = "absent"
         value["manifest"]["argv"] = []
         value["command"] = (  # type: ignore[assignment]
-            "lumina-eval run absent --protocol tabletop --model tabletop-scripted:0.7@64 --suite standard"
+            "lumina-eval run absent --protocol tabletop --model tabletop-scripted:0.7@64 --suite standard "
+            "--limit 1"
         )
 
     entries, *_ = gather([altered(file, unknown)], tmp_path / "two")
