@@ -8,8 +8,10 @@ overall), which is another number only where images are missing. The two interva
 - `ci_seeds`: the prompts are fixed, only the noise is drawn again. Its variance is the one between the images
   of a prompt. *Can another laboratory reproduce this number?*
 - `ci_prompts`: the prompts are a sample too. Its variance is the one between the prompts of a task (unequal
-  numbers of images enter by linearisation of the ratio), *steadied* (`steadying`) where scores are shares of
-  what was asked: near an end a few prompts carry all of it. *Does the number generalise?*
+  numbers of images enter by linearisation of the ratio). *Does the number generalise?*
+
+Both variances are *steadied* (`steadying`) where scores are shares of what was asked: near an end a few prompts
+carry all of them.
 
 Degrees of freedom are Satterthwaite's between prompts and Welch's between the few images of each prompt.
 Where scores are bounded, the interval is Wilson's with the Student quantile at the effective sample size
@@ -18,8 +20,8 @@ estimate, and near the ends it still covers where the t interval does not (80 pr
 0.69). Where every observation agrees, the variance says nothing and n is the number of prompts (`ci_prompts`)
 or of images (`ci_seeds`), so a perfect score is never certain.
 
-The steadied variance is for the interval of one score. A comparison pairs prompts and has a variance of its
-own (`difference`), and a plan wants what prompts truly add: both take the variance as it is.
+The steadied variances are for the intervals of one score. A comparison pairs prompts and has a variance of its
+own (`difference`), and a plan wants what prompts truly add: both take the variances as they are.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from numpy.typing import ArrayLike
 
 from lumina_eval.records import Interval, Metric, Score
 from lumina_eval.statistics.clusters import Clusters, Floats
-from lumina_eval.statistics.steadying import steadied
+from lumina_eval.statistics.steadying import by_task, steadied
 
 Weights = Literal["equal", "images", "prompts"]
 Bounds = tuple[float, float]
@@ -42,11 +44,12 @@ Bounds = tuple[float, float]
 BOUNDS: dict[str, Bounds] = {"fraction": (0.0, 1.0), "percent": (0.0, 100.0), "signed_fraction": (-1.0, 1.0)}
 """The range of a score by the unit of its metric; a unit that is not here is unbounded."""
 
-INTERVALS_VERSION: Final = 2
+INTERVALS_VERSION: Final = 3
 """Raised when the same scores get other intervals, so that a record says by which rules its own were made.
 
 - 1: the variance between prompts as it is, Satterthwaite's degrees of freedom throughout;
-- 2: that variance steadied for single scores, Welch's degrees of freedom for `ci_seeds`."""
+- 2: that variance steadied for single scores, Welch's degrees of freedom for `ci_seeds`;
+- 3: both variances steadied task by task as well."""
 
 LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
 """Units of which less is better."""
@@ -56,7 +59,8 @@ LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
 class Estimate:
     """A stratified mean, its two intervals, and what they rest on; None is what cannot be said.
 
-    `se_prompts` is what `ci_prompts` is made of: the root of the steadied variance where that is steadied.
+    `se_prompts` and `se_seeds` are what the intervals are made of: roots of the steadied variances where those
+    are steadied.
     """
 
     value: float
@@ -77,11 +81,12 @@ class Moments:
 
     value: Floats
     var_seeds: Floats
+    """Unbiased, like `var_prompts`: for differences and plans."""
+    steady_seeds: Floats
+    """The same, steadied: for the interval of a score. `var_seeds` where nothing is to be steadied."""
     df_seeds: Floats
     var_prompts: Floats
-    """Unbiased: for differences and plans."""
     steady_prompts: Floats
-    """The same, steadied: for the interval of a score. `var_prompts` where nothing is to be steadied."""
     df_prompts: Floats
     n_prompts: int
     n_images: int
@@ -90,7 +95,7 @@ class Moments:
 def moments(clusters: Clusters, weights: Weights = "equal", bounds: Bounds | None = None) -> Moments:
     """Value, variances and degrees of freedom of the stratified mean; see the module's text.
 
-    `bounds` is the range of a score, for `steady_prompts`. Scores that begin at 0 are shares of what was
+    `bounds` is the range of a score, for what is steadied. Scores that begin at 0 are shares of what was
     asked, and all that is asked of a prompt might stand or fall together. A similarity from -1 to 1 keeps to
     a small part of its range, so that nothing near its ends could happen to it: it is not steadied.
 
@@ -112,11 +117,10 @@ def moments(clusters: Clusters, weights: Weights = "equal", bounds: Bounds | Non
     value = mean @ share
 
     if prompts.max() < 2:
-        expected = np.broadcast_to(value[..., None], clusters.total.shape)  # (..., P)
-        groups, n = np.ones_like(member[:, :1]), np.array([float(len(count))])
+        centre, groups, n = value[..., None], np.ones_like(member[:, :1]), np.array([float(len(count))])
     else:
-        expected = mean[..., stratum]
-        groups, n = member, prompts
+        centre, groups, n = mean, member, prompts
+    expected = centre @ groups.T  # (..., P)
     deviation = (clusters.total - expected * count) * scale
     known = n >= 2
     between = n / np.where(known, n - 1, 1) * ((deviation**2) @ groups)  # (..., H)
@@ -135,13 +139,19 @@ def moments(clusters: Clusters, weights: Weights = "equal", bounds: Bounds | Non
     var_prompts, df_prompts = satterthwaite(
         between, np.where(known, n - 1, np.inf), n[known].sum() - known.sum()
     )
-    steady = var_prompts
-    if bounds is not None and bounds[0] == 0:
-        reach = bounds[1]
-        most = np.clip(expected * (reach - expected), 0.0, None) @ (count * scale) ** 2
-        steady = reach**2 * steadied(var_prompts / reach**2, deviation / reach, most / reach**2)
     var_seeds, df_seeds = welch(between_images, np.where(several, count - 1, np.inf), (count - 1).sum())
-    return Moments(value, var_seeds, df_seeds, var_prompts, steady, df_prompts, len(count), int(count.sum()))
+    steady_prompts, steady_seeds = var_prompts, var_seeds
+    if bounds is not None and bounds[0] == 0:
+        reach, square = bounds[1], (count * scale) ** 2
+        parts = by_task(between / reach**2, square @ groups, n, centre / reach)
+        together = np.clip(expected * (reach - expected), 0.0, None) @ square
+        steady_prompts = reach**2 * steadied(parts.sum(axis=-1), deviation / reach, together / reach**2)
+        parts = by_task(between_images @ member / reach**2, square @ member, prompts, mean / reach)
+        steady_seeds = reach**2 * parts.sum(axis=-1)
+    return Moments(
+        value, var_seeds, steady_seeds, df_seeds, var_prompts, steady_prompts, df_prompts,
+        len(count), int(count.sum()),
+    )  # fmt: skip
 
 
 def shares(clusters: Clusters, weights: Weights) -> Floats:
@@ -223,7 +233,7 @@ def stratified_mean(
     value = float(found.value) if bounds is None else float(np.clip(found.value, *bounds))
     parts = []
     for variance, df, size in (
-        (found.var_seeds, found.df_seeds, found.n_images),
+        (found.steady_seeds, found.df_seeds, found.n_images),
         (found.steady_prompts, found.df_prompts, found.n_prompts),
     ):
         low, high = interval(value, variance, df, size, bounds, level)

@@ -126,7 +126,7 @@ def coverage(pool: Pool, prompts_per_task: int, runs: int, seed: int) -> Coverag
         found = moments(Clusters.of_array(_verdicts(pool, drawn, IMAGES, rng), stratum), bounds=(0.0, 1.0))
         for k, (variance, df, n, truth) in enumerate(
             (
-                (found.var_seeds, found.df_seeds, found.n_images, here),
+                (found.steady_seeds, found.df_seeds, found.n_images, here),
                 (found.steady_prompts, found.df_prompts, found.n_prompts, everywhere),
             )
         ):

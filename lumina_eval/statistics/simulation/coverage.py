@@ -33,6 +33,8 @@ WORLDS: Final = (
     World("tasks of 8 to 120 prompts", (0.8, 0.75, 0.3, 0.2, 0.35, 0.3), (8, 50, 24, 112, 120, 40)),
     World("8 to 120 prompts, all tasks at 0.05", (0.05,) * 6, (8, 50, 24, 112, 120, 40)),
     World("8 to 120 prompts, all tasks at 0.95", (0.95,) * 6, (8, 50, 24, 112, 120, 40)),
+    World("8 to 120 prompts, all tasks at 0.99", (0.99,) * 6, (8, 50, 24, 112, 120, 40)),
+    World("8 to 120 prompts, the 8 at 0.99", (0.99, 0.75, 0.3, 0.2, 0.35, 0.3), (8, 50, 24, 112, 120, 40)),
     World(
         "8 to 120 prompts at 0.95, images nearly independent",
         (0.95,) * 6,
@@ -81,8 +83,8 @@ def row(world: World, runs: int) -> tuple[str, ...]:
             "bootstrap": (_bootstrap(new, rng), world.truth),
             "image_seeds": (_per_image(again), here),
         }
-        ours = moments(again)
-        limits["seeds"] = (_ours(ours.value, ours.var_seeds, ours.df_seeds, ours.n_images), here)
+        ours = moments(again, bounds=BOUNDS["fraction"])
+        limits["seeds"] = (_ours(ours.value, ours.steady_seeds, ours.df_seeds, ours.n_images), here)
         for name, ((low, high), truth) in limits.items():
             held[name] += int(np.count_nonzero((low <= truth) & (truth <= high)))
     shares = (f"{held[name] / runs:.3f}" for name in names)
