@@ -10,8 +10,8 @@ overall), which is another number only where images are missing. The two interva
 - `ci_prompts`: the prompts are a sample too. Its variance is the one between the prompts of a task (unequal
   numbers of images enter by linearisation of the ratio). *Does the number generalise?*
 
-Both variances are *steadied* (`steadying`) where scores are shares of what was asked: near an end a few prompts
-carry all of them.
+Both variances are *steadied* (`steadying`) where scores are shares of what was asked: near an end a few
+prompts carry all of them.
 
 Degrees of freedom are Satterthwaite's between prompts and Welch's between the few images of each prompt.
 Where scores are bounded, the interval is Wilson's with the Student quantile at the effective sample size
@@ -20,8 +20,8 @@ estimate, and near the ends it still covers where the t interval does not (80 pr
 0.69). Where every observation agrees, the variance says nothing and n is the number of prompts (`ci_prompts`)
 or of images (`ci_seeds`), so a perfect score is never certain.
 
-The steadied variances are for the intervals of one score. A comparison pairs prompts and has a variance of its
-own (`difference`), and a plan wants what prompts truly add: both take the variances as they are.
+The steadied variances are for the intervals of one score. A comparison pairs prompts and has a variance of
+its own (`difference`), and a plan wants what prompts truly add: both take the variances as they are.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
 class Estimate:
     """A stratified mean, its two intervals, and what they rest on; None is what cannot be said.
 
-    `se_prompts` and `se_seeds` are what the intervals are made of: roots of the steadied variances where those
-    are steadied.
+    `se_prompts` and `se_seeds` are what the intervals are made of: roots of the steadied variances, where
+    those are steadied.
     """
 
     value: float

@@ -17,16 +17,16 @@ from lumina_eval.statistics.clusters import Floats
 LENT: Final = 1.5
 """Prompts that the tasks of a score lend to each of them.
 
-Chosen by simulation of unbalanced tasks: with 1 the intervals are too sure where all tasks lie at 0.99, with 2
-too careful where the smallest does and the others do not (ADR 4)."""
+Chosen by simulation of unbalanced tasks: with 1 the intervals are too sure where all tasks lie at 0.99, with
+2 too careful where the smallest does and the others do not (ADR 4)."""
 
 
 def by_task(parts: Floats, unit: Floats, prompts: Floats, mean: Floats) -> Floats:
     """Raise the variances of tasks in which prompts vary less than in the others.
 
-    Each task gets `LENT` prompts more that vary as the prompts of all tasks do, but no more than prompts of its
-    own mean could: as a share p (1 - p) of what all or nothing would be, p with one success and one failure
-    added, times the share of that which the prompts of all tasks reach.
+    Each task gets `LENT` prompts more that vary as the prompts of all tasks do, but no more than prompts of
+    its own mean could: p (1 - p) if each were all or nothing, with one success and one failure added to p,
+    times the share of p (1 - p) that the prompts of all tasks reach.
 
     Args:
         parts: what each task adds to the variance of the score, (..., H).
@@ -46,7 +46,8 @@ def by_task(parts: Floats, unit: Floats, prompts: Floats, mean: Floats) -> Float
         reached = np.where(most > 0, np.minimum(pooled / most, 1.0), 1.0)
     cautious = (prompts * mean + 1) / (prompts + 2)
     lent = np.minimum(pooled, reached * cautious * (1 - cautious))
-    return (prompts * own + LENT * np.maximum(lent, own)) / (prompts + LENT) * unit
+    raised: Floats = (prompts * own + LENT * np.maximum(lent, own)) / (prompts + LENT) * unit
+    return raised
 
 
 def steadied(variance: ArrayLike, influence: Floats, most: ArrayLike) -> Floats:

@@ -56,7 +56,7 @@ def test_no_more_is_lent_than_the_mean_of_a_task_allows():
 
 
 def test_the_share_of_what_is_possible_that_prompts_reach_is_lent_with_it():
-    """Images nearly independent: prompts of the middle task vary by a quarter of 0.25, and so do the others."""
+    """Images nearly independent: prompts of the middle task vary by a quarter of 0.25, so do the others."""
     prompts, mean = np.array([8.0, 100.0]), np.array([1.0, 0.5])
     raised = by_task(np.array([0.0, 0.0625 / 100]), 1 / prompts, prompts, mean)
     assert raised[0] == pytest.approx(LENT * 0.09 / 4 / (8 + LENT) / 8)
