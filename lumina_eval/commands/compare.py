@@ -10,7 +10,13 @@ import typer
 
 from lumina_eval.commands import options as o
 from lumina_eval.commands.compare_markdown import markdown
-from lumina_eval.commands.compare_table import best_lines, comparison_tables, front_table, legend
+from lumina_eval.commands.compare_table import (
+    best_lines,
+    comparison_tables,
+    few_images,
+    front_table,
+    legend,
+)
 from lumina_eval.commands.compare_warnings import warnings_of
 from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
@@ -92,6 +98,8 @@ def compare(
             for line in legend(compared):
                 streams.result(line)
             streams.tables.print(front_table(compared))
+            if note := few_images(compared):
+                streams.result(note)
         if best:
             _best(scores, endpoint, streams, people=not gate)
         code = _CODES[comparison_gate(compared[-1])] if gate else ExitCode.OK

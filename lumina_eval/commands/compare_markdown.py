@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lumina_eval.commands.compare_table import costs_of, counts, limits
+from lumina_eval.commands.compare_table import costs_of, counts, few_images, limits
 from lumina_eval.commands.compare_warnings import sampling_in_words
 from lumina_eval.inert_markdown import inert
 from lumina_eval.records import Manifest, RunResult
@@ -140,6 +140,9 @@ def _front(compared: Sequence[Comparison]) -> Iterator[str]:
         seconds = "–" if cost is None else cost.in_words
         mark = "yes" if cost is not None and cost.on_front else ""
         yield f"| {code(name)} | {value:.{places(first.unit)}f} | {seconds} | {mark} |"
+    if note := few_images(compared, code):
+        yield ""
+        yield note
 
 
 def _provenance(
@@ -156,7 +159,8 @@ def _provenance(
         yield (
             f"- {code(manifest.title)}: run {code(folder.resolve().name)}, checkpoint "
             f"{(manifest.digest or 'unknown')[:12]}, judge {code(manifest.judge)}, "
-            f"{manifest.images_per_prompt} images per prompt, base seed {manifest.base_seed}, "
+            f"{manifest.images_per_prompt} {'image' if manifest.images_per_prompt == 1 else 'images'} per "
+            f"prompt, base seed {manifest.base_seed}, "
             f"git {code(manifest.provenance.git_sha or 'unknown')}, "
             f"sampling: {escaped(sampling_in_words(manifest))}"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -14,6 +15,9 @@ from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.pareto import Cost
 from lumina_eval.statistics.selection import Choice
 from lumina_eval.units import digits as places
+
+#: Seconds of fewer images say how many these are: the first ones pay for the start.
+_FEW_IMAGES: Final = 20
 
 
 def limits(ci: Interval | None, digits: int) -> str:
@@ -84,6 +88,18 @@ def front_table(compared: Sequence[Comparison]) -> Table:
         star = "*" if cost is not None and cost.on_front else ""
         table.add_row(escape(name), f"{value:.{places(first.unit)}f}", seconds, star)
     return table
+
+
+def few_images(compared: Sequence[Comparison], shown: Callable[[str], str] = str) -> str | None:
+    """Say of how many images the seconds are where they are few; None where no run's are.
+
+    ``shown`` makes the name of a run fit for the page.
+    """
+    known = [(name, cost.images_made) for name, _, cost in costs_of(compared) if cost is not None]
+    few = [f"{made} of {shown(name)}" for name, made in known if made is not None and 0 < made < _FEW_IMAGES]
+    if not few:
+        return None
+    return f"Seconds per image are of few images ({', '.join(few)}), and the first of them pay for the start."
 
 
 def best_lines(choice: Choice, metric: str, digits: int) -> Iterator[str]:

@@ -237,6 +237,23 @@ def test_score_and_cost_and_images_that_cost_nothing_here(call, made):
     assert "images came from the store" in call("compare", *runs).stdout
 
 
+def test_seconds_of_few_images_say_of_how_many(call, made):
+    names, counts = ("few", "enough", HOSTILE), (6, 20, 1)
+    runs = []
+    for place, (name, images) in enumerate(zip(names, counts, strict=True)):
+        runs.append(folder := made(f"run{place}", GOOD, title=name))
+        line = {"step": "generate", "images": images, "seconds": 20.0}
+        (folder / "timings.jsonl").write_text(f"{json.dumps(line)}\n")
+    shown = " ".join(call("compare", *runs).stdout.split())
+    assert "Seconds per image are of few images (6 of few, 1 of a|b" in shown
+    assert "of enough" not in shown
+    text = call("compare", *runs, "--gate", "--margin", 0.1).stdout
+    assert "Seconds per image are of few images (6 of <code>few</code>, 1 of <code>a" in text
+    assert "@" not in text
+    (runs[0] / "timings.jsonl").write_text("")
+    assert "few images" not in call("compare", *runs[:2]).stdout
+
+
 def test_unknown_timings_are_no_images_from_the_store_and_warn_of_no_machine(call, made):
     """As after reading a run back that an older version sent: the manifest says what it can."""
     times = {"finished": "2026-01-01T00:00:00+00:00"}
@@ -277,6 +294,12 @@ def test_other_sampling_is_told_by_field_and_stands_in_the_provenance(call, made
     text = call("compare", before, seed, "--gate", "--margin", 0.1).stdout
     assert "- Warning: seed against before: system prompt real" in text
     assert "2 images per prompt, base seed 7" in text
+    assert (
+        "1 image per prompt, base seed 7"
+        in call(
+            "compare", before, run("single", base_seed=7, images_per_prompt=1), "--gate", "--margin", 0.1
+        ).stdout
+    )
     assert "sampling: guidance 4, steps 20, system prompt real\n" in text
     assert "@" not in text
 
