@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from lumina_eval import plugins
 from lumina_eval.console import Output
-from lumina_eval.errors import UserError
+from lumina_eval.errors import UserError, unknown
 from lumina_eval.runs import find_runs
 
 
 def check_names(tables: Sequence[str], figures: Sequence[str]) -> None:
-    """Raise UserError with the near names if no plug-in answers to one of these."""
-    for name in tables:
-        plugins.load("tables", name)
-    for name in figures:
-        plugins.load("figures", name)
+    """Raise UserError with the near names, and all that there are, if no plug-in answers to one of these."""
+    _check("tables", tables)
+    _check("figures", figures)
+
+
+def _check(group: Literal["tables", "figures"], names: Sequence[str]) -> None:
+    known = sorted(plugins.available(group))
+    for name in names:
+        if name not in known:
+            one = group.removesuffix("s")
+            raise UserError(
+                f"{unknown(one, name, known)} There are {', '.join(known) or 'none'}; "
+                f"fix: --{one} with one of these (lumina-eval list {group})"
+            )
+        plugins.load(group, name)
 
 
 def apart(places: Sequence[Path]) -> tuple[list[Path], list[Path]]:

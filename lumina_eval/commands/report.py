@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +78,8 @@ def report(
         named = bool(table or figure)
         given, others = apart(run_dirs or []) if named else (run_dirs or [], [])
         folders, passed_over = sift(given)
+        if out is not None:
+            _check_folder(out)  # before anything is read back
         uri = resolve_uri(tracking_uri, folders[0].resolve().parent.parent if folders else DEFAULT_OUT)
         if from_mlflow:
             found = read_back(from_mlflow, uri, into)
@@ -92,6 +95,7 @@ def report(
             streams.warn(f"passed over: {text}")
         root = folders[0].resolve().parent.parent if folders else DEFAULT_OUT
         place = out or root / "report"
+        _check_folder(place)
         line, unsent = publishing.send(folders, [], root, uri) if mlflow and folders else (None, [])
         files: list[Path]
         warnings: list[str]
@@ -122,6 +126,15 @@ def report(
         if code == ExitCode.OK and passed_over:
             code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise UserError where no folder can be made; it is left to the reporters to make it."""
+    there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        found = "one that cannot be written" if there.is_dir() else "a file"
+        at = "" if there == path else f" at {there}"
+        raise UserError(f"expected a folder for the report, {path}, found {found}{at}; fix: --out a folder")
 
 
 def images_shown(text: str | None) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -50,11 +51,16 @@ def verify(
         site = make_site(out, None, batch_size, streams, benchmark, [])
         evidence = Evidence(site, images, verdicts, data, offline)
         checks: list[Check] = []
-        for one in found(evidence):
-            told = bool(checks) and one.note == checks[-1].note
-            checks.append(one)
-            streams.emit({"schema": 1, "state": one.state, **one.model_dump(mode="json")})
-            streams.result(_line(one, "as above" if told and one.note else one.note))
+        for (absent, note), alike in itertools.groupby(found(evidence), _absence):
+            told: list[Check] = []
+            for one in alike:
+                streams.emit({"schema": 1, "state": one.state, **one.model_dump(mode="json")})
+                if not absent:
+                    streams.result(_line(one, "as above" if told and note else note))
+                told.append(one)
+            if absent:
+                streams.result(_absent(told))
+            checks += told
         for text in evidence.warnings:
             streams.warn(text)
         ledger = keep(benchmark, checks, evidence, site.argv)
@@ -67,9 +73,23 @@ def verify(
     raise typer.Exit(code)
 
 
+def _absence(check: Check) -> tuple[bool, str]:
+    """Whether a figure could not be had, and its note: neighbours that are alike in both are told as one."""
+    return check.state == "not run", check.note
+
+
+def _absent(checks: Sequence[Check]) -> str:
+    """Say of figures that could not be had for one reason which they are, and the reason once."""
+    first, last = checks[0], checks[-1]
+    if len(checks) == 1:
+        return f"{first.state:8} {first.name:32} {first.note}"
+    return f"{first.state:8} {len(checks)} figures, from {first.name!r} to {last.name!r}: {first.note}"
+
+
 def _line(check: Check, note: str) -> str:
-    if check.found is None or check.expected is None:
-        return f"{check.state:8} {check.name:32} {note}"
+    """Return a figure that was had, and what was published."""
+    assert check.found is not None
+    assert check.expected is not None
     if check.at_least:
         wanted = f"at least {check.expected - check.tolerance:.4f}"
     else:

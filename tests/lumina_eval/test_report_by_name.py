@@ -58,6 +58,10 @@ def test_tables_are_listed_with_their_titles(call: Cli) -> None:
     ("arguments", "said"),
     [
         (["--table", "table44"], "unknown table 'table44'; did you mean table4"),
+        (
+            ["--table", "table9"],
+            "There are table2, table3, table4, table5, table6, table7, table8; fix: --table",
+        ),
         (["--table", "table4", "--figure", "figure1"], "unknown figure 'figure1'; did you mean figure1"),
         (["nowhere", "--table", "table4"], "found nothing at nowhere"),
         ([], "expected a run folder"),
@@ -70,6 +74,30 @@ def test_a_mistake_is_said_before_anything_is_written(
     assert (done.code, done.stdout) == (2, "")
     assert said in done.stderr
     assert list(here.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_once_and_before_any_work(
+    call: Cli, run_words: Sequence[object], tmp_path: Path
+) -> None:
+    (run,) = call(*run_words, "--json").records
+    (tmp_path / "file").write_text("mine")
+    written: list[Path] = []
+
+    def write(run_dirs: Sequence[Path], out: Path, store: Path) -> list[Path]:
+        written.append(out)
+        return []
+
+    with injected("reporters", mine=write):
+        done = call("report", run["run_dir"], "--out", tmp_path / "file" / "report")
+        assert call("report", run["run_dir"], "--out", tmp_path / "folder").code == 0
+    assert (done.code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    file = tmp_path / "file"
+    assert line == (
+        f"error: expected a folder for the report, {file / 'report'}, found a file at {file}; "
+        "fix: --out a folder"
+    )
+    assert written == [tmp_path / "folder"]
 
 
 def test_what_is_no_run_is_given_to_the_plug_in_as_it_is(call: Cli, here: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_world import Cli, Declaring
+from fake_world import Cli, Declaring, FakeBenchmark
 from file_server import FileServer, serving
 from rich.console import Console
 
@@ -112,6 +112,24 @@ def test_what_is_not_as_published_is_no_evidence(server: FileServer, tmp_path: P
         evidence(tmp_path).folder("table")
     with pytest.raises(UserError, match="unknown asset 'tabel'; did you mean table"):
         evidence(tmp_path).file("tabel", "table.csv")
+
+
+def test_figures_that_lack_the_same_are_told_in_one_line(
+    call: Cli, world: FakeBenchmark, tmp_path: Path
+) -> None:
+    def figure(name: str, found: float | None, note: str = "") -> Check:
+        return Check(name=name, against="y", expected=0.5, found=found, tolerance=0.01, note=note)
+
+    gone = [figure(f"figure {place}", None, "no network; fix: another day") for place in range(9)]
+    met, other = figure("met", 0.5), figure("other", None, "no judge")
+    world.verification = lambda evidence: [met, *gone, other]  # type: ignore[attr-defined]
+    done = call("verify", "fake", "--out", tmp_path / "out")
+    assert done.code == 4
+    assert done.stdout.count("no network") == 1
+    assert "9 figures, from 'figure 0' to 'figure 8': no network; fix: another day" in done.stdout
+    assert done.stdout.count("not run  ") == 2
+    assert "1 PASS, 0 FAIL, 10 not run" in done.stdout
+    assert len(call("verify", "fake", "--out", tmp_path / "out", "--json").records) == 11
 
 
 def test_a_benchmark_without_proof_says_so(call: Cli) -> None:
