@@ -57,7 +57,7 @@ def train_text_encoder(data: Data, out: Out = OUT, recipe: Recipe = None, thread
 
 @train.command("autoencoder")
 def train_autoencoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
-    """Train the 8x, 16-channel autoencoder; then ``--recipe latents``; then ``--recipe decoder``."""
+    """Train the 8x, 16-channel autoencoder; then ``--recipe latents``, ``decoder`` and ``patterns``."""
     from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 
     train_autoencoder(data, out, _settings(AutoencoderSettings, recipe, "autoencoder", threads))

@@ -33,11 +33,15 @@ def dataset(
     size: Side = 128,
     seed: Seed = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    patterned: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of things with a pattern; else 0.45.", show_default=False),
+    ] = None,
 ) -> None:
     """Write a training set: images, and captions at four levels in five languages."""
     from benchmarks.tabletop.world.dataset import write_dataset
 
-    write_dataset(folder, count, size=size, seed=seed, workers=workers)
+    write_dataset(folder, count, size=size, seed=seed, workers=workers, patterned=patterned)
 
 
 @app.command()

@@ -7,19 +7,23 @@ fixed strength while training, so that the decoder forgives a transformer's smal
 of a VAE is left out: with it the first thousand steps drown in noise. Steps alternate between the sizes at
 equal pixels per step.
 
-Three recipes, one after the other: ``autoencoder`` learns to reproduce images; ``latents`` goes on from
+Four recipes, one after the other: ``autoencoder`` learns to reproduce images; ``latents`` goes on from
 whitened latents with much noise and a penalty on far values, because a flow learns slowly where a few latents
-hold most of the energy; ``decoder`` sharpens the decoder and leaves the latents as they are.
+hold most of the energy; ``decoder`` sharpens the decoder and leaves the latents as they are. ``patterns``
+teaches both halves details of a pixel or two and anchors the latents to those before, in which transformers
+have been trained: their latents are decoded as ever.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
 from typing import Final, Literal
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from rich.console import Console
 
@@ -31,7 +35,9 @@ from lumina_model.training.loop import LoopSettings, fit
 #: Lies in the folder of a training whose result is in ``out/vae``.
 FINISHED: Final = "finished"
 #: What each way to start is called among the trainings of a run.
-LABELS: Final = {"new": "autoencoder", "whitened": "latents", "decoder": "decoder"}
+LABELS: Final = {
+    "new": "autoencoder", "whitened": "latents", "decoder": "decoder", "anchored": "patterns",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +49,16 @@ class AutoencoderSettings:
             by how much lies on the table.
         batch: images per step at the smallest size.
         start: ``new`` weights; or go on from ``out/vae``, with its latents ``whitened``, or with the
-            ``decoder`` alone. The last leaves the latents as they are, so it can be done while, or after, a
-            transformer is trained on them.
+            ``decoder`` alone, or ``anchored``. The third leaves the latents as they are and the last nearly
+            so: both can be done after a transformer was trained on them.
         latent_power: the penalty is the mean of |latent| to this power; 4 is felt by far values most.
         mean_weight: penalty on the squared mean of each channel.
+        detail_weights: for each of ``sizes``, how much more errors weigh where a pixel differs from those
+            around it; empty for not at all.
+        anchor_weights: for each of ``sizes``, penalty on the squared distance of the latents to those of the
+            autoencoder that an ``anchored`` training goes on from.
+        earlier_latents: for each of ``sizes``, every how many-th time the decoder reads that autoencoder's
+            latents in place of its own; 0 for never.
     """
 
     loop: LoopSettings
@@ -63,8 +75,26 @@ class AutoencoderSettings:
     latent_weight: float = 1e-3
     latent_power: int = 2
     mean_weight: float = 0.0
-    start: Literal["new", "whitened", "decoder"] = "new"
+    detail_weights: tuple[float, ...] = ()
+    anchor_weights: tuple[float, ...] = ()
+    earlier_latents: tuple[int, ...] = ()
+    start: Literal["new", "whitened", "decoder", "anchored"] = "new"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise UserError for lists that do not go with ``sizes`` or with the way to start."""
+        for name in ("detail_weights", "anchor_weights", "earlier_latents"):
+            values = getattr(self, name)
+            if values and len(values) != len(self.sizes):
+                raise UserError(
+                    f"expected {len(self.sizes)} {name}, one for each of sizes = {list(self.sizes)}, found "
+                    f"{list(values)}; fix: give one for each, or none"
+                )
+        if (self.anchor_weights or self.earlier_latents) and self.start != "anchored":
+            raise UserError(
+                f'expected start = "anchored" beside anchor_weights and earlier_latents, found '
+                f'start = "{self.start}", which has no autoencoder before it; fix: drop them, or change start'
+            )
 
 
 def build(settings: AutoencoderSettings) -> AutoencoderKL:
@@ -108,38 +138,59 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
     if settings.start == "decoder":
         model.encoder.requires_grad_(False)
     model = model.to(memory_format=torch.channels_last)
+    earlier = copy.deepcopy(model).eval().requires_grad_(False) if settings.start == "anchored" else None
 
     def loss_of(step: int) -> torch.Tensor:
-        size = settings.sizes[step % len(settings.sizes)]
+        turn, place = divmod(step, len(settings.sizes))
+        size = settings.sizes[place]
         batch = max(1, settings.batch * settings.sizes[0] ** 2 // size**2)
         chosen = batch_indices(settings.seed, step, len(examples), batch)
         pixels = load_images([examples[i].image_path for i in chosen], size)
         pixels = pixels.contiguous(memory_format=torch.channels_last)  # (B, 3, H, W)
         with torch.autocast("cpu", torch.bfloat16):
             z = model.encode(pixels).latent_dist.mode().float()  # (B, 16, H/8, W/8)
+            before = z if earlier is None else earlier.encode(pixels).latent_dist.mode().float()
             noise = torch.randn(
                 z.shape, generator=torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
             )
-            decoded = model.decode(z + settings.latent_noise * noise).sample
-        error = decoded.float() - pixels
-        salience = (pixels - pixels.mean(dim=(2, 3), keepdim=True)).abs().amax(dim=1, keepdim=True)
-        weight = 1 + settings.salience_weight * salience  # (B, 1, H, W)
-        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+            every = settings.earlier_latents[place] if settings.earlier_latents else 0
+            foreign = every > 0 and turn % every == every - 1
+            decoded = model.decode((before if foreign else z) + settings.latent_noise * noise).sample
+        # Earlier latents hold no details: to ask the decoder for them would teach it to invent some.
+        detail = settings.detail_weights[place] if settings.detail_weights and not foreign else 0.0
+        anchor = settings.anchor_weights[place] if settings.anchor_weights else 0.0
         return (
-            settings.squared_weight * (weight * error.square()).mean()
-            + (weight * error.abs()).mean()
-            + settings.edge_weight * edges
+            _pixel_loss(decoded.float(), pixels, settings, detail)
             + settings.latent_weight * z.pow(settings.latent_power).mean()
             + settings.mean_weight * z.mean(dim=(0, 2, 3)).square().mean()
+            + anchor * (z - before).square().mean()
         )
 
     recipe = dataclasses.asdict(settings)
     trained = fit(model, loss_of, settings.loop, folder, recipe=recipe, label=label)
     trained = trained.to(memory_format=torch.contiguous_format)
-    if settings.start != "decoder":
+    if settings.start in ("new", "whitened"):  # the others leave the scale that transformers know
         normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
     (folder / FINISHED).touch()
+
+
+def _pixel_loss(
+    decoded: torch.Tensor, pixels: torch.Tensor, settings: AutoencoderSettings, detail: float
+) -> torch.Tensor:
+    """Squared, absolute and edge error of (B, 3, H, W); ``detail`` weighs what differs from around it."""
+    error = decoded - pixels
+    salience = (pixels - pixels.mean(dim=(2, 3), keepdim=True)).abs().amax(dim=1, keepdim=True)
+    weight = 1 + settings.salience_weight * salience  # (B, 1, H, W)
+    if detail:
+        around = F.avg_pool2d(pixels, 5, stride=1, padding=2, count_include_pad=False)
+        weight = weight + detail * (pixels - around).abs().amax(dim=1, keepdim=True)
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return (
+        settings.squared_weight * (weight * error.square()).mean()
+        + (weight * error.abs()).mean()
+        + settings.edge_weight * edges
+    )
 
 
 def _go_on(expected: AutoencoderKL, folder: Path) -> AutoencoderKL:

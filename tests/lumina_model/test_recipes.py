@@ -22,6 +22,12 @@ def test_recipes_of_the_embedded_stages_are_whole(name: str) -> None:
         assert sum(p.numel() for p in NextDiT(recipe.model).parameters()) <= 5_000_000
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "latents", "decoder", "patterns"])
+def test_recipes_of_the_embedded_autoencoder_are_whole(name: str) -> None:
+    recipe = load_recipe(AutoencoderSettings, FOLDER / f"{name}.toml")
+    assert recipe.channels == (16, 32, 64, 96)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -43,5 +49,5 @@ def test_a_broken_recipe_names_the_place(tmp_path: Path, text: str, message: str
 def test_a_way_to_start_that_is_not_there_is_told(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text("start = 'decodr'\n[loop]\nsteps = 1\nlr = 1e-3\n")
-    with pytest.raises(UserError, match="one of new, whitened, decoder, found 'decodr'"):
+    with pytest.raises(UserError, match="one of new, whitened, decoder, anchored, found 'decodr'"):
         load_recipe(AutoencoderSettings, file)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +96,57 @@ def test_an_earlier_recipe_does_not_undo_a_later_one(training_set: Path, tmp_pat
     assert whitened != begun
     train_autoencoder(training_set, tmp_path, first)
     assert files_digest(tmp_path / "vae") == whitened
+
+
+def anchored(sizes: tuple[int, ...] = (32, 64), **changes: Any) -> AutoencoderSettings:
+    loop = dataclasses.replace(LOOP, steps=12, lr=5e-3, ema_decay=0.5)
+    fields = {"channels": (8, 8, 8, 8), "norm_groups": 4, "batch": 4, "start": "anchored"}
+    return AutoencoderSettings(loop=loop, sizes=sizes, **(fields | changes))
+
+
+def test_an_anchor_holds_the_latents_and_the_scale_that_transformers_know(
+    training_set: Path, trained_parts: Path, tmp_path: Path
+) -> None:
+    examples = read_examples(training_set)
+    before = read_autoencoder(trained_parts / "vae").vae
+    moved = {}
+    for weight in (0.0, 1e4):
+        out = tmp_path / str(weight)
+        shutil.copytree(trained_parts / "vae", out / "vae")
+        settings = anchored(anchor_weights=(weight, weight), detail_weights=(16, 0), earlier_latents=(2, 0))
+        train_autoencoder(training_set, out, settings)
+        after = read_autoencoder(out / "vae").vae
+        assert after.config.scaling_factor == before.config.scaling_factor
+        assert after.config.shift_factor == before.config.shift_factor
+        old, new = (sample_latents(vae, examples, settings, 32) for vae in (before, after))
+        moved[weight] = float((new - old).square().mean())
+    assert 0 < moved[1e4] < moved[0.0] / 3
+
+
+def test_the_decoder_learns_from_earlier_latents_alone_where_it_is_told_so(
+    training_set: Path, trained_parts: Path, tmp_path: Path
+) -> None:
+    """Then nothing reaches the encoder but the anchor, which is at rest where the training starts."""
+    shutil.copytree(trained_parts / "vae", tmp_path / "vae")
+    before = read_autoencoder(tmp_path / "vae").vae.state_dict()
+    settings = anchored(anchor_weights=(1, 1), earlier_latents=(1, 1), latent_weight=0)
+    train_autoencoder(training_set, tmp_path, settings)
+    after = read_autoencoder(tmp_path / "vae").vae.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"anchor_weights": (1.0,)}, r"expected 2 anchor_weights, .* sizes = \[32, 64\], found \[1.0\]"),
+        ({"detail_weights": (1.0, 2.0, 3.0)}, "expected 2 detail_weights"),
+        ({"earlier_latents": (1, 1), "start": "decoder"}, 'found start = "decoder", which has no'),
+    ],
+)
+def test_weights_that_go_with_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        anchored(**changes)
 
 
 def test_going_on_with_another_autoencoder_than_the_recipe_names_is_refused(

@@ -7,6 +7,7 @@ never occur.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 from pathlib import Path
@@ -20,10 +21,19 @@ from benchmarks.tabletop.world import splits
 from benchmarks.tabletop.world.captions import captions
 from benchmarks.tabletop.world.renderer import render
 from benchmarks.tabletop.world.scene import Scene, sample_scene
+from benchmarks.tabletop.world.vocabulary import TEXTURES
 from lumina_eval.errors import UserError
 
 
-def write_dataset(folder: Path, count: int, *, size: int = 128, seed: int = 0, workers: int = 1) -> None:
+def write_dataset(
+    folder: Path,
+    count: int,
+    *,
+    size: int = 128,
+    seed: int = 0,
+    workers: int = 1,
+    patterned: float | None = None,
+) -> None:
     """Draw ``count`` seen scenes and write them with their captions.
 
     Args:
@@ -32,13 +42,14 @@ def write_dataset(folder: Path, count: int, *, size: int = 128, seed: int = 0, w
         size: side in pixels.
         seed: example ``i`` is a function of (seed, i), whatever the number of workers.
         workers: processes.
+        patterned: share of things that have a pattern; None for the world's own, 0.45.
 
     Raises:
         UserError: the folder cannot be written.
     """
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        jobs = ((folder, index, size, seed) for index in range(count))
+        jobs = ((folder, index, size, seed, patterned) for index in range(count))
         with (
             multiprocessing.Pool(workers) as pool,
             (folder / "train.jsonl").open("w", encoding="utf-8") as train,
@@ -55,12 +66,25 @@ def write_dataset(folder: Path, count: int, *, size: int = 128, seed: int = 0, w
         ) from error
 
 
-def example_scene(index: int, seed: int) -> tuple[Scene, np.random.Generator]:
+def example_scene(index: int, seed: int, patterned: float | None = None) -> tuple[Scene, np.random.Generator]:
     """Return the scene of a training example and the generator that goes on to draw its captions."""
     rng = np.random.default_rng([seed, index])
-    while splits.is_unseen(scene := sample_scene(rng)):
+    while splits.is_unseen(scene := _drawn(rng, patterned)):
         pass
     return scene, rng
+
+
+def _drawn(rng: np.random.Generator, patterned: float | None) -> Scene:
+    scene = sample_scene(rng)
+    if patterned is None:
+        return scene
+    plain, *patterns = TEXTURES
+    textures = [
+        patterns[int(rng.integers(len(patterns)))] if rng.random() < patterned else plain
+        for _ in scene.things
+    ]
+    things = zip(scene.things, textures, strict=True)
+    return dataclasses.replace(scene, things=tuple(dataclasses.replace(t, texture=x) for t, x in things))
 
 
 def is_curated(scene: Scene) -> bool:
@@ -75,9 +99,9 @@ def is_curated(scene: Scene) -> bool:
     return len(things) <= 4 and apart and clear
 
 
-def _write_example(job: tuple[Path, int, int, int]) -> tuple[str, bool]:
-    folder, index, size, seed = job
-    scene, rng = example_scene(index, seed)
+def _write_example(job: tuple[Path, int, int, int, float | None]) -> tuple[str, bool]:
+    folder, index, size, seed, patterned = job
+    scene, rng = example_scene(index, seed, patterned)
     texts = captions(scene, rng)
     name = f"images/{index:06d}.png"
     Image.fromarray(render(scene, size)).save(folder / name, compress_level=1)
