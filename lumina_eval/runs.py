@@ -41,12 +41,13 @@ from lumina_eval.records import (
     Seconds,
     Verdict,
 )
+from lumina_eval.rerun import command_in_place
 
 DEFAULT_OUT: Final = Path("lumina-runs")
 #: A run folder that was read back from elsewhere says here where from.
 SOURCE: Final = "source.json"
-#: How a broken record is mended.
-AGAIN: Final = "fix: run the same command again, it goes on from what is whole"
+#: How a broken record is mended, where the run's command is not known.
+AGAIN: Final = "run the same command again, it goes on from what is whole"
 R = TypeVar("R", bound=Record)
 
 
@@ -71,7 +72,7 @@ class RunFolder:
 
     def begin(self, manifest: Manifest, items: Sequence[Item], refs: Sequence[ImageRef]) -> Manifest:
         """Write manifest and plan; a run that was begun before keeps its times and its MLflow id."""
-        before = self._manifest_before()
+        before = _manifest_if_whole(self.path)
         if before is not None and before.run_digest == manifest.run_digest:
             kept = {name: getattr(before, name) for name in ("started", "finished", "mlflow_run_id")}
             manifest = manifest.model_copy(update={**kept, "seconds": before.seconds})
@@ -115,12 +116,6 @@ class RunFolder:
             spent[value["step"]] = spent.get(value["step"], 0.0) + value["seconds"]
         return Seconds(**{step: round(total, 3) for step, total in spent.items()})
 
-    def _manifest_before(self) -> Manifest | None:
-        try:
-            return Manifest.model_validate_json((self.path / "manifest.json").read_bytes())
-        except (OSError, ValueError):
-            return None
-
 
 def find_runs(out: Path) -> list[Path]:
     """Return the folders of finished runs below ``out``, sorted by name."""
@@ -129,12 +124,13 @@ def find_runs(out: Path) -> list[Path]:
 
 def read_manifest(run_dir: Path) -> Manifest:
     """Return the manifest of a run folder."""
-    return _read(run_dir / "manifest.json", Manifest)
+    return _read(run_dir / "manifest.json", Manifest, AGAIN)
 
 
 def read_result(run_dir: Path) -> RunResult:
     """Return the metrics of a run folder, with times, folder and MLflow id filled in."""
-    manifest, result = read_manifest(run_dir), _read(run_dir / "metrics.json", RunResult)
+    manifest = read_manifest(run_dir)
+    result = _read(run_dir / "metrics.json", RunResult, _again(run_dir, manifest))
     return result.model_copy(
         update={
             "run_dir": str(run_dir),
@@ -183,47 +179,66 @@ def read_back_from(run_dir: Path) -> str | None:
         return None
 
 
-def _read(path: Path, kind: type[R]) -> R:
+def _read(path: Path, kind: type[R], fix: str) -> R:
     if not path.parent.is_dir():
         raise UserError(f"no run folder {path.parent}; fix: see 'lumina-eval list runs'")
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; fix: run the same command again, it goes on from here"
-        ) from error
+        raise UserError(f"cannot read {path}: {error.strerror}; fix: {fix}") from error
     except ValueError as error:
         raise UserError(
-            f"expected a {kind.__name__} as JSON, found {_broken(error)}, in {path}; {AGAIN}"
+            f"expected a {kind.__name__} as JSON, found {_broken(error)}, in {path}; fix: {fix}"
         ) from error
-    return parsed(value, kind, path)
+    return parsed(value, kind, path, fix)
 
 
 def _read_lines(path: Path, kind: type[R]) -> list[R]:
     try:
+        return _parsed_lines(path, kind)
+    except UserError as error:
+        fix = _again(path.parent, _manifest_if_whole(path.parent))
+        raise UserError(f"{error}; fix: {fix}") from error
+
+
+def _parsed_lines(path: Path, kind: type[R]) -> list[R]:
+    """Return the records of a file of lines; the UserError says what is broken, and no fix."""
+    try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"expected lines of JSON, found {_broken(error)}, in {path}; {AGAIN}") from error
+        raise UserError(f"expected lines of JSON, found {_broken(error)}, in {path}") from error
     if text and not text.endswith("\n"):
-        raise UserError(f"expected a line end, found a line that is cut off, at the end of {path}; {AGAIN}")
+        raise UserError(f"expected a line end, found a line that is cut off, at the end of {path}")
     records = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
             records.append(kind.model_validate(json.loads(line)))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            raise UserError(
-                f"expected a {kind.__name__}, found a line with {first['msg']} ({field}), "
-                f"at {path}:{number}; {AGAIN}"
-            ) from error
+            said = f"a line with {first['msg']} ({'.'.join(map(str, first['loc']))})"
+            raise UserError(f"expected a {kind.__name__}, found {said}, at {path}:{number}") from error
         except ValueError as error:
             raise UserError(
-                f"expected a {kind.__name__}, found {_broken(error)}, at {path}:{number}; {AGAIN}"
+                f"expected a {kind.__name__}, found {_broken(error)}, at {path}:{number}"
             ) from error
     return records
+
+
+def _again(run_dir: Path, manifest: Manifest | None) -> str:
+    """Say how a broken record of a run is mended: by the command that made it, where that is known."""
+    command = None
+    if manifest is not None and read_back_from(run_dir) is None:
+        command = command_in_place(manifest, run_dir)
+    return AGAIN if command is None else f"{command} (it goes on from what is whole)"
+
+
+def _manifest_if_whole(run_dir: Path) -> Manifest | None:
+    try:
+        return Manifest.model_validate_json((run_dir / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _broken(error: ValueError) -> str:

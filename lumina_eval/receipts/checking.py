@@ -24,10 +24,10 @@ from lumina_eval.receipts.evidence import Evidence, unpack
 from lumina_eval.receipts.findings import Finding
 from lumina_eval.receipts.identity import identity_findings
 from lumina_eval.receipts.images import image_findings
-from lumina_eval.receipts.making import command_of
 from lumina_eval.receipts.numbers import number_findings
 from lumina_eval.receipts.record import Receipt, digest_of_fields
 from lumina_eval.records import Aggregate, Provenance
+from lumina_eval.rerun import command_of
 from lumina_eval.runs import protocol_of, read_result
 
 #: What a record and its receipt must agree in; seconds may change after it is made, and places are not in it.

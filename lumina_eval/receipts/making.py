@@ -1,9 +1,8 @@
-"""A receipt of a finished run folder, and the command that makes its images again."""
+"""A receipt of a finished run folder."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from lumina_eval.files import make_folder, valid_lines, write_atomic
 from lumina_eval.receipts.identity import wording_of
 from lumina_eval.receipts.places import without_places
 from lumina_eval.receipts.record import Packed, Receipt, digest_of_fields, packed
-from lumina_eval.records import Manifest
+from lumina_eval.rerun import command_of
 from lumina_eval.runs import read_items, read_manifest, read_plan, read_result, store_of
 from lumina_eval.timed import refuse_times
 
@@ -24,11 +23,6 @@ NAME: Final = "receipt.json"
 #: What a receipt can be made of, and where to go with a measurement.
 WANTED: Final = "a run whose numbers follow from verdicts"
 INSTEAD: Final = "make a receipt of the run that its score comes from; a time is shown by measuring again"
-#: Options that say where things lie or what is told, and change no number; with and without a value.
-PLACES: Final = ("--out", "--store", "--tracking-uri")
-TELLING: Final = ("--mlflow", "--no-mlflow", "--report", "--no-report", "--json")
-#: How a subset of so many prompts of each task is called in a record.
-LIMITED: Final = re.compile(r"(\d+) per task")
 
 
 def make_receipt(run_dir: Path, stem: str) -> Receipt:
@@ -90,22 +84,3 @@ def write_receipt(run_dir: Path, out: Path | None = None) -> Path:
     text = json.dumps(receipt.model_dump(mode="json"), indent=1, ensure_ascii=False)
     write_atomic(path, f"{text}\n".encode())
     return path
-
-
-def command_of(manifest: Manifest) -> str:
-    """Return the command line that makes the run again, without places; made up where none is known."""
-    words = list(manifest.argv[1:])
-    if not words:
-        words = ["run", manifest.benchmark, "--protocol", manifest.protocol, "--model", manifest.title]
-        words += ["--suite", manifest.suite] if manifest.suite else []
-        if limited := LIMITED.match(manifest.subset or ""):
-            words += ["--limit", limited[1]]
-        words += [word for change in manifest.changed for word in ("--set", change)]
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word in TELLING or word.partition("=")[0] in PLACES:
-            skip = not skip and word in PLACES
-            continue
-        kept.append(word)
-    return shlex.join(["lumina-eval", *kept])

@@ -14,7 +14,7 @@ from receipt_forging import Change, altered, repack, unpacked
 from lumina_eval import provenance
 from lumina_eval.plugins import injected
 from lumina_eval.receipts import record
-from lumina_eval.receipts.making import command_of
+from lumina_eval.rerun import command_of
 from lumina_eval.runs import find_runs, read_manifest
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,26 @@ def test_a_mistake_is_a_message_and_exit_code_2(call: Cli, words: list[str], mes
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("metrics.json", "{"), ("metrics.json", "{}"), ("scores.jsonl", "nonsense\n")],
+)
+def test_a_broken_record_is_made_again_by_the_command_that_is_told(
+    call: Cli, run_words: list[Any], tmp_path: Path, command: str, name: str, content: str
+) -> None:
+    (run,) = call(*run_words, "--json").records
+    file = Path(run["run_dir"]) / name
+    whole = file.read_bytes()
+    other = shutil.copytree(file.parent, tmp_path / "other" / "runs" / file.parent.name)
+    file.write_text(content)
+    broken = call(command, other, file.parent)
+    assert broken.code == 2
+    told = broken.stderr.rpartition("; fix: lumina-eval ")[2].partition(" (it goes on")[0]
+    assert call(*shlex.split(told), "--no-mlflow", "--no-report").code == 0
+    assert file.read_bytes() == whole
 
 
 def test_runs_are_listed_newest_last(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
