@@ -16,7 +16,9 @@ from lumina_eval.receipts.checking import check_receipt
 from lumina_eval.receipts.findings import Finding
 from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
 from lumina_eval.receipts.record import Packed, Receipt, read_receipt
+from lumina_eval.rerun import command_in_place
 from lumina_eval.run_lists import sift, without_times
+from lumina_eval.runs import read_manifest
 from reports.loading import RunView
 
 #: Where receipts lie within a site.
@@ -76,9 +78,11 @@ def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str], 
             entry = _entry(file, source)
             first, _, before = found.setdefault(entry.run_id, (source, file, entry))
             if before.receipt.digest != entry.receipt.digest:
+                stands = first.parent == site / RECEIPTS  # it was not named, so it cannot be left out
+                fix = f"rm {first}, and the same command again" if stands else "leave one out"
                 raise UserError(
                     f"expected one record of run {entry.run_id}, found two that differ, {first} and "
-                    f"{source}; fix: leave one out"
+                    f"{source}; fix: {fix}"
                 )
         make_folder(site / RECEIPTS)
         for _, file, entry in found.values():
@@ -109,10 +113,9 @@ def _entry(file: Path, source: Path) -> Entry:
     findings = check_receipt(receipt, value, file.parent, TOLERANCE)
     wrong = next((finding for finding in findings if finding.state == "FAIL"), None)
     if wrong is not None:
-        make = "" if source.is_file() else f"lumina-eval receipt make {source}, then "
         raise UserError(
             f"expected a receipt that is right, found one that is not ({wrong.what}: {wrong.said}), "
-            f"{source}; fix: {make}lumina-eval receipt check {source}"
+            f"{source}; fix: {_mended(receipt, source)}"
         )
     files = (f"{RECEIPTS}/{run_id}.{NAME}", *(f"{RECEIPTS}/{name}" for name in beside))
     names = {metric.name for metric in receipt.result.metrics}
@@ -123,6 +126,19 @@ def _entry(file: Path, source: Path) -> Entry:
     if moved:
         notes += (f"the intervals of {', '.join(moved)} are by other code, and did not come out again",)
     return Entry(receipt, files, _said(rest, "UNCHECKED", "ABSENT"), notes, moved)
+
+
+def _mended(receipt: Receipt, source: Path) -> str:
+    """Say how a receipt that is wrong becomes one that is right: from the run, never from the receipt."""
+    if source.is_file():
+        return (
+            f"leave it out, or have the run made again ({receipt.command}) and a receipt of that "
+            f"(lumina-eval receipt make RUN); all that is wrong is told by lumina-eval receipt check {source}"
+        )
+    again = command_in_place(read_manifest(source), source)
+    if again is None:
+        return f"make the run again ({receipt.command}), or leave it out"
+    return f"{again} (it adds up its verdicts anew, and goes on from what is whole), or leave the run out"
 
 
 def _said(findings: Sequence[Finding], *states: str) -> tuple[str, ...]:

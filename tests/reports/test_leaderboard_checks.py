@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -53,6 +54,48 @@ def test_a_wrong_receipt_is_refused_before_the_right_one_is_touched(run_dir: Pat
             gather([altered(copy, better, seal)], site)
         assert genuine.read_bytes() == before
         assert [path.name for path in (site / "receipts").iterdir()] == [genuine.name]
+
+
+def test_the_fix_of_a_run_whose_record_is_wrong_mends_it(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a rule was mended: receipts of the run are wrong however often they are made."""
+    out = shutil.copytree(run_dir.parent.parent, tmp_path / "out")
+    (run,) = find_runs(out)
+    record_file = run / "metrics.json"
+    whole = record_file.read_bytes()
+    value = json.loads(whole)
+    value["metrics"][0]["value"] = 0.99
+    record_file.write_text(json.dumps(value))
+    with pytest.raises(
+        UserError, match=r"is not .overall: .*fix: lumina-eval run geneval .* \(it adds up"
+    ) as told:
+        gather([run], tmp_path / "site")
+    fix = str(told.value).rpartition("; fix: ")[2].partition(" (it adds up")[0]
+    monkeypatch.setattr(sys, "argv", [*shlex.split(fix), "--no-mlflow", "--no-report"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    assert record_file.read_bytes() == whole
+    gather([run], tmp_path / "site")
+
+
+def test_a_record_that_stands_in_the_site_is_taken_out_and_not_left_out(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    gather([run_dir], site)
+    (standing,) = (site / "receipts").iterdir()
+
+    def other(value: dict[str, Any]) -> None:
+        value["manifest"]["finished"] = "2020-01-01T00:00:00+00:00"
+
+    altered(standing, other).replace(standing)
+    with pytest.raises(UserError, match="two that differ") as told:
+        gather([standing, run_dir], site)
+    assert f"fix: rm {standing}, and the same command again" in str(told.value)
+    standing.unlink()
+    assert len(gather([run_dir], site)[0]) == 1
 
 
 def test_files_beside_have_the_names_of_the_run(
