@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from lumina_eval.records import Manifest
+from lumina_eval.rerun import command_in_place, command_of
+from lumina_eval.statistics.means import INTERVALS_VERSION
 from reports.groups import Group
 from reports.loading import RunView
 from reports.numbers import count
@@ -58,11 +60,29 @@ def warnings(group: Group) -> tuple[str, ...]:
             there = f"{count(cover.judged)} of {count(cover.expected)} images judged"
             found.append(f"{group.label(run)}: incomplete, {there}, {count(cover.failed)} failed.")
         found += [f"{group.label(run)}: {text}" for text in run.result.warnings]
-    found += _differences(group)
+    found += [*_older_intervals(group), *_differences(group)]
     dirty = [group.label(run) for run in group.runs if run.manifest.provenance.git_dirty]
     if dirty:
         found.append(f"Made with uncommitted changes in the code: {', '.join(dirty)}.")
     return tuple(dict.fromkeys(found))
+
+
+def _older_intervals(group: Group) -> Iterator[str]:
+    """Say of intervals by rules that this version replaced which runs have them, and what makes them anew."""
+    older: dict[int, list[RunView]] = {}
+    for run in group.runs:
+        stated = any(metric.ci_seeds or metric.ci_prompts for metric in run.result.metrics)
+        if stated and run.result.intervals_version < INTERVALS_VERSION:
+            older.setdefault(run.result.intervals_version, []).append(run)
+    for version, runs in sorted(older.items()):
+        commands = dict.fromkeys(
+            command_in_place(run.manifest, run.folder) or command_of(run.manifest) for run in runs
+        )
+        how = "by measuring again" if group.timed else f"from their verdicts by {'; '.join(commands)}"
+        yield (
+            f"{', '.join(map(group.label, runs))}: intervals of version {version}; this lumina-eval makes "
+            f"version {INTERVALS_VERSION}. They are made anew {how}"
+        )
 
 
 def _differences(group: Group) -> list[str]:

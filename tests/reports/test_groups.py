@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lumina_eval.records import Metric, Rewriting
+from lumina_eval.statistics.means import INTERVALS_VERSION
 from reports.caveats import warnings
 from reports.document import document
 from reports.groups import group_runs
@@ -100,6 +101,30 @@ def test_intervals_of_two_versions_are_told(make_run: MakeRun) -> None:
     file = high / "metrics.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "intervals_version": 2}))
     assert told in warnings(group_runs(load_runs([low, high]))[0])
+
+
+def test_intervals_of_an_older_version_are_told_of_a_run_alone_with_what_makes_them_anew(
+    make_run: MakeRun,
+) -> None:
+    run, argv = make_run(), ["/bin/lumina-eval", "run", "discs", "--model", "embedded", "--out", "elsewhere"]
+    for file, values in (("metrics.json", {"intervals_version": 2}), ("manifest.json", {"argv": argv})):
+        (run / file).write_text(json.dumps({**json.loads((run / file).read_text()), **values}))
+
+    def told() -> list[str]:
+        return [text for text in warnings(group_runs(load_runs([run]))[0]) if "intervals of version" in text]
+
+    (said,) = told()
+    assert said == (
+        f"low_res: intervals of version 2; this lumina-eval makes version {INTERVALS_VERSION}. They are made "
+        f"anew from their verdicts by lumina-eval run discs --model embedded --out {run.parent.parent}"
+    )
+    file = run / "metrics.json"
+    now = {**json.loads(file.read_text()), "intervals_version": INTERVALS_VERSION}
+    file.write_text(json.dumps(now))
+    assert told() == []
+    bare = [{**one, "ci_seeds": None, "ci_prompts": None} for one in now["metrics"]]
+    file.write_text(json.dumps({**now, "intervals_version": 1, "metrics": bare}))
+    assert told() == []
 
 
 @pytest.mark.parametrize(
