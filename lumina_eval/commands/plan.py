@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -27,6 +27,8 @@ from lumina_eval.statistics.power import POWER
 from lumina_eval.timed import CLOCK
 from lumina_eval.units import digits as places
 
+#: Squared points of a metric; less is the rounding of values that are all the same.
+_NO_VARIANCE: Final = 1e-20
 _WANTED = "runs with a score for every image"
 _INSTEAD = "name the run that its score comes from; a time takes no more prompts, only more repetitions"
 
@@ -132,6 +134,13 @@ def _from_runs(folders: Sequence[Path], correlation: float) -> tuple[Components,
         found = of_run(scores[0], endpoint, correlation)
     else:
         found = of_pair(scores[0], scores[1], endpoint)
+    if found.of_prompt(1) < _NO_VARIANCE:
+        whose, what = ("two runs", "difference") if len(scores) == 2 else ("a run", "score")
+        raise UserError(
+            f"expected {whose} whose prompts vary, found one {what} for all prompts of a task, in "
+            f"{' and '.join(map(str, folders))}: from these nothing can be planned; fix: --run of "
+            "checkpoints that get some prompts right and some wrong, or no --run, for assumed variances"
+        )
     return found, endpoint, max(made, default=None)
 
 

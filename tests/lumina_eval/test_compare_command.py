@@ -363,6 +363,17 @@ def test_a_plan_from_nothing_from_a_benchmark_and_from_runs(call, made):
     assert "assumed" in call("plan", "--detect", 0.05, "--run", one).stdout
 
 
+@pytest.mark.parametrize("value", [1.0, 0.1, 0.0])
+def test_nothing_is_planned_from_prompts_that_all_agree(call, made, value):
+    one, other, usual = made("one", value), made("other", value / 2), made("usual", GOOD)
+    for runs, said in (([one], "expected a run"), ([one, other], "expected two runs")):
+        done = call("plan", "--detect", 0.05, *(word for run in runs for word in ("--run", run)))
+        assert (done.code, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "nothing can be planned; fix: --run of" in " ".join(done.stderr.split())
+    assert call("plan", "--detect", 0.05, "--run", one, "--run", usual).code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
