@@ -54,6 +54,8 @@ class Site:
     argv: Sequence[str] = ()
     distributions: Sequence[str] = ()
     """Distributions of the plug-ins that take part."""
+    batch_size_found: bool = False
+    """Whether the model found the batch size by trial."""
 
 
 def find_protocol(benchmark: Benchmark, name: str, changes: Sequence[str] = ()) -> ResolvedProtocol:
@@ -252,6 +254,7 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         rewriting=rewriting,
         images_per_prompt=selection.images_per_prompt,
         batch_size=site.batch_size,
+        batch_size_found=site.batch_size_found,
         judge=judge_label(judge),
         judge_kind=judge.kind,
         judge_digest=judge.digest,

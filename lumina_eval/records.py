@@ -216,6 +216,8 @@ class Manifest(Record):
     rewriting: Rewriting | None = None
     images_per_prompt: int
     batch_size: int | None = None
+    batch_size_found: bool = False
+    """True where the model found it by trial (``--batch-size auto``)."""
     judge: str
     judge_kind: str
     judge_digest: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from lumina_model import embedded
+from lumina_model.batch_probe import best_batch
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.compiled import CompiledBlocks
+from lumina_model.device_memory import Memory, memory_of
 from lumina_model.errors import UserError
 from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
@@ -103,6 +105,16 @@ class LuminaModel:
             "threads": torch.get_num_threads(),
             "compiled": self._compile,
         }
+
+    def best_batch(
+        self, prompts: Sequence[str], memory: Callable[[str], Memory] = memory_of
+    ) -> Mapping[str, Any]:
+        """Find how many images to draw at once; see :class:`Search` for what is returned.
+
+        Nothing of it stays: images drawn later are the same as without it. Compiled blocks are not tried, for
+        each size would wait for the compiler.
+        """
+        return best_batch(replace(self.pipeline, blocks=None), self.settings, prompts, memory).record()
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
         """Return one image per prompt; see :meth:`Pipeline.generate`.

@@ -78,6 +78,12 @@ Store = Annotated[
     Path | None, typer.Option("--store", help="Image store; OUT/images if not given.", show_default=False)
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images made at once.")]
+BatchSizeOrAuto = Annotated[
+    str,
+    typer.Option(
+        "--batch-size", metavar="N|auto", help="Images made at once; auto: as many as the model finds best."
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout; all else on stderr.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
@@ -104,12 +110,25 @@ DEFAULT_PROTOCOL = "official"
 DEFAULT_MODELS = ["embedded"]
 DEFAULT_SUITE = "standard"
 DEFAULT_BATCH_SIZE = 16
+USUAL_BATCH_SIZE = str(DEFAULT_BATCH_SIZE)
+AUTO = "auto"
 OUT = DEFAULT_OUT
 
 
 def features_folder(out: Path, store: Path | None) -> Path:
     """Return where features of images are kept: beside the image store."""
     return (store or out / "images").parent / "features"
+
+
+def batch_size_of(text: str) -> int | None:
+    """Return the number of ``--batch-size``; None for ``auto``."""
+    if text.strip().lower() == AUTO:
+        return None
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise UserError(
+            f"expected --batch-size with a number from 1, or {AUTO}, found {text!r}; fix: --batch-size {AUTO}"
+        )
+    return int(text)
 
 
 def model_options(pairs: list[str], device: str) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from lumina_eval import plugins, rewriting
+from lumina_eval.batch_sizes import batch_file, find_batch, finds_its_batch, kept_batch
 from lumina_eval.commands import options as o
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode, UserError
@@ -43,7 +45,7 @@ def run(
     reference: o.Reference = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
-    batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
+    batch_size: o.BatchSizeOrAuto = o.USUAL_BATCH_SIZE,
     device: o.Device = "auto",
     out: o.Out = o.OUT,
     store: o.Store = None,
@@ -57,23 +59,26 @@ def run(
 ) -> None:
     """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
     with output(as_json) as streams:
+        given = o.batch_size_of(batch_size)
         features = o.features_folder(out, store)
         question = ask(
             benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses, reference, features
         )
         check_minimum(question, min_overall)
         models = open_all(model, o.model_options(option, device))
-        site = make_site(out, store, batch_size, streams, benchmark, model)
+        site = make_site(out, store, given or o.DEFAULT_BATCH_SIZE, streams, benchmark, model)
         judge = question.benchmark.judge(question.protocol)
         models = rewritten(models, question, site, rewrite, rewrite_option, device, dry_run)
+        sized = sizing(question, models, site, streams, dry_run) if given is None else lambda model: site
         if dry_run:
             for one in models:
-                tell_plan(question, one, site, streams)
+                tell_plan(question, one, sized(one), streams)
             return
         make_folder(out)
         run_dirs = []
         while models:  # each is let go of before the next one loads its weights
-            run_dirs.append(evaluate(question, models.pop(0), judge, site))
+            one = models.pop(0)
+            run_dirs.append(evaluate(question, one, judge, sized(one)))
         results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
         code = exit_code(results, min_overall, strict_gate, streams)
     raise typer.Exit(code)
@@ -92,7 +97,7 @@ def generate(
     parses: o.Parses = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
-    batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
+    batch_size: o.BatchSizeOrAuto = o.USUAL_BATCH_SIZE,
     device: o.Device = "auto",
     out: o.Out = o.OUT,
     store: o.Store = None,
@@ -102,14 +107,17 @@ def generate(
     """Make the images of a run and nothing else; run with the same arguments then judges them."""
     code = ExitCode.OK
     with output(as_json) as streams:
+        given = o.batch_size_of(batch_size)
         question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
-        site = make_site(out, store, batch_size, streams, benchmark, model)
+        site = make_site(out, store, given or o.DEFAULT_BATCH_SIZE, streams, benchmark, model)
         models = open_all(model, o.model_options(option, device))
-        for one in rewritten(models, question, site, rewrite, rewrite_option, device, dry_run):
+        models = rewritten(models, question, site, rewrite, rewrite_option, device, dry_run)
+        sized = sizing(question, models, site, streams, dry_run) if given is None else lambda model: site
+        for one in models:
             if dry_run:
-                tell_plan(question, one, site, streams)
+                tell_plan(question, one, sized(one), streams)
                 continue
-            plan, generated = make_images(question, one, site)
+            plan, generated = make_images(question, one, sized(one))
             record = {
                 "schema": 1,
                 "model": one.name,
@@ -158,6 +166,42 @@ def rewritten(
     # What is not rewritten yet has a text that no image was made of: its images count as missing.
     texts = {prompt: known.get(prompt, f"\0 to be rewritten: {prompt}") for prompt in prompts}
     return rewriting.apply(rewriter, texts, models)
+
+
+def sizing(
+    question: Question, models: Sequence[Model], site: Site, streams: Output, dry_run: bool
+) -> Callable[[Model], Site]:
+    """Return what gives each model the site with its own batch size, for ``--batch-size auto``.
+
+    Models that look for none get the size of ``site``, which is said here, once.
+    """
+    prompts = list(dict.fromkeys(item.prompt for item in question.selection.items))
+    usual = f"batch size {site.batch_size}, the usual one"
+    if fixed := [title_of(model) for model in models if not finds_its_batch(model)]:
+        streams.say(f"{', '.join(fixed)}: {usual}; this model does not look for its own")
+
+    def sized(model: Model) -> Site:
+        if not finds_its_batch(model):
+            return site
+        title, file = title_of(model), batch_file(model, prompts, site.out)
+        found = kept_batch(model, prompts, site.out)
+        if found is not None:
+            streams.say(f"{title}: batch size {found.batch_size}, as found before; kept in {file}")
+        elif dry_run:
+            streams.say(f"{title}: the batch size will be found, and kept in {file}; planned with {usual}")
+            return site
+        elif not missing(
+            make_plan(question.selection, question.protocol, model, site.batch_size), site.store
+        ):
+            streams.say(f"{title}: {usual}; no image is to be made, so none is looked for")
+            return site
+        else:
+            streams.say(f"{title}: looking for the batch size")
+            found = find_batch(model, prompts, site.out)
+            streams.say(f"{title}: {found.in_words}; kept in {file}")
+        return dataclasses.replace(site, batch_size=found.batch_size, batch_size_found=True)
+
+    return sized
 
 
 def make_site(
@@ -264,6 +308,8 @@ def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> 
         "prompts": len(question.selection.items),
         "images": len(plan.images),
         "missing": len(absent),
+        "batch_size": site.batch_size,
+        "batch_size_found": site.batch_size_found,
         "hours": None if speed is None else round(len(absent) * speed / 3600, 4),
         "gigabytes_at_most": None if size is None else round(len(absent) * size, 4),
         "usd": None if price is None else round(len(absent) * price, 4),
