@@ -5,9 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lumina_eval.errors import UserError
+
+#: Letters of a broken line that are shown.
+_SHOWN: Final = 30
+#: How a message of ``json.JSONDecodeError`` begins, to what was expected in words.
+_EXPECTED: Final = {
+    "Expecting value": "a value",
+    "Expecting ',' delimiter": "',' or the end of the list or object",
+    "Expecting ':' delimiter": "':'",
+    "Expecting property name": "a name in double quotes",
+    "Illegal trailing comma": "no comma before the end",
+    "Unterminated string": "the end of the string",
+    "Invalid control character": "the end of the string",
+    "Invalid \\": "an escape that JSON has",
+    "Extra data": "nothing more",
+}
 
 
 def text_of(file: Path) -> str:
@@ -30,10 +45,31 @@ def object_of(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: broken JSON: {error}") from error
+        raise UserError(f"{where}: broken JSON: {expected_in(error)}") from error
     if not isinstance(value, dict):
         raise UserError(f"{where}: expected a JSON object, found {short(value)}")
     return value
+
+
+def expected_in(error: ValueError | RecursionError) -> str:
+    """Say what ``json.loads`` expected at which place, and what it found there.
+
+    >>> try:
+    ...     json.loads('[1 2]')
+    ... except ValueError as error:
+    ...     print(expected_in(error))
+    expected ',' or the end of the list or object at column 4, found '2]'
+    """
+    if isinstance(error, RecursionError):
+        return "expected JSON, found values nested too deep"
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    expected = next((said for msg, said in _EXPECTED.items() if error.msg.startswith(msg)), "JSON")
+    rest = error.doc[error.pos :].split("\n")[0]
+    found = (
+        repr(rest[:_SHOWN]) if rest else "the end of the line" if error.pos < len(error.doc) else "the end"
+    )
+    return f"expected {expected} at column {error.colno}, found {found}"
 
 
 def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:

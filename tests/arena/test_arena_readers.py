@@ -229,7 +229,24 @@ def test_a_broken_line_among_many(tmp_path: Path, suffix: str) -> None:
         ("head.csv", "model_a,model_b,winner\n", "expected votes, found none"),
         ("votes.pkl", "x", "found a pickle"),
         ("votes.xlsx", "x", "found .*votes.xlsx"),
-        ("cut.json", '[{"model_a": "x"', "cut.json:1: broken JSON"),
+        (
+            "cut.json",
+            '[{"model_a": "x"',
+            "cut.json:1: broken JSON: expected ',' or the end of the list or object at column 17, "
+            "found the end; fix: mend the file",
+        ),
+        (
+            "two.json",
+            '[{"model_a": "x",\n "model_b": "y" "winner"',
+            """two.json:2: .* at column 17, found '"winner"'; fix: mend the file""",
+        ),
+        ("word.json", "hello", "word.json:1: broken JSON: expected a value at column 1, found 'hello'; fix"),
+        ("name.json", "{1: 2}", "name.json:1: .*expected a name in double quotes at column 2, found '1: 2}'"),
+        (
+            "text.jsonl",
+            '{"model_a": "x\n',
+            "text.jsonl:1: .*expected the end of the string at column .*, found the end of the line; fix",
+        ),
         ("board.json", '{"status": 200, "data": []}', "found a leaderboard"),
         ("number.json", "7", "expected an array of votes, found int"),
         ("bad.parquet", "PAR1", "expected a parquet file"),

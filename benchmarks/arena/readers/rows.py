@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.json_lines import expected_in
 from lumina_eval.errors import UserError
 
 Row = Mapping[str, Any]
@@ -100,7 +101,9 @@ def _whole_json(path: Path) -> list[tuple[int, Row | Broken]] | None:
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return None
-        raise UserError(f"{path}:{error.lineno}: broken JSON: {error.msg}; fix: mend the file") from error
+        raise UserError(
+            f"{path}:{error.lineno}: broken JSON: {expected_in(error)}; fix: mend the file"
+        ) from error
     except RecursionError as error:
         raise UserError(f"{path}: JSON nested too deep; fix: name another file") from error
     if isinstance(value, dict):
@@ -128,7 +131,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Row | Broken]]:
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield number, Broken(f"broken JSON: {error}")
+                yield number, Broken(f"broken JSON: {expected_in(error)}")
                 continue
             yield number, value if isinstance(value, dict) else Broken("expected a JSON object")
 
