@@ -17,13 +17,14 @@ from lumina_eval.failures import grouped
 from lumina_eval.files import make_folder, sole_writer, write_lines
 from lumina_eval.generation import Generated, generate, missing
 from lumina_eval.judging import Judged, Sight, judge_images, judge_label, kept_verdicts
+from lumina_eval.manifests import manifest_of, result_of
 from lumina_eval.models.rewritten import RewrittenModel
-from lumina_eval.plan import Plan, Selection, components_digest, make_plan, model_identity, select
+from lumina_eval.plan import Plan, Selection, make_plan, model_identity, select
 from lumina_eval.plugins import Benchmark, Judge, Model
 from lumina_eval.progress import progress
 from lumina_eval.protocol import ResolvedProtocol, resolve
 from lumina_eval.provenance import provenance
-from lumina_eval.records import Coverage, Manifest, RunResult
+from lumina_eval.records import Coverage, Manifest
 from lumina_eval.runs import RunFolder, now, run_id
 from lumina_eval.statistics.means import INTERVALS_VERSION
 from lumina_eval.store import ImageStore
@@ -128,30 +129,19 @@ def conclude(
     """Apply the rules to the verdicts and write the records that say how it ended."""
     aggregate = question.benchmark.aggregate(question.protocol, question.selection.items, judged.verdicts)
     absent = sum(1 for failure in failures if failure["step"] == "generate")
-    result = RunResult(
-        benchmark=manifest.benchmark,
-        protocol=manifest.protocol,
-        suite=manifest.suite,
-        subset=manifest.subset,
-        model=manifest.model,
-        checkpoint=manifest.checkpoint,
-        digest=manifest.digest,
-        stage=manifest.stage,
-        step=manifest.step,
-        title=manifest.title,
-        changed=manifest.changed,
-        rewriting=manifest.rewriting,
-        metrics=aggregate.metrics,
-        intervals_version=INTERVALS_VERSION,
-        coverage=Coverage(
+    result = result_of(
+        manifest,
+        aggregate.metrics,
+        INTERVALS_VERSION,
+        Coverage(
             expected=expected,
             generated=expected - absent if generated is None else generated,
             judged=len(judged.verdicts),
             failed=expected - len(judged.verdicts),
             excluded=aggregate.excluded,
         ),
-        warnings=[*_warnings(failures, expected, len(judged.verdicts)), *aggregate.warnings],
-        against=aggregate.against,
+        [*_warnings(failures, expected, len(judged.verdicts)), *aggregate.warnings],
+        aggregate.against,
     )
     folder.finish(result, aggregate, failures)
     seconds = folder.seconds()
@@ -229,32 +219,19 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         identity["rewriting"] = rewriting.model_dump(mode="json", exclude={"name"})
         stage = f"{stage or 'none'}-rewritten"
     name = run_id(identity, question.benchmark.name, protocol.name, model.name, stage)
-    components = dict(model.components())
-    return Manifest(
-        run_id=name,
-        run_digest=digest_of(identity),
-        benchmark=question.benchmark.name,
-        protocol=protocol.name,
-        protocol_digest=protocol.digest,
-        protocol_values=dict(protocol.values),
-        changed=list(protocol.changed),
+    return manifest_of(
+        name,
+        identity,
+        question.benchmark.name,
+        protocol,
+        model,
+        title=title_of(model),
         suite=selection.suite,
         subset=selection.subset,
-        model=model.name,
-        title=title_of(model),
-        checkpoint=model.checkpoint,
-        digest=components_digest(components),
-        components=components,
-        stage=model.stage,
-        step=model.step,
-        sampling=dict(model.sampling()),
-        sampler_version=model.sampler_version,
-        device=model.device,
         base_seed=protocol.base_seed,
         rewriting=rewriting,
         images_per_prompt=selection.images_per_prompt,
         batch_size=site.batch_size,
-        batch_size_found=site.batch_size_found,
         judge=judge_label(judge),
         judge_kind=judge.kind,
         judge_digest=judge.digest,

@@ -17,11 +17,12 @@ from benchmarks.efficiency.measurement import Measurement
 from lumina_eval.digests import digest_of
 from lumina_eval.evaluation import title_of
 from lumina_eval.files import make_folder, write_lines
-from lumina_eval.plan import Selection, components_digest, model_identity
+from lumina_eval.manifests import manifest_of, result_of
+from lumina_eval.plan import model_identity
 from lumina_eval.plugins import Model
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.provenance import provenance
-from lumina_eval.records import Aggregate, Coverage, Item, Manifest, RunResult
+from lumina_eval.records import Aggregate, Coverage, Item
 from lumina_eval.runs import RunFolder, now, read_result, run_id
 from lumina_eval.statistics.means import INTERVALS_VERSION
 from lumina_eval.timed import CLOCK
@@ -63,27 +64,14 @@ def record(
         "measurement": found.model_dump(mode="json"),
     }
     name = run_id(identity, BENCHMARK, protocol.name, model.name, model.stage)
-    components = dict(model.components())
-    selection = Selection(tuple(origin.items), 1, "standard", None, len(origin.items), 1)
-    manifest = Manifest(
-        run_id=name,
-        run_digest=digest_of(identity),
-        benchmark=BENCHMARK,
-        protocol=protocol.name,
-        protocol_digest=protocol.digest,
-        protocol_values=dict(protocol.values),
-        changed=list(protocol.changed),
-        suite=selection.suite,
-        model=model.name,
+    manifest = manifest_of(
+        name,
+        identity,
+        BENCHMARK,
+        protocol,
+        model,
         title=title or title_of(model),
-        checkpoint=model.checkpoint,
-        digest=components_digest(components),
-        components=components,
-        stage=model.stage,
-        step=model.step,
-        sampling=dict(model.sampling()),
-        sampler_version=model.sampler_version,
-        device=model.device,
+        suite="standard",
         images_per_prompt=1,
         batch_size=found.best_batch,
         judge=f"{CLOCK}@{device[:12]}",
@@ -96,29 +84,20 @@ def record(
         started=origin.started,
     )
     folder = RunFolder(make_folder(out / "runs" / name))
-    folder.begin(manifest, list(selection.items), [])
+    folder.begin(manifest, list(origin.items), [])
     write_lines(folder.verdicts_path, [])
     beside = None if scored is None else read_result(scored)
     worth = None if beside is None else beside.metric("overall")
     metrics = metrics_of(found, worth)
     images = sum(int(size) for size in found.batches) * found.repeats
-    result = RunResult(
-        benchmark=BENCHMARK,
-        protocol=protocol.name,
-        suite=selection.suite,
-        model=model.name,
-        checkpoint=model.checkpoint,
-        digest=manifest.digest,
-        stage=model.stage,
-        step=model.step,
-        title=manifest.title,
-        changed=manifest.changed,
-        metrics=metrics,
+    result = result_of(
+        manifest,
+        metrics,
         # The score's interval is the only one here, and it was made where the score was.
-        intervals_version=INTERVALS_VERSION if beside is None else beside.intervals_version,
+        INTERVALS_VERSION if beside is None else beside.intervals_version,
         # Nothing is judged, and nothing was to be.
-        coverage=Coverage(expected=0, generated=images, judged=0),
-        warnings=[ALONE if worth is None else f"the score is {found.score_of}"],
+        Coverage(expected=0, generated=images, judged=0),
+        [ALONE if worth is None else f"the score is {found.score_of}"],
     )
     folder.finish(result, Aggregate(metrics=metrics, results=[found.model_dump_json()], scores=[]), [])
     folder.write_manifest(manifest.model_copy(update={"finished": now()}))
