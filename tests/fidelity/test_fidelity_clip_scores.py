@@ -48,6 +48,15 @@ def judge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     return run
 
 
+def fetched_captions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lay the captions of the images where those of COCO-30k lie once they are fetched."""
+    monkeypatch.setenv("LUMINA_EVAL_DATA", str(folder / "data"))
+    captions = folder / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
+    captions.parent.mkdir(parents=True)
+    captions.write_bytes(Path("captions.csv").read_bytes())
+    return captions
+
+
 def of_cosines(run_dir: str, cosines: list[float]) -> Path:
     """Write a run's verdicts again with other cosines."""
     path = Path(run_dir) / "verdicts.jsonl"
@@ -92,10 +101,7 @@ def test_the_list_of_captions_is_known_by_its_content(
     judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """COCO-30k's file has no published sum: another list of captions in its place is refused."""
-    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
-    captions = tmp_path / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
-    captions.parent.mkdir(parents=True)
-    captions.write_bytes(Path("captions.csv").read_bytes())
+    captions = fetched_captions(tmp_path, monkeypatch)
     code, _, errors = judge("clip_score", "cosine", "--images", "made", "--set", "prompts.file=")
     assert code == 2
     assert "expected the prompts of coco30k, of digest 2e93fcb738f5" in errors
@@ -114,10 +120,7 @@ def test_files_that_nothing_pins_are_named_with_their_sums(
     judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record of a run says which it was."""
-    monkeypatch.setenv("LUMINA_EVAL_DATA", str(tmp_path / "data"))
-    captions = tmp_path / "data" / "coco30k-captions" / "MS-COCO_val2014_30k_captions.csv"
-    captions.parent.mkdir(parents=True)
-    captions.write_bytes(Path("captions.csv").read_bytes())
+    captions = fetched_captions(tmp_path, monkeypatch)
     loose = ("--set", "prompts.file=", "--set", "prompts.digest=")
     code, record, _ = judge("clip_score", "cosine", "--images", "made", *loose)
     assert code == 0
