@@ -232,6 +232,7 @@ def _manifest(question: Question, model: Model, judge: Judge, plan: Plan, site: 
         rewriting=rewriting,
         images_per_prompt=selection.images_per_prompt,
         batch_size=site.batch_size,
+        batch_size_found=site.batch_size_found,
         judge=judge_label(judge),
         judge_kind=judge.kind,
         judge_digest=judge.digest,
