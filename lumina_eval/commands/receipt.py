@@ -13,7 +13,7 @@ from lumina_eval.console import Output, output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.receipts.checking import check_receipt, record_beside
 from lumina_eval.receipts.findings import Finding, exit_code
-from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, write_receipt
+from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, names_file, write_receipt
 from lumina_eval.receipts.record import Receipt, read_receipt
 from lumina_eval.run_lists import sift, without_times
 from lumina_eval.runs import find_runs, read_manifest
@@ -30,7 +30,11 @@ def make(
     run_dirs: o.RunDirs,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for RUN.receipt.json; else receipt.json in each run folder."),
+        typer.Option(
+            "--out",
+            help="Folder for RUN.receipt.json, or FILE.json for a single run; else receipt.json in each run "
+            "folder.",
+        ),
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
@@ -40,6 +44,11 @@ def make(
         folders, times = without_times(whole, run_dirs, WANTED, INSTEAD)
         for text in [*passed_over, *times]:
             streams.warn(f"passed over: {text}")
+        if out is not None and names_file(out) and len(folders) > 1:
+            raise UserError(
+                f"expected a folder for receipts of {len(folders)} runs, found a single file, {out}; "
+                f"fix: --out {out.with_suffix('')}, or name one run"
+            )
         for folder in folders:
             path = write_receipt(folder, out)
             size = path.stat().st_size

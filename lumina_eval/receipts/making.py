@@ -68,19 +68,27 @@ def _rewritten(path: Path) -> Iterator[tuple[str, str]]:
         yield value["prompt"], value["rewritten"]
 
 
+def names_file(out: Path) -> bool:
+    """Tell whether a place is meant as the receipt itself, and not as a folder of receipts."""
+    return out.suffix == ".json" and not out.is_dir()
+
+
 def write_receipt(run_dir: Path, out: Path | None = None) -> Path:
     """Write ``receipt.json`` into the run folder, or ``RUN.receipt.json`` into ``out``, and return its path.
 
-    Lines that are too many for a receipt are in the run folder anyway; ``out`` gets a copy of them.
+    An ``out`` that :func:`names_file` is the receipt's own path. Lines that are too many for a receipt are in
+    the run folder anyway; the folder of ``out`` gets a copy of them.
     """
     if out is None:
         path, receipt = run_dir / NAME, make_receipt(run_dir, "")
     else:
         stem = f"{run_dir.resolve().name}."
-        path, receipt = make_folder(out) / f"{stem}{NAME}", make_receipt(run_dir, stem)
+        path = out if names_file(out) else out / f"{stem}{NAME}"
+        make_folder(path.parent)
+        receipt = make_receipt(run_dir, stem)
         for part in (receipt.items, receipt.plan, receipt.verdicts, receipt.rewritten):
             if part is not None and part.file is not None:
-                shutil.copyfile(run_dir / part.file.removeprefix(stem), out / part.file)
+                shutil.copyfile(run_dir / part.file.removeprefix(stem), path.with_name(part.file))
     text = json.dumps(receipt.model_dump(mode="json"), indent=1, ensure_ascii=False)
     write_atomic(path, f"{text}\n".encode())
     return path

@@ -95,6 +95,28 @@ def test_a_folder_stands_for_the_receipts_in_it(
     assert "expected receipt.json of a run, or RUN.receipt.json of several, found neither" in nothing.stderr
 
 
+def test_a_place_that_ends_in_json_is_the_receipt_of_a_single_run(
+    call: Cli, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "INSIDE", 100)  # the lines of its parts lie beside
+    file = tmp_path / "mine" / "x.json"
+    done = call("receipt", "make", run_dir, "--out", file)
+    assert done.code == 0
+    assert file.is_file()
+    assert call("receipt", "check", file).code == 0
+    assert all(part.name.startswith(f"{run_dir.name}.") for part in file.parent.iterdir() if part != file)
+
+    shutil.copytree(run_dir, run_dir.with_name("other"))
+    several = call("receipt", "make", tmp_path / "out", "--out", tmp_path / "y.json")
+    assert several.code == 2
+    assert "receipts of 2 runs, found a single file" in several.stderr
+    assert f"fix: --out {tmp_path / 'y'}, or name one run" in " ".join(several.stderr.split())
+    assert not (tmp_path / "y.json").exists()
+    (tmp_path / "y.json").mkdir()  # a folder that is there is taken as it is
+    assert call("receipt", "make", run_dir, "--out", tmp_path / "y.json").code == 0
+    assert (tmp_path / "y.json" / f"{run_dir.name}.receipt.json").is_file()
+
+
 def test_a_record_that_was_changed_beside_its_receipt_is_found(call: Cli, receipt: Path) -> None:
     record_file = receipt.parent / "metrics.json"
     value = json.loads(record_file.read_text())
