@@ -45,7 +45,7 @@ def run(
     reference: o.Reference = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
-    batch_size: o.BatchSizeOrAuto = o.USUAL_BATCH_SIZE,
+    batch_size: o.BatchSizeOrAuto = o.DEFAULT_BATCH_WORD,
     device: o.Device = "auto",
     out: o.Out = o.OUT,
     store: o.Store = None,
@@ -76,9 +76,12 @@ def run(
             return
         make_folder(out)
         run_dirs = []
+
+        def evaluated(one: Model) -> Path:
+            return evaluate(question, one, judge, sized(one))
+
         while models:  # each is let go of before the next one loads its weights
-            one = models.pop(0)
-            run_dirs.append(evaluate(question, one, judge, sized(one)))
+            run_dirs.append(evaluated(models.pop(0)))
         results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
         code = exit_code(results, min_overall, strict_gate, streams)
     raise typer.Exit(code)
@@ -97,7 +100,7 @@ def generate(
     parses: o.Parses = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
-    batch_size: o.BatchSizeOrAuto = o.USUAL_BATCH_SIZE,
+    batch_size: o.BatchSizeOrAuto = o.DEFAULT_BATCH_WORD,
     device: o.Device = "auto",
     out: o.Out = o.OUT,
     store: o.Store = None,
@@ -176,9 +179,9 @@ def sizing(
     Models that look for none get the size of ``site``, which is said here, once.
     """
     prompts = list(dict.fromkeys(item.prompt for item in question.selection.items))
-    usual = f"batch size {site.batch_size}, the usual one"
+    default = f"batch size {site.batch_size}, the default"
     if fixed := [title_of(model) for model in models if not finds_its_batch(model)]:
-        streams.say(f"{', '.join(fixed)}: {usual}; this model does not look for its own")
+        streams.say(f"{', '.join(fixed)}: {default}; only a model with best_batch looks for its own")
 
     def sized(model: Model) -> Site:
         if not finds_its_batch(model):
@@ -188,12 +191,12 @@ def sizing(
         if found is not None:
             streams.say(f"{title}: batch size {found.batch_size}, as found before; kept in {file}")
         elif dry_run:
-            streams.say(f"{title}: the batch size will be found, and kept in {file}; planned with {usual}")
+            streams.say(f"{title}: the batch size will be found, and kept in {file}; planned with {default}")
             return site
         elif not missing(
             make_plan(question.selection, question.protocol, model, site.batch_size), site.store
         ):
-            streams.say(f"{title}: {usual}; no image is to be made, so none is looked for")
+            streams.say(f"{title}: {default}; no image is to be made, so none is looked for")
             return site
         else:
             streams.say(f"{title}: looking for the batch size")

@@ -145,12 +145,12 @@ def test_a_dry_run_tries_nothing_and_plans_with_what_is_kept(
     assert (again.records[0]["batch_size"], again.records[0]["batch_size_found"]) == (3, True)
 
 
-def test_each_model_has_its_own_and_one_without_gets_the_usual_which_is_said_once(
+def test_each_model_has_its_own_and_one_without_gets_the_default_which_is_said_once(
     call: Cli, words: list[Any], model_file: Path, tmp_path: Path
 ) -> None:
     done = call(*words, "--model", f"{model_file}:always", "--model", f"{model_file}:gappy")
     assert done.code == 4  # gappy has gaps
-    assert done.stderr.count("batch size 16, the usual one") == 1
+    assert done.stderr.count("batch size 16, the default") == 1
     assert "always:hq, gappy: batch size 16" in done.stderr
     found = [json.loads(file.read_text()) for file in (tmp_path / "out").glob("runs/*/manifest.json")]
     sizes = {one["model"]: (one["batch_size"], one["batch_size_found"]) for one in found}
