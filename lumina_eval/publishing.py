@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -36,6 +36,13 @@ class Published:
     reports: tuple[Path, ...]
     ui_line: str | None
     warnings: tuple[str, ...]
+
+    def places(self, run_dirs: Sequence[Path]) -> Iterator[str]:
+        """Say where runs, pages for people and MLflow are, a line each."""
+        yield from (f"run     {run_dir}" for run_dir in run_dirs)
+        yield from (f"report  {path}" for path in self.reports if path.suffix in (".html", ".md"))
+        if self.ui_line:
+            yield f"MLflow  {self.ui_line}"
 
 
 def write_reports(

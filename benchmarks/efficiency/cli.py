@@ -64,7 +64,7 @@ EMBEDDED = ["embedded"]
 
 @dataclass(frozen=True)
 class How:
-    """What the commands have in common."""
+    """What the commands have in common; UserError for options that would do nothing."""
 
     protocol: ResolvedProtocol
     score: bool
@@ -73,6 +73,15 @@ class How:
     report: bool
     mlflow: bool
     uri: str | None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and not self.score:
+            raise UserError(
+                f"expected --limit {self.limit} with a score, whose prompts it limits, found --no-score; "
+                "fix: leave one out (--prompts N limits those that are timed)"
+            )
+        if self.uri is not None and not self.mlflow:
+            raise UserError("expected --tracking-uri with MLflow, found --no-mlflow; fix: leave one out")
 
 
 @dataclass(frozen=True)
@@ -236,11 +245,6 @@ def _finish(found: Sequence[Measured], title: str, how: How, streams: Output) ->
         streams.result(note)
     for text in published.warnings:
         streams.warn(text)
-    for one in found:
-        streams.result(f"run     {one.run_dir}")
-    for report in published.reports:
-        if report.suffix in (".html", ".md"):
-            streams.result(f"report  {report}")
-    if published.ui_line:
-        streams.result(f"MLflow  {published.ui_line}")
+    for line in published.places([one.run_dir for one in found]):
+        streams.result(line)
     streams.result(f"measurements in {_lines(how.out)}")

@@ -233,6 +233,8 @@ def test_what_was_measured_is_kept_when_a_later_link_fails(
         (["chain", "--option", "steps=9", "--option", "solver=dpm"], "found steps, solver: its links set"),
         (["measure", "--model", "embedded:low_res", "--option", "guidance=1", "--option", "renorm=1"],
          "guidance is 1"),
+        (["measure", "--limit", "3", "--no-score"], "expected --limit 3 with a score"),
+        (["chain", "--tracking-uri", "sqlite:///x", "--no-mlflow"], "found --no-mlflow"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_before_anything_is_timed(

@@ -11,7 +11,7 @@ import pytest
 from fake_world import Cli
 
 from lumina_eval.plugins import injected
-from lumina_eval.publishing import samples
+from lumina_eval.publishing import Published, samples
 from lumina_eval.tracking import sending
 from lumina_eval.tracking.sending import MlflowRun
 
@@ -73,6 +73,19 @@ def test_a_tracker_that_is_away_loses_no_run(
     assert done.code == 0
     assert done.records[0]["mlflow_run_id"] is None
     assert any("server is away" in warning for warning in done.records[0]["warnings"])
+
+
+def test_runs_pages_and_mlflow_are_told_by_their_places() -> None:
+    files = (Path("r/report.md"), Path("r/curve.svg"), Path("r/report.html"))
+    told = Published(files, "mlflow ui", ("a warning",)).places([Path("runs/a"), Path("runs/b")])
+    assert list(told) == [
+        "run     runs/a",
+        "run     runs/b",
+        "report  r/report.md",
+        "report  r/report.html",
+        "MLflow  mlflow ui",
+    ]
+    assert list(Published((), None, ()).places([])) == []
 
 
 def test_samples_take_turns_between_tasks(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
