@@ -4,8 +4,9 @@ The decisions are arithmetic on trials; who makes these is elsewhere (`batch_pro
 needed here.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 MOST = 256
@@ -15,7 +16,12 @@ MOST_UNTOLD = 16
 """No larger size is tried where the device does not tell its memory."""
 
 WORTH = 1.05
-"""A batch twice as large must bring this many times the images a second to be taken."""
+"""A larger batch must bring this many times the images a second to be taken."""
+
+FLAT = 2
+"""So many doublings one after the other that bring less end the search. Not one: speed over the batch has
+steps (docs/efficiency.md, how cost grows: from 4 images to 8 it rises by 4 %, from 4 to 16 by 23 %), and a
+busy machine pauses."""
 
 MARGIN = 0.1
 """Share of the free memory that is left: allocators do not fill it to the last byte."""
@@ -62,9 +68,6 @@ class Search:
 def search(measure: Callable[[int], Trial | None], free: int | None, most: int = MOST) -> Search:
     """Try 1, 2, 4, … images.
 
-    Where a doubling does not pay, both sizes are drawn once more and the faster time of each counts: a pause
-    of a busy machine shall not decide it.
-
     Args:
         measure: draws a batch of so many images; None if it did not fit.
         free: bytes that a batch may take; None if unknown.
@@ -79,18 +82,17 @@ def search(measure: Callable[[int], Trial | None], free: int | None, most: int =
             why = f"{size} did not fit in memory"
         else:
             trials.append(trial)
-            if len(trials) > 1 and not _pays(trials[-1], trials[-2]):
-                trials[-2:] = [_again(one, measure(one.size)) for one in trials[-2:]]
             why = ending(trials, free, most)
     return Search(tuple(trials), choice(trials, free), why)
 
 
 def ending(trials: Sequence[Trial], free: int | None, most: int = MOST) -> str | None:
     """Say why nothing larger than the last trial is to be tried; None to go on with twice its size."""
-    last, size = trials[-1], 2 * trials[-1].size
-    if len(trials) > 1 and not _pays(last, trials[-2]):
-        gain = last.images_per_second / trials[-2].images_per_second - 1
-        return f"{last.size} bring {gain:+.1%} images a second, less than {WORTH - 1:.0%} more"
+    last, size, best = trials[-1], 2 * trials[-1].size, _best(trials)
+    if len(trials) - best > FLAT:
+        return (
+            f"up to {last.size} bring less than {WORTH - 1:.0%} more images a second than {trials[best].size}"
+        )
     if size > most:
         return f"{most} is the limit"
     if last.seconds > PATIENCE:
@@ -119,26 +121,21 @@ def expected_memory(trials: Sequence[Trial]) -> int | None:
 
 
 def choice(trials: Sequence[Trial], free: int | None) -> int:
-    """Return the size to take: the largest up to which each doubling fits and pays; 1 if there is none."""
+    """Return the size to take: the largest that fits and pays beside all smaller ones; 1 if none fits."""
     room = float("inf") if free is None else (1 - MARGIN) * free
-    best: Trial | None = None
-    for trial in trials:
-        if (trial.memory or 0) > room or (best is not None and not _pays(trial, best)):
+    fitting = list(itertools.takewhile(lambda one: (one.memory or 0) <= room, trials))
+    return fitting[_best(fitting)].size if fitting else 1
+
+
+def _best(trials: Sequence[Trial]) -> int:
+    """Return the place of the last trial that pays beside the one before that did."""
+    best = 0
+    for place, trial in enumerate(trials[1:], 1):
+        if place - best > FLAT:
             break
-        best = trial
-    return best.size if best else 1
-
-
-def _again(first: Trial, second: Trial | None) -> Trial:
-    if second is None:
-        return first
-    known = [one.memory for one in (first, second) if one.memory is not None]
-    speed = max(first.images_per_second, second.images_per_second)
-    return replace(first, images_per_second=speed, memory=max(known, default=None))
-
-
-def _pays(larger: Trial, smaller: Trial) -> bool:
-    return larger.images_per_second >= WORTH * smaller.images_per_second
+        if trial.images_per_second >= WORTH * trials[best].images_per_second:
+            best = place
+    return best
 
 
 def _gib(number: int) -> str:
