@@ -12,7 +12,7 @@ from reports import caveats, curves, gallery, stage_tables
 from reports.gallery import TaskGallery
 from reports.groups import Group, group_runs, metric_of, value_of
 from reports.loading import load_runs
-from reports.numbers import count, digits, fixed, percent
+from reports.numbers import count, counted, digits, fixed, percent
 from reports.paired import paired
 from reports.reproduce import Recipe, recipe
 from reports.stored import StoredImages
@@ -81,13 +81,9 @@ def lead(group: Group) -> str:
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
     ]
-    over = [_counted(metric.n_prompts, "prompt"), _counted(metric.n_images, "image")]
+    over = [counted(metric.n_prompts, "prompt"), counted(metric.n_images, "image")]
     over += [] if group.timed else [f"coverage {percent(cover.judged, cover.expected)}"]
     return f"{'; '.join(said)}. {', '.join(over)}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _beside(name: str, metric: Metric | None) -> str:

@@ -39,6 +39,11 @@ def count(number: int | None) -> str:
     return EM_DASH if number is None else f"{number:,}".replace(",", "\u202f")
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a count with its noun: ``1 image``, ``2 images``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(part: int, whole: int) -> str:
     """Write a share; 100 % is only written when nothing at all is missing."""
     if whole <= 0:

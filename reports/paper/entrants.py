@@ -15,7 +15,7 @@ from lumina_eval.digests import canonical_json
 from reports.caveats import TABLETOP, of_tabletop
 from reports.groups import metric_of
 from reports.loading import RunView
-from reports.numbers import count
+from reports.numbers import count, counted
 from reports.paper.published import MetricRef, PublishedTable
 from reports.table import RowKind
 
@@ -109,7 +109,7 @@ def conditions(run: RunView, table: PublishedTable) -> tuple[Standing, tuple[str
     reasons += [f"changed: {change}" for change in result.changed]
     asked = _images_asked(made.benchmark, table)
     if not ours and asked not in (None, made.images_per_prompt):
-        reasons.append(f"{made.images_per_prompt} images per prompt, not {asked}")
+        reasons.append(f"{counted(made.images_per_prompt, 'image')} per prompt, not {asked}")
     if not cover.complete:
         reasons.append(f"incomplete: {count(cover.judged)} of {count(cover.expected)} images judged")
     standing: Standing = "tabletop" if ours else "other" if reasons else "like"

@@ -94,6 +94,7 @@ APART: dict[str, tuple[dict[str, Any], str]] = {
     "changed": ({"changed": ["threshold=0.5"]}, "changed: threshold=0.5"),
     "incomplete": ({"failed": 8}, "incomplete: 48 of 56 images judged"),
     "images": ({"images": 2}, "2 images per prompt, not 4"),
+    "one image": ({"images": 1}, "1 image per prompt, not 4"),
     "rewritten": (
         {"rewriting": Rewriting(source="file", name="t.jsonl", outputs="b" * 64)},
         "prompts rewritten from t.jsonl (texts bbbbbbbb)",
