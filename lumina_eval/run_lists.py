@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lumina_eval.errors import UserError
 from lumina_eval.runs import find_runs, read_items, read_manifest, read_result, read_scores
-from lumina_eval.timed import CLOCK, refuse_times
+from lumina_eval.timed import holds_times, refuse_times
 
 
 def expand(folders: Sequence[Path]) -> list[Path]:
@@ -67,7 +67,7 @@ def without_times(
         manifest = read_manifest(folder)
         if folder in named:
             refuse_times(manifest, folder, wanted, fix)
-        (times if manifest.judge_kind == CLOCK else kept).append(folder)
+        (times if holds_times(manifest) else kept).append(folder)
     if times and not kept:
         refuse_times(read_manifest(times[0]), times[0], wanted, fix)
     return kept, [f"{folder} is a measurement, it holds times and no verdicts" for folder in times]

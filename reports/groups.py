@@ -9,7 +9,7 @@ from typing import Final
 from lumina_eval.records import Metric
 from lumina_eval.statistics.endpoint import MEAN_OF_CATEGORIES, primary_metric
 from lumina_eval.statistics.means import LOWER_IS_BETTER
-from lumina_eval.timed import CLOCK
+from lumina_eval.timed import holds_times
 from lumina_eval.units import COSTS
 from reports.loading import RunView
 from reports.numbers import count
@@ -157,7 +157,7 @@ class Group:
     @property
     def timed(self) -> bool:
         """These are measurements of seconds: there is no image to look at, and no prompt to be paired by."""
-        return self.first.manifest.judge_kind == CLOCK
+        return holds_times(self.first.manifest)
 
     def beside(self) -> list[str]:
         """Metrics that stand beside the primary one everywhere: no speed is shown without a score."""
@@ -209,7 +209,7 @@ def group_runs(runs: Sequence[RunView]) -> tuple[Group, ...]:
             + (made.judge, made.judge_digest, result.subset, tuple(result.against))
             + ((result.suite,) if run.is_subset else ())
             + ((result.rewriting.template, result.rewriting.outputs) if result.rewriting else ())
-            + ((run.score_of,) if made.judge_kind == CLOCK else ())
+            + ((run.score_of,) if holds_times(made) else ())
         )
         found.setdefault(key, []).append(run)
     groups = [Group(tuple(in_training_order(members))) for members in found.values()]

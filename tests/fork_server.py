@@ -20,7 +20,10 @@ LOADED = [
 
 
 def context() -> BaseContext:
-    """Return the way to start processes; the server itself starts with the first of them."""
+    """Return the way to start processes; the server itself starts with the first of them.
+
+    Modules of :data:`LOADED` that do not import are passed over without a word, and load in the fork.
+    """
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(LOADED)
     return found

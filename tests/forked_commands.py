@@ -15,14 +15,14 @@ from typing import Any
 
 import fork_server
 
-#: A function by module and name, and the call of it that is never reached.
+#: Where a process is to be killed: a module, the name of a function in it, and which call of it, from 1.
 Death = tuple[str, str, int]
 
 
 def run(words: list[str], log: Path, dies: Death | None = None) -> int:
     """Run the command line and return its exit code, which is minus the signal that ended it.
 
-    What it prints goes to ``log``. With ``dies`` it is ended by SIGKILL in place of that call.
+    What it prints goes to ``log``. With ``dies`` it ends itself by SIGKILL in place of that call.
     """
     arguments = (words, log, dict(os.environ), dies)
     process = fork_server.context().Process(target=_command, args=arguments)
@@ -39,19 +39,20 @@ def _command(words: list[str], log: Path, environment: dict[str, str], dies: Dea
         for number in (1, 2):
             os.dup2(stream.fileno(), number)
     if dies is not None:
-        _die(*dies)
+        _kill_in_place_of(*dies)
     sys.argv = ["lumina-eval", *words]
     importlib.import_module("lumina_eval.cli").main()
 
 
-def _die(module: str, name: str, at: int) -> None:
+def _kill_in_place_of(module: str, name: str, call: int) -> None:
+    """Put a function in place of another one: the first calls reach that one, number ``call`` kills."""
     place = importlib.import_module(module)
     whole, calls = getattr(place, name), 0
 
     def until_killed(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == at:
+        if calls == call:
             os.kill(os.getpid(), signal.SIGKILL)
         return whole(*arguments)
 

@@ -17,7 +17,7 @@ from lumina_eval.receipts.making import INSTEAD, NAME, WANTED, names_file, write
 from lumina_eval.receipts.record import Receipt, read_receipt
 from lumina_eval.run_lists import sift, without_times
 from lumina_eval.runs import find_runs, read_manifest
-from lumina_eval.timed import CLOCK, refuse_times
+from lumina_eval.timed import holds_times, refuse_times
 
 app = typer.Typer(no_args_is_help=True, help="One file per run from which its numbers are derived again.")
 
@@ -106,7 +106,7 @@ def _receipts(place: Path) -> tuple[list[Path], list[Path]]:
         return beside, []
     runs = find_runs(place)
     made = [run / NAME for run in runs if (run / NAME).is_file()]
-    lacking = [run for run in runs if run / NAME not in made and read_manifest(run).judge_kind != CLOCK]
+    lacking = [run for run in runs if run / NAME not in made and not holds_times(read_manifest(run))]
     if not made and not lacking:
         raise UserError(
             f"expected {NAME} of a run, or RUN.{NAME} of several, found neither, in {place}; "
