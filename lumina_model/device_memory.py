@@ -7,11 +7,11 @@ from typing import Protocol
 
 import torch
 
-#: Linux counts the peak of a process anew when it finds a 5 here (proc(5), `clear_refs`).
-CLEAR_REFS = Path("/proc/self/clear_refs")
-STATUS, MEMINFO = Path("/proc/self/status"), Path("/proc/meminfo")
+#: Where Linux tells of a process and of the machine. It counts a peak anew when it finds a 5 in `clear_refs`
+#: (proc(5)).
+STATUS, CLEAR_REFS, MEMINFO = "proc/self/status", "proc/self/clear_refs", "proc/meminfo"
 #: Limit and use of the control group of a container (version 2).
-GROUP_LIMIT, GROUP_USE = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+GROUP_LIMIT, GROUP_USE = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"
 #: A peak that was counted anew lies this near to what is held, in bytes.
 NEAR = 32 * 2**20
 
@@ -52,20 +52,22 @@ class CudaMemory:
 class ProcessMemory:
     """Of this process, and what the machine or the container has left; unknown where Linux does not tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Read it as it is now; ``root`` is the folder of the system's own files."""
+        self._root = root
         self.reset()
-        held, peak = _line(STATUS, "VmRSS"), _line(STATUS, "VmHWM")
+        held, peak = _line(root / STATUS, "VmRSS"), _line(root / STATUS, "VmHWM")
         self._held = held if held is not None and peak is not None and peak - held < NEAR else None
-        self.free: int | None = None if self._held is None else _available()
+        self.free: int | None = None if self._held is None else _available(root)
 
     def reset(self) -> None:
         """Count the peak from now, where the kernel lets a process do so."""
         with contextlib.suppress(OSError):
-            CLEAR_REFS.write_text("5")
+            (self._root / CLEAR_REFS).write_text("5")
 
     def peak(self) -> int | None:
         """Return the resident bytes at most since the reset, beyond the first reading."""
-        peak = _line(STATUS, "VmHWM")
+        peak = _line(self._root / STATUS, "VmHWM")
         return None if peak is None or self._held is None else max(0, peak - self._held)
 
 
@@ -88,14 +90,14 @@ def memory_of(device: str) -> Memory:
     return CudaMemory(device) if kind == "cuda" else ProcessMemory() if kind == "cpu" else UntoldMemory()
 
 
-def _available() -> int | None:
+def _available(root: Path) -> int | None:
     """Bytes that can be taken without swapping: of the machine, or of the container if that has less."""
-    machine = _line(MEMINFO, "MemAvailable")
+    machine = _line(root / MEMINFO, "MemAvailable")
     try:
-        container = int(GROUP_LIMIT.read_text()) - int(GROUP_USE.read_text())
+        container = int((root / GROUP_LIMIT).read_text()) - int((root / GROUP_USE).read_text())
     except (OSError, ValueError):  # no container, or one without a limit ("max")
         return machine
-    return container if machine is None else max(0, min(machine, container))
+    return max(0, container if machine is None else min(machine, container))
 
 
 def _line(file: Path, name: str) -> int | None:

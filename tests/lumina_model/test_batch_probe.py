@@ -10,7 +10,7 @@ import torch
 
 from lumina_model.adapter import LuminaModel, checkpoint_parts
 from lumina_model.batch_probe import best_batch, longest_first
-from lumina_model.device_memory import Memory, memory_of
+from lumina_model.device_memory import Memory, ProcessMemory, memory_of
 from lumina_model.pipeline import Pipeline
 from lumina_model.sampling import Sampling
 
@@ -145,6 +145,49 @@ def test_the_memory_of_this_process_is_read_as_it_is_taken() -> None:
     del taken
     memory.reset()
     assert (memory.peak() or 0) < 2**26
+
+
+def write_system(root: Path, held: int, peak: int, available: int, limit: str | None, used: int = 0) -> None:
+    """Write what Linux tells; kB, of the container bytes."""
+    files = {
+        "proc/self/status": f"Name:\tpython\nVmHWM:\t{peak:8} kB\nVmRSS:\t{held:8} kB\n",
+        "proc/meminfo": f"MemTotal: 99999999 kB\nMemAvailable:  {available} kB\n",
+    }
+    if limit is not None:
+        files |= {"sys/fs/cgroup/memory.max": f"{limit}\n", "sys/fs/cgroup/memory.current": f"{used}\n"}
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("limit", "free"),
+    [
+        (None, 5000 * 1024),
+        ("max", 5000 * 1024),
+        (str(4_000_000), 3_000_000),
+        (str(10**9), 5000 * 1024),
+        ("9", 0),
+    ],
+)
+def test_what_the_machine_or_its_container_has_left_is_free(
+    tmp_path: Path, limit: str | None, free: int
+) -> None:
+    write_system(tmp_path, held=1000, peak=1000, available=5000, limit=limit, used=1_000_000)
+    memory = ProcessMemory(tmp_path)
+    assert memory.free == free
+    write_system(tmp_path, held=1200, peak=1700, available=4000, limit=None)
+    assert memory.peak() == 700 * 1024
+    assert memory.free == free
+    assert (tmp_path / "proc/self/clear_refs").read_text() == "5"
+
+
+def test_a_peak_that_cannot_be_counted_anew_is_unknown(tmp_path: Path) -> None:
+    write_system(tmp_path, held=1000, peak=900_000, available=5_000_000, limit=None)
+    memory = ProcessMemory(tmp_path)
+    assert (memory.free, memory.peak()) == (None, None)
+    nowhere = ProcessMemory(tmp_path / "no-linux")
+    assert (nowhere.free, nowhere.peak()) == (None, None)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
