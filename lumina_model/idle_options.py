@@ -1,7 +1,7 @@
-"""Options that would do nothing beside the others: told before an image is made, never passed over.
+"""Options that contradict the others or would do nothing: told before an image is made, never passed over.
 
 What is asked for and left out without a word gives an image that is not the one that was asked for. Only what
-was named is held to this; a checkpoint's own sampling and the defaults may hold what is idle.
+was named is held to be of use; a checkpoint's own sampling and the defaults may hold what is idle.
 """
 
 import math
@@ -35,9 +35,11 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         compiled: blocks are to be compiled.
 
     Raises:
-        UserError: an option that was named has no effect, or guidance that never takes place.
+        UserError: an option that was named has no effect, two that exclude each other, guidance that never
+            takes place, or compiled blocks where there are none. A warning tells of a slow dtype.
     """
-    for name, reason in _idle(sampling).items():
+    visited, stop = _visited(sampling), _stop(sampling)
+    for name, reason in _idle(sampling, stop, max(visited)).items():
         if name in named:
             raise UserError(f"expected an option that does something, found {name}, though {reason}")
     if {"points", "steps"} <= set(named):
@@ -45,7 +47,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             "expected one of points and steps, found both, in the sampling; fix: drop one (points are "
             "steps + 1, but for dpm)"
         )
-    if sampling.guidance != 1 and _never_guided(sampling):
+    if sampling.guidance != 1 and not any(sampling.guidance_start <= time < stop for time in visited):
         raise UserError(
             f"expected guidance at one of the times at least, found none between guidance_start "
             f"{sampling.guidance_start:g} and truncation {sampling.truncation} or truncation_ratio "
@@ -66,8 +68,11 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         )
 
 
-def _idle(sampling: Sampling) -> Mapping[str, str]:
-    """Return each option that has a value and no effect, with why and what to do."""
+def _idle(sampling: Sampling, stop: float, last: float) -> Mapping[str, str]:
+    """Return each option that has a value and no effect, with why and what to do.
+
+    ``stop`` is the time at which guidance ends, ``last`` the last one at which the solver looks.
+    """
     found: dict[str, str] = {}
     if sampling.guidance == 1:
         why = "guidance is 1, which guides nowhere; fix: another guidance, or leave it out"
@@ -83,8 +88,7 @@ def _idle(sampling: Sampling) -> Mapping[str, str]:
         )
     if sampling.dynamic_shift and sampling.shift is not None:
         found["shift"] = "dynamic_shift takes its place; fix: dynamic_shift=false, or leave it out"
-    last = max(_visited(sampling))
-    if sampling.guidance != 1 and _stop(sampling) > last:
+    if sampling.guidance != 1 and stop > last:
         why = f"guidance ends after the last time that a step visits ({last:.3g}); fix: "
         found["truncation"] = f"{why}an earlier time, or leave it out"
         found["truncation_ratio"] = f"{why}a smaller ratio, or leave it out"
@@ -95,11 +99,6 @@ def _knows_bfloat16() -> bool:
     """Tell whether the processor computes in bfloat16; True where torch cannot say, as on ARM."""
     ask = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
     return torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512") or any(f() for f in ask if f)
-
-
-def _never_guided(sampling: Sampling) -> bool:
-    stop = _stop(sampling)
-    return not any(sampling.guidance_start <= time < stop for time in _visited(sampling))
 
 
 def _stop(sampling: Sampling) -> float:

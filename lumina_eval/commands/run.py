@@ -245,13 +245,8 @@ def finish(
         streams.emit(result)
     for text in published.warnings:
         streams.warn(text)
-    for run_dir in run_dirs:
-        streams.result(f"run     {run_dir}")
-    for path in published.reports:
-        if path.suffix in (".html", ".md"):
-            streams.result(f"report  {path}")
-    if published.ui_line:
-        streams.result(f"MLflow  {published.ui_line}")
+    for line in published.places(run_dirs):
+        streams.result(line)
     return results
 
 
