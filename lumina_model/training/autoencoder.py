@@ -10,8 +10,8 @@ equal pixels per step.
 Four recipes, one after the other: ``autoencoder`` learns to reproduce images; ``latents`` goes on from
 whitened latents with much noise and a penalty on far values, because a flow learns slowly where a few latents
 hold most of the energy; ``decoder`` sharpens the decoder and leaves the latents as they are. ``patterns``
-teaches both halves details of a pixel or two and anchors the latents to those before, in which transformers
-have been trained: their latents are decoded as ever.
+teaches both halves details of a pixel or two, anchors the latents to those before, in which transformers have
+been trained, and holds the decoder to what it made of those.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class AutoencoderSettings:
         anchor_weights: for each of ``sizes``, penalty on the squared distance of the latents to those of the
             autoencoder that an ``anchored`` training goes on from.
         earlier_latents: for each of ``sizes``, every how many-th time the decoder reads that autoencoder's
-            latents in place of its own; 0 for never.
+            latents, and learns the pictures that its decoder makes of them; 0 for never.
+        earlier_noise: the strongest noise on those latents; how strong is drawn each time.
     """
 
     loop: LoopSettings
@@ -78,6 +79,7 @@ class AutoencoderSettings:
     detail_weights: tuple[float, ...] = ()
     anchor_weights: tuple[float, ...] = ()
     earlier_latents: tuple[int, ...] = ()
+    earlier_noise: float = 0.3
     start: Literal["new", "whitened", "decoder", "anchored"] = "new"
     seed: int = 0
 
@@ -150,17 +152,20 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         with torch.autocast("cpu", torch.bfloat16):
             z = model.encode(pixels).latent_dist.mode().float()  # (B, 16, H/8, W/8)
             before = z if earlier is None else earlier.encode(pixels).latent_dist.mode().float()
-            noise = torch.randn(
-                z.shape, generator=torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-            )
+            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+            noise = torch.randn(z.shape, generator=generator)
             every = settings.earlier_latents[place] if settings.earlier_latents else 0
-            foreign = every > 0 and turn % every == every - 1
-            decoded = model.decode((before if foreign else z) + settings.latent_noise * noise).sample
-        # Earlier latents hold no details: to ask the decoder for them would teach it to invent some.
-        detail = settings.detail_weights[place] if settings.detail_weights and not foreign else 0.0
+            if earlier is not None and every > 0 and turn % every == every - 1:
+                # What a transformer draws is not what was encoded: the decoder shall make of it what it made.
+                read = before + settings.earlier_noise * torch.rand(1, generator=generator) * noise
+                goal, detail = earlier.decode(read).sample.float(), 0.0
+            else:
+                read, goal = z + settings.latent_noise * noise, pixels
+                detail = settings.detail_weights[place] if settings.detail_weights else 0.0
+            decoded = model.decode(read).sample
         anchor = settings.anchor_weights[place] if settings.anchor_weights else 0.0
         return (
-            _pixel_loss(decoded.float(), pixels, settings, detail)
+            _pixel_loss(decoded.float(), goal, settings, detail)
             + settings.latent_weight * z.pow(settings.latent_power).mean()
             + settings.mean_weight * z.mean(dim=(0, 2, 3)).square().mean()
             + anchor * (z - before).square().mean()
@@ -176,15 +181,15 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
 
 
 def _pixel_loss(
-    decoded: torch.Tensor, pixels: torch.Tensor, settings: AutoencoderSettings, detail: float
+    decoded: torch.Tensor, goal: torch.Tensor, settings: AutoencoderSettings, detail: float
 ) -> torch.Tensor:
     """Squared, absolute and edge error of (B, 3, H, W); ``detail`` weighs what differs from around it."""
-    error = decoded - pixels
-    salience = (pixels - pixels.mean(dim=(2, 3), keepdim=True)).abs().amax(dim=1, keepdim=True)
+    error = decoded - goal
+    salience = (goal - goal.mean(dim=(2, 3), keepdim=True)).abs().amax(dim=1, keepdim=True)
     weight = 1 + settings.salience_weight * salience  # (B, 1, H, W)
     if detail:
-        around = F.avg_pool2d(pixels, 5, stride=1, padding=2, count_include_pad=False)
-        weight = weight + detail * (pixels - around).abs().amax(dim=1, keepdim=True)
+        around = F.avg_pool2d(goal, 5, stride=1, padding=2, count_include_pad=False)
+        weight = weight + detail * (goal - around).abs().amax(dim=1, keepdim=True)
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
     return (
         settings.squared_weight * (weight * error.square()).mean()

@@ -123,17 +123,16 @@ def test_an_anchor_holds_the_latents_and_the_scale_that_transformers_know(
     assert 0 < moved[1e4] < moved[0.0] / 3
 
 
-def test_the_decoder_learns_from_earlier_latents_alone_where_it_is_told_so(
+def test_what_the_decoder_made_of_earlier_latents_it_goes_on_making(
     training_set: Path, trained_parts: Path, tmp_path: Path
 ) -> None:
-    """Then nothing reaches the encoder but the anchor, which is at rest where the training starts."""
+    """It is taught by itself: where it reads nothing else, and the anchor pulls at nothing, all is at rest."""
     shutil.copytree(trained_parts / "vae", tmp_path / "vae")
     before = read_autoencoder(tmp_path / "vae").vae.state_dict()
     settings = anchored(anchor_weights=(1, 1), earlier_latents=(1, 1), latent_weight=0)
     train_autoencoder(training_set, tmp_path, settings)
     after = read_autoencoder(tmp_path / "vae").vae.state_dict()
-    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"decoder"}
+    assert not [name for name in before if not torch.equal(before[name], after[name])]
 
 
 @pytest.mark.parametrize(
