@@ -126,7 +126,7 @@ def test_an_anchor_holds_the_latents_and_the_scale_that_transformers_know(
 def test_what_the_decoder_made_of_earlier_latents_it_goes_on_making(
     training_set: Path, trained_parts: Path, tmp_path: Path
 ) -> None:
-    """It is taught by itself: where it reads nothing else, and the anchor pulls at nothing, all is at rest."""
+    """It teaches itself: where it reads nothing else, and the anchor pulls at nothing, all is at rest."""
     shutil.copytree(trained_parts / "vae", tmp_path / "vae")
     before = read_autoencoder(tmp_path / "vae").vae.state_dict()
     settings = anchored(anchor_weights=(1, 1), earlier_latents=(1, 1), latent_weight=0)
