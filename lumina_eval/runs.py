@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,11 +42,12 @@ from lumina_eval.records import (
     Seconds,
     Verdict,
 )
+from lumina_eval.rerun import SOURCE as SOURCE
 from lumina_eval.rerun import command_in_place
+from lumina_eval.rerun import read_back_from as read_back_from
+from lumina_eval.timed import holds_times
 
 DEFAULT_OUT: Final = Path("lumina-runs")
-#: A run folder that was read back from elsewhere says here where from.
-SOURCE: Final = "source.json"
 #: How a broken record is mended, where the run's command is not known.
 AGAIN: Final = "run the same command again, it goes on from what is whole"
 R = TypeVar("R", bound=Record)
@@ -171,14 +173,6 @@ def store_of(run_dir: Path) -> Path:
     return (run_dir / store).resolve() if store else run_dir.parent.parent / "images"
 
 
-def read_back_from(run_dir: Path) -> str | None:
-    """Return the tracking store that a run folder was read back from; None for a run made here."""
-    try:
-        return str(json.loads((run_dir / SOURCE).read_bytes())["mlflow"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _read(path: Path, kind: type[R], fix: str) -> R:
     if not path.parent.is_dir():
         raise UserError(f"no run folder {path.parent}; fix: see 'lumina-eval list runs'")
@@ -228,10 +222,12 @@ def _parsed_lines(path: Path, kind: type[R]) -> list[R]:
 
 def _again(run_dir: Path, manifest: Manifest | None) -> str:
     """Say how a broken record of a run is mended: by the command that made it, where that is known."""
-    command = None
-    if manifest is not None and read_back_from(run_dir) is None:
-        command = command_in_place(manifest, run_dir)
-    return AGAIN if command is None else f"{command} (it goes on from what is whole)"
+    command = None if manifest is None else command_in_place(manifest, run_dir)
+    if manifest is None or not holds_times(manifest) or read_back_from(run_dir) is not None:
+        return AGAIN if command is None else f"{command} (it goes on from what is whole)"
+    # A measurement has an id by its times: the same command makes another folder, and this one stays broken.
+    again = f"rm -r {shlex.quote(str(run_dir))}, and measure again"
+    return again if command is None or not manifest.argv else f"{again}: {command}"
 
 
 def _manifest_if_whole(run_dir: Path) -> Manifest | None:

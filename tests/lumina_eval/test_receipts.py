@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,16 @@ def test_the_command_is_made_up_where_none_is_known(run_dir: Path) -> None:
     assert command_of(few).endswith("--suite standard --limit 2")
     words = ["/x/lumina-eval", "run", "fake", "--out=/a b", "--store", "s", "--set", "a=b c", "--no-report"]
     assert command_of(manifest.model_copy(update={"argv": words})) == "lumina-eval run fake --set 'a=b c'"
+
+
+@pytest.mark.parametrize("words", [["--batch-size", "auto"], ["--batch-size=auto"], ["--batch-size", "AUTO"]])
+def test_a_batch_size_that_was_found_is_told_as_a_number(run_dir: Path, words: list[str]) -> None:
+    """Another machine would find another one."""
+    argv = ["lumina-eval", "run", "fake", "--model", "auto", *words, "--json"]
+    found = {"argv": argv, "batch_size": 3, "batch_size_found": True}
+    told = shlex.split(command_of(read_manifest(run_dir).model_copy(update=found)))
+    number = [word.lower().replace("auto", "3") for word in words]
+    assert told == ["lumina-eval", "run", "fake", "--model", "auto", *number]
 
 
 @pytest.mark.usefixtures("world")

@@ -225,8 +225,22 @@ def test_a_broken_record_is_made_again_by_the_command_that_is_told(
     broken = call(command, other, file.parent)
     assert broken.code == 2
     told = broken.stderr.rpartition("; fix: lumina-eval ")[2].partition(" (it goes on")[0]
-    assert call(*shlex.split(told), "--no-mlflow", "--no-report").code == 0
+    assert call(*shlex.split(told)).code == 0
     assert file.read_bytes() == whole
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"images", "runs"}  # as it was called
+
+
+def test_a_broken_measurement_is_not_gone_on_with(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    call(*run_words)
+    run = the_run(tmp_path / "out")
+    manifest = json.loads((run / "manifest.json").read_text())
+    words = ["lumina-eval", "efficiency", "run", "--model", "m", "--out", "elsewhere", "--no-mlflow"]
+    changed = {**manifest, "judge_kind": "clock", "argv": words}
+    (run / "manifest.json").write_text(json.dumps(changed))
+    (run / "metrics.json").write_text("{")
+    fix = call("report", run).stderr.strip().rpartition("; fix: ")[2]
+    again = f"lumina-eval efficiency run --model m --no-mlflow --out {tmp_path / 'out'}"
+    assert fix == f"rm -r {run}, and measure again: {again}"
 
 
 def test_runs_are_listed_newest_last(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
