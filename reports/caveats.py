@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from lumina_eval.records import Manifest
@@ -75,14 +75,21 @@ def _older_intervals(group: Group) -> Iterator[str]:
         if stated and run.result.intervals_version < INTERVALS_VERSION:
             older.setdefault(run.result.intervals_version, []).append(run)
     for version, runs in sorted(older.items()):
-        commands = dict.fromkeys(
-            command_in_place(run.manifest, run.folder) or command_of(run.manifest) for run in runs
-        )
-        how = "by measuring again" if group.timed else f"from their verdicts by {'; '.join(commands)}"
+        how = "by measuring again" if group.timed else _anew(runs)
         yield (
             f"{', '.join(map(group.label, runs))}: intervals of version {version}; this lumina-eval makes "
-            f"version {INTERVALS_VERSION}. They are made anew {how}"
+            f"version {INTERVALS_VERSION}. They are made anew {how}."
         )
+
+
+def _anew(runs: Sequence[RunView]) -> str:
+    """Say what makes intervals anew: from verdicts where images are at hand, else where runs were made."""
+    places = [(run.manifest, command_in_place(run.manifest, run.folder)) for run in runs]
+    here = dict.fromkeys(command for _, command in places if command is not None)
+    there = dict.fromkeys(command_of(manifest) for manifest, command in places if command is None)
+    told = [f"from their verdicts by {'; '.join(here)}"] if here else []
+    told += [f"where they were made by {'; '.join(there)}"] if there else []
+    return ", and ".join(told)
 
 
 def _differences(group: Group) -> list[str]:

@@ -116,8 +116,12 @@ def test_intervals_of_an_older_version_are_told_of_a_run_alone_with_what_makes_t
     (said,) = told()
     assert said == (
         f"low_res: intervals of version 2; this lumina-eval makes version {INTERVALS_VERSION}. They are made "
-        f"anew from their verdicts by lumina-eval run discs --model embedded --out {run.parent.parent}"
+        f"anew from their verdicts by lumina-eval run discs --model embedded --out {run.parent.parent}."
     )
+    (run / "source.json").write_text('{"mlflow": "sqlite:///elsewhere.db"}')  # its images are not here
+    (said,) = told()
+    assert said.endswith("They are made anew where they were made by lumina-eval run discs --model embedded.")
+    (run / "source.json").unlink()
     file = run / "metrics.json"
     now = {**json.loads(file.read_text()), "intervals_version": INTERVALS_VERSION}
     file.write_text(json.dumps(now))
