@@ -18,8 +18,8 @@ _EXPECTED: Final = {
     "Expecting ':' delimiter": "':'",
     "Expecting property name": "a name in double quotes",
     "Illegal trailing comma": "no comma before the end",
-    "Unterminated string": "the end of the string",
-    "Invalid control character": "the end of the string",
+    "Invalid control character": "no raw control character in a string",
+    "Unexpected UTF-8 BOM": "no byte order mark, which utf-8-sig reads,",
     "Invalid \\": "an escape that JSON has",
     "Extra data": "nothing more",
 }
@@ -65,7 +65,11 @@ def expected_in(error: ValueError | RecursionError) -> str:
     if not isinstance(error, json.JSONDecodeError):
         return str(error)
     expected = next((said for msg, said in _EXPECTED.items() if error.msg.startswith(msg)), "JSON")
+    if error.msg.startswith("Unterminated string"):  # it is placed where the string begins
+        return f"expected the end of the string that begins at column {error.colno}, found the end"
     rest = error.doc[error.pos :].split("\n")[0]
+    if not rest and error.msg.startswith("Invalid control character"):  # the line ends within the string
+        expected = "the end of the string"
     found = (
         repr(rest[:_SHOWN]) if rest else "the end of the line" if error.pos < len(error.doc) else "the end"
     )

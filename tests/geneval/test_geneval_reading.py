@@ -105,6 +105,9 @@ def test_colours_may_be_absent_where_no_rule_needs_them(tmp_path: Path, protocol
     [
         ('{"filename": ', r"verdicts.jsonl:2: broken JSON"),
         ("[]", r":2: expected a JSON object, found \[\]"),
+        ('{"a": "b\tc"}', r"expected no raw control character in a string at column 9, found '\\tc\"}'"),
+        ('{"a": "b', r"expected the end of the string that begins at column 7, found the end$"),
+        ("\ufeff{}", r":2: broken JSON: expected no byte order mark, which utf-8-sig reads, at column 1"),
         (record(filename=None), r":2: expected a string for 'filename', found null"),
         (record(filename="first.png"), r":2: filename 'first.png' stands already in line 1"),
         (record(metadata="dog"), r":2: expected an object for 'metadata'"),
