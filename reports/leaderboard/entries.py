@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def gather(places: Sequence[Path], site: Path) -> tuple[list[Entry], list[str], 
             first, _, before = found.setdefault(entry.run_id, (source, file, entry))
             if before.receipt.digest != entry.receipt.digest:
                 stands = first.parent == site / RECEIPTS  # it was not named, so it cannot be left out
-                fix = f"rm {first}, and the same command again" if stands else "leave one out"
+                again = f"rm {shlex.quote(str(first))} and the same command again"
+                fix = f"leave {source} out, or {again}" if stands else "leave one out"
                 raise UserError(
                     f"expected one record of run {entry.run_id}, found two that differ, {first} and "
                     f"{source}; fix: {fix}"

@@ -72,7 +72,7 @@ def test_the_fix_of_a_run_whose_record_is_wrong_mends_it(
     ) as told:
         gather([run], tmp_path / "site")
     fix = str(told.value).rpartition("; fix: ")[2].partition(" (it adds up")[0]
-    monkeypatch.setattr(sys, "argv", [*shlex.split(fix), "--no-mlflow", "--no-report"])
+    monkeypatch.setattr(sys, "argv", shlex.split(fix))
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code
@@ -93,7 +93,7 @@ def test_a_record_that_stands_in_the_site_is_taken_out_and_not_left_out(
     altered(standing, other).replace(standing)
     with pytest.raises(UserError, match="two that differ") as told:
         gather([standing, run_dir], site)
-    assert f"fix: rm {standing}, and the same command again" in str(told.value)
+    assert f"fix: leave {run_dir} out, or rm {standing} and the same command again" in str(told.value)
     standing.unlink()
     assert len(gather([run_dir], site)[0]) == 1
 
