@@ -134,7 +134,10 @@ def _check_folder(path: Path) -> None:
     if not there.is_dir() or not os.access(there, os.W_OK):
         found = "one that cannot be written" if there.is_dir() else "a file"
         at = "" if there == path else f" at {there}"
-        raise UserError(f"expected a folder for the report, {path}, found {found}{at}; fix: --out a folder")
+        raise UserError(
+            f"expected a folder for the report, {path}, found {found}{at}; "
+            "fix: --out DIR, in a folder that can be written"
+        )
 
 
 def images_shown(text: str | None) -> int | None:

@@ -10,7 +10,7 @@ from lumina_eval.records import Score
 from reports.gallery import is_binary
 from reports.groups import Group
 from reports.loading import RunView
-from reports.numbers import digits, fixed, signed
+from reports.numbers import counted, digits, fixed, signed
 
 #: Prompts in one list.
 LISTED: Final = 5
@@ -66,7 +66,7 @@ def _lowest(group: Group, run: RunView) -> Listing:
     entries = []
     for name in ranked:
         mean, images, right = found[name]
-        counts = f"{right} of {images} right" if binary else _images(images)
+        counts = f"{right} of {images} right" if binary else counted(images, "image")
         entries.append(Entry(name, run.items[name].prompt, fixed(mean, places), counts))
     alike = sum(mean[0] == found[ranked[-1]][0] for mean in found.values()) if ranked else 0
     return Listing("lowest", f"Lowest: {group.label(run)}", tuple(entries), _alike(alike, ranked, found))
@@ -94,12 +94,8 @@ def _changes(group: Group, first: RunView, last: RunView) -> list[Listing]:
 def _changed(
     name: str, prompt: str, before: tuple[float, int, int], after: tuple[float, int, int], places: int
 ) -> Entry:
-    counts = f"{fixed(before[0], places)} → {fixed(after[0], places)}, {_images(after[1])}"
+    counts = f"{fixed(before[0], places)} → {fixed(after[0], places)}, {counted(after[1], 'image')}"
     return Entry(name, prompt, signed(after[0] - before[0], places), counts)
-
-
-def _images(number: int) -> str:
-    return f"{number} image{'' if number == 1 else 's'}"
 
 
 def _alike(alike: int, ranked: Sequence[str], found: Mapping[str, object]) -> str:

@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_before_any_work(
     file = tmp_path / "file"
     assert line == (
         f"error: expected a folder for the report, {file / 'report'}, found a file at {file}; "
-        "fix: --out a folder"
+        "fix: --out DIR, in a folder that can be written"
     )
     assert written == [tmp_path / "folder"]
 
