@@ -2,7 +2,8 @@
 
 Batches decide the last bits of an image, so what was found once is taken again: a run that was killed goes on
 in the same batches. ``OUT/batch_sizes/<model>-<digest16>.json`` is named by all that the size depends on: the
-model with its weights and sampling, its environment (threads, say), the device by name, and the longest text.
+model with its weights and sampling, its environment (threads, say), the device by name, the longest text, and
+the number of images.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class FoundBatch(Record):
     images_per_second: dict[int, float] = Field(default={})
     """Size to speed, as far as the model tells."""
     memory_bytes: dict[int, int | None] = Field(default={})
-    """Size to the memory that such a batch takes, as far as the model tells."""
+    """Size to the memory that such a batch takes beyond what is held without, as far as the model tells."""
     why: str = ""
     """Why no larger size was tried."""
     depends_on: dict[str, Any]
@@ -118,5 +119,6 @@ def _depends_on(model: Model, prompts: Sequence[str]) -> dict[str, Any]:
         **model_identity(model),
         "environment": dict(environment()),
         "device_name": machine["processor"] if on_processor else machine.get("accelerators", []),
-        "longest_text": max(len(model.final_text(prompt)) for prompt in prompts),
+        "longest_text": max(len(model.final_text(prompt)) for prompt in set(prompts)),
+        "images": len(prompts),
     }

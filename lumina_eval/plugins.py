@@ -40,8 +40,9 @@ class Model(Protocol):
       places, in any order. Its images do not depend on those made beside them, so only what is missing is
       asked for, all of it in one call, and each image is stored as it comes;
     - ``best_batch(prompts) -> Mapping[str, JSON]``, for ``--batch-size auto``: how many images to make at
-      once, found by trial. ``batch_size``, from 1, and if it can tell ``images_per_second``, size to speed,
-      ``memory_bytes``, and ``why`` it tried no larger one. No image made later may depend on it;
+      once, found by trial, of one prompt for each image of the run. ``batch_size``, from 1, and if it can
+      tell ``images_per_second``, size to speed, ``memory_bytes``, and ``why`` it tried no larger one. No
+      image made later may depend on it;
     - ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key, such
       as the attention backend;
     - ``cost_per_image: float``: in USD, for ``--dry-run``;

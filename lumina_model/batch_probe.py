@@ -68,9 +68,9 @@ def best_batch(
     Args:
         pipeline: with all parts, not in low memory.
         sampling: complete.
-        prompts: those that will be drawn, at least one; the longest are tried.
+        prompts: one for each image that will be drawn, at least one; the longest are tried.
         memory: reads the memory of a device.
-        most: images.
+        most: images; no more are tried than will be drawn.
     """
     # What there is to warn of (a text that is cut) is told when the images are made.
     with warnings.catch_warnings():
@@ -92,7 +92,7 @@ def best_batch(
                     break
             return Trial(size, size / fastest, reading.peak(), time.perf_counter() - begun)
 
-        return search(measure, reading.free, most)
+        return search(measure, reading.free, min(most, len(prompts)))
 
 
 def longest_first(pipeline: Pipeline, sampling: Sampling, prompts: Sequence[str]) -> list[str]:
@@ -110,8 +110,8 @@ def _drawn(pipeline: Pipeline, draw: Callable[[], float]) -> float | None:
         return draw()
     except (torch.OutOfMemoryError, MemoryError):
         pass
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # how torch says it of a CPU
+    except RuntimeError as error:  # how torch says it of a CPU, and of other devices
+        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
             raise
     if pipeline.device.type == "cuda":  # outside of the handler, which would hold the batch's tensors
         torch.cuda.empty_cache()

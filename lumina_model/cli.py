@@ -57,7 +57,10 @@ def train_text_encoder(data: Data, out: Out = OUT, recipe: Recipe = None, thread
 
 @train.command("autoencoder")
 def train_autoencoder(data: Data, out: Out = OUT, recipe: Recipe = None, threads: Threads = 0) -> None:
-    """Train the 8x, 16-channel autoencoder; then ``--recipe latents``, ``decoder`` and ``patterns``."""
+    """Train the 8x, 16-channel autoencoder; then ``--recipe latents``.
+
+    After the stages, or while they are trained: ``--recipe decoder``, ``--recipe patterns``.
+    """
     from lumina_model.training.autoencoder import AutoencoderSettings, train_autoencoder
 
     train_autoencoder(data, out, _settings(AutoencoderSettings, recipe, "autoencoder", threads))

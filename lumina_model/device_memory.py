@@ -95,7 +95,7 @@ def _available(root: Path) -> int | None:
     machine = _line(root / MEMINFO, "MemAvailable")
     try:
         container = int((root / GROUP_LIMIT).read_text()) - int((root / GROUP_USE).read_text())
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
+    except (OSError, ValueError):  # no limit, or one that is not told here: version 1, a group within
         return machine
     return max(0, container if machine is None else min(machine, container))
 

@@ -26,7 +26,7 @@ _LEAST_FOR_CACHE = 3  # the first and the last evaluation are always computed
 
 
 def check_options(named: Collection[str], sampling: Sampling, device: str, compiled: bool) -> None:
-    """Check a sampling that options have changed.
+    """Check a sampling that options have changed; a warning tells of a dtype that is slow here.
 
     Args:
         named: options that the user gave.
@@ -36,7 +36,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
 
     Raises:
         UserError: an option that was named has no effect, two that exclude each other, guidance that never
-            takes place, or compiled blocks where there are none. A warning tells of a slow dtype.
+            takes place, or compiled blocks where there are none.
     """
     visited, stop = _visited(sampling), _stop(sampling)
     for name, reason in _idle(sampling, stop, max(visited)).items():

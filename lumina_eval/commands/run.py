@@ -178,7 +178,8 @@ def sizing(
 
     Models that look for none get the size of ``site``, which is said here, once.
     """
-    prompts = list(dict.fromkeys(item.prompt for item in question.selection.items))
+    selection = question.selection
+    prompts = [item.prompt for item in selection.items for _ in range(selection.images_per_prompt)]
     default = f"batch size {site.batch_size}, the default"
     if fixed := [title_of(model) for model in models if not finds_its_batch(model)]:
         streams.say(f"{', '.join(fixed)}: {default}; only a model with best_batch looks for its own")

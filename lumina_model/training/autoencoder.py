@@ -28,6 +28,7 @@ from diffusers import AutoencoderKL
 from rich.console import Console
 
 from lumina_model.checkpoint import read_autoencoder
+from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
 from lumina_model.training.loop import LoopSettings, fit
@@ -36,8 +37,11 @@ from lumina_model.training.loop import LoopSettings, fit
 FINISHED: Final = "finished"
 #: What each way to start is called among the trainings of a run.
 LABELS: Final = {
-    "new": "autoencoder", "whitened": "latents", "decoder": "decoder", "anchored": "patterns",
-}  # fmt: skip
+    "new": "autoencoder",
+    "whitened": "latents",
+    "decoder": "decoder",
+    "anchored": "patterns",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,10 @@ class AutoencoderSettings:
                 raise UserError(
                     f"expected {len(self.sizes)} {name}, one for each of sizes = {list(self.sizes)}, found "
                     f"{list(values)}; fix: give one for each, or none"
+                )
+            if any(value < 0 for value in values):
+                raise UserError(
+                    f"expected {name} of 0 or more, found {list(values)}; fix: 0 is for not at all"
                 )
         if (self.anchor_weights or self.earlier_latents) and self.start != "anchored":
             raise UserError(
@@ -172,6 +180,8 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         )
 
     recipe = dataclasses.asdict(settings)
+    if earlier is not None:
+        recipe["goes_on_from"] = files_digest(out / "vae")
     trained = fit(model, loss_of, settings.loop, folder, recipe=recipe, label=label)
     trained = trained.to(memory_format=torch.contiguous_format)
     if settings.start in ("new", "whitened"):  # the others leave the scale that transformers know

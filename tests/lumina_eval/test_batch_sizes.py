@@ -75,7 +75,7 @@ def test_the_size_is_found_told_and_recorded(
     assert len(done.records) == 1
     told = f"batch size 3: about 2.35 images/s (2: 2.1, 4: 2.3); kept in {kept(out)}"
     assert done.stderr.count(told) == 1
-    assert sized.asked == [[f"prompt {number}" for number in range(6)]]
+    assert sized.asked == [[f"prompt {number}" for number in range(6) for _ in range(2)]]
     assert (manifest(out)["batch_size"], manifest(out)["batch_size_found"]) == (3, True)
     record = json.loads(kept(out).read_text())
     assert record["batch_size"] == 3
@@ -164,7 +164,7 @@ def test_a_model_behind_rewritten_texts_is_asked_with_them(
     pairs = [{"prompt": f"prompt {n}", "rewritten": f"prompt {n}, in oil"} for n in range(6)]
     texts.write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
     assert call(*words, "--rewrite", texts).code == 0
-    assert sized.asked == [[pair["rewritten"] for pair in pairs]]
+    assert sized.asked == [[pair["rewritten"] for pair in pairs for _ in range(2)]]
     assert manifest(tmp_path / "out")["batch_size"] == 3
 
 

@@ -49,13 +49,15 @@ def test_nothing_unseen_and_patterns_as_asked(patterned: float | None) -> None:
 def test_only_patterns_are_drawn_anew() -> None:
     drawn = {index: sample_scene(np.random.default_rng([1, index])) for index in range(40)}
     seen = {index: scene for index, scene in drawn.items() if not splits.is_unseen(scene)}
-    assert len(seen) > 20
+    compared = 0
     for index, own in seen.items():
         other = example_scene(index, 1, 1.0)[0]
         if other.background == own.background:  # else it came out unseen and another scene was drawn
+            compared += 1
             plain = [dataclasses.replace(thing, texture="plain") for thing in other.things]
             assert plain == [dataclasses.replace(thing, texture="plain") for thing in own.things]
             assert all(thing.texture != "plain" for thing in other.things)
+    assert compared > 15
 
 
 def test_a_share_that_is_none_is_refused(tmp_path: Path) -> None:
