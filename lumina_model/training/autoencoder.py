@@ -31,6 +31,7 @@ from lumina_model.checkpoint import read_autoencoder
 from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
+from lumina_model.training.earlier import expect_trained
 from lumina_model.training.loop import LoopSettings, fit
 
 #: Lies in the folder of a training whose result is in ``out/vae``.
@@ -88,7 +89,12 @@ class AutoencoderSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UserError for lists that do not go with ``sizes`` or with the way to start."""
+        """Raise UserError for numbers that make no training, and lists that do not go with the others."""
+        if not self.sizes or any(size < 8 or size % 8 for size in self.sizes) or self.batch < 1:
+            raise UserError(
+                f"expected sizes that are multiples of 8 and a batch of 1 or more, found sizes = "
+                f"{list(self.sizes)}, batch = {self.batch}; fix: e.g. sizes = [64, 128], batch = 8"
+            )
         for name in ("detail_weights", "anchor_weights", "earlier_latents"):
             values = getattr(self, name)
             if values and len(values) != len(self.sizes):
@@ -133,15 +139,26 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
     """
     label = LABELS[settings.start]
     folder = out / "training" / label
+    recipe = json.dumps(dataclasses.asdict(settings), indent=1)
     if (folder / FINISHED).is_file():
+        under = (folder / FINISHED).read_text(encoding="utf-8")
+        if under and under != recipe:
+            raise UserError(
+                f"expected the recipe under which {label} was trained, found another, in {folder / FINISHED}; "
+                "fix: another --out, with the autoencoder to go on from in it"
+            )
+        again = f"delete {folder}"
+        if settings.start != "new":
+            again = f"put the autoencoder before it into {out / 'vae'} and {again}"
         Console(stderr=True).print(
-            f"{label} is trained; to train it again, delete {folder}", markup=False, highlight=False
+            f"{label} is trained; to train it again, {again}", markup=False, highlight=False
         )
         return
     examples = read_examples(data)
     torch.manual_seed(settings.seed)
     model = build(settings)
     if settings.start != "new":
+        expect_trained(out, "vae")
         model = _go_on(model, out / "vae")
     if settings.start == "whitened" and not (folder / "state.pt").is_file():
         whiten(model, examples, settings)
@@ -179,15 +196,15 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
             + anchor * (z - before).square().mean()
         )
 
-    recipe = dataclasses.asdict(settings)
-    if earlier is not None:
-        recipe["goes_on_from"] = files_digest(out / "vae")
-    trained = fit(model, loss_of, settings.loop, folder, recipe=recipe, label=label)
+    stands_on = {} if earlier is None else {"goes_on_from": files_digest(out / "vae")}
+    trained = fit(
+        model, loss_of, settings.loop, folder, recipe=dataclasses.asdict(settings) | stands_on, label=label
+    )
     trained = trained.to(memory_format=torch.contiguous_format)
     if settings.start in ("new", "whitened"):  # the others leave the scale that transformers know
         normalise(trained, examples, settings)
     trained.save_pretrained(out / "vae")
-    (folder / FINISHED).touch()
+    (folder / FINISHED).write_text(recipe, encoding="utf-8")
 
 
 def _pixel_loss(

@@ -43,7 +43,7 @@ def read_examples(path: Path) -> list[Example]:
     if not file.is_file():
         raise UserError(
             f"expected a training list at {file}, found no such file; "
-            f"fix: check the folder, or make a set with `lumina-eval tabletop dataset {file.parent}`"
+            f"fix: check the folder, or make a set with `lumina-eval tabletop dataset {path}`"
         )
     examples = []
     with file.open(encoding="utf-8") as lines:

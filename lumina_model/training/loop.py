@@ -49,6 +49,14 @@ class LoopSettings:
     save_every: int = 500
     log_every: int = 25
 
+    def __post_init__(self) -> None:
+        """Raise UserError for a training of no steps."""
+        if self.steps < 1 or self.save_every < 1 or self.log_every < 1:
+            raise UserError(
+                f"expected steps, save_every and log_every of 1 or more, found {self.steps}, "
+                f"{self.save_every} and {self.log_every}; fix: mend the recipe's [loop]"
+            )
+
     def lr_at(self, step: int) -> float:
         """Return the learning rate of a step (0-based)."""
         return self.lr * self.lr_share(step)

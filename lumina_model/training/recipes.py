@@ -51,6 +51,8 @@ def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
             values[name] = _coerce(value, hint, f"{where}, key {name}")
     try:
         return cls(**values)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     except TypeError as error:
         raise UserError(f"expected all required keys, found {error}, in {where}; fix: add them") from error
 

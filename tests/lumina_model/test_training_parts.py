@@ -141,11 +141,27 @@ def test_what_the_decoder_made_of_earlier_latents_it_goes_on_making(
         ({"anchor_weights": (1.0,)}, r"expected 2 anchor_weights, .* sizes = \[32, 64\], found \[1.0\]"),
         ({"detail_weights": (1.0, 2.0, 3.0)}, "expected 2 detail_weights"),
         ({"earlier_latents": (1, 1), "start": "decoder"}, 'found start = "decoder", which has no'),
+        ({"anchor_weights": (-1.0, 1.0)}, "expected anchor_weights of 0 or more"),
+        ({"sizes": ()}, r"multiples of 8 .* found sizes = \[\]"),
+        ({"sizes": (60,)}, "multiples of 8"),
+        ({"batch": 0}, "batch of 1 or more"),
     ],
 )
 def test_weights_that_go_with_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         anchored(**changes)
+
+
+def test_what_is_trained_is_not_passed_for_another_recipe(training_set: Path, tmp_path: Path) -> None:
+    first = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4)
+    train_autoencoder(training_set, tmp_path, first)
+    with pytest.raises(UserError, match="found another, in .*finished; fix: another --out"):
+        train_autoencoder(training_set, tmp_path, dataclasses.replace(first, seed=1))
+
+
+def test_a_recipe_that_goes_on_says_which_command_comes_before(training_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="lumina-model train autoencoder --data DATA --out"):
+        train_autoencoder(training_set, tmp_path, anchored())
 
 
 def test_going_on_with_another_autoencoder_than_the_recipe_names_is_refused(
