@@ -144,8 +144,8 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         under = (folder / FINISHED).read_text(encoding="utf-8")
         if under and under != recipe:
             raise UserError(
-                f"expected the recipe under which {label} was trained, found another, in {folder / FINISHED}; "
-                "fix: another --out, with the autoencoder to go on from in it"
+                f"expected the recipe under which {label} was trained, found another, in "
+                f"{folder / FINISHED}; fix: another --out, with the autoencoder to go on from in it"
             )
         again = f"delete {folder}"
         if settings.start != "new":
@@ -196,10 +196,10 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
             + anchor * (z - before).square().mean()
         )
 
-    stands_on = {} if earlier is None else {"goes_on_from": files_digest(out / "vae")}
-    trained = fit(
-        model, loss_of, settings.loop, folder, recipe=dataclasses.asdict(settings) | stands_on, label=label
-    )
+    known = dataclasses.asdict(settings)
+    if earlier is not None:
+        known["goes_on_from"] = files_digest(out / "vae")
+    trained = fit(model, loss_of, settings.loop, folder, recipe=known, label=label)
     trained = trained.to(memory_format=torch.contiguous_format)
     if settings.start in ("new", "whitened"):  # the others leave the scale that transformers know
         normalise(trained, examples, settings)

@@ -155,7 +155,7 @@ def test_weights_that_go_with_nothing_are_refused(changes: dict[str, Any], messa
 def test_what_is_trained_is_not_passed_for_another_recipe(training_set: Path, tmp_path: Path) -> None:
     first = AutoencoderSettings(loop=LOOP, channels=(8, 8, 8, 8), norm_groups=4, sizes=(32, 64), batch=4)
     train_autoencoder(training_set, tmp_path, first)
-    with pytest.raises(UserError, match="found another, in .*finished; fix: another --out"):
+    with pytest.raises(UserError, match=r"found another, in .*finished; fix: another --out"):
         train_autoencoder(training_set, tmp_path, dataclasses.replace(first, seed=1))
 
 
