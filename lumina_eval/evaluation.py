@@ -98,7 +98,7 @@ def title_of(model: Model) -> str:
 def make_images(question: Question, model: Model, site: Site) -> tuple[Plan, Generated]:
     """Make the images of the plan that the store lacks."""
     plan = make_plan(question.selection, question.protocol, model, site.batch_size)
-    return plan, _make_missing(plan, model, site, None)
+    return plan, _make_missing(plan, model, site, _absent(plan, site), None)
 
 
 def evaluate(question: Question, model: Model, judge: Judge, site: Site) -> Path:
@@ -107,10 +107,12 @@ def evaluate(question: Question, model: Model, judge: Judge, site: Site) -> Path
     manifest = _manifest(question, model, judge, plan, site)
     folder = RunFolder(make_folder(site.out / "runs" / manifest.run_id))
     with sole_writer(folder.path):
-        manifest = folder.begin(manifest, plan.selection.items, [image.ref for image in plan.images])
+        absent = _absent(plan, site)
+        refs = [image.ref for image in plan.images]
+        manifest = folder.begin(manifest, plan.selection.items, refs, made=not absent)
         if isinstance(model, RewrittenModel):
             write_lines(folder.path / "rewritten.jsonl", model.lines)
-        generated = _make_missing(plan, model, site, folder)
+        generated = _make_missing(plan, model, site, absent, folder)
         judged = _judge_plan(plan, judge, site, folder, title_of(model))
         coverage_failures = _failures(plan, generated, judged)
         conclude(question, manifest, folder, judged, coverage_failures, expected=len(plan.images))
@@ -149,13 +151,18 @@ def conclude(
         folder.write_manifest(manifest.model_copy(update={"finished": now(), "seconds": seconds}))
 
 
-def _make_missing(plan: Plan, model: Model, site: Site, folder: RunFolder | None) -> Generated:
+def _absent(plan: Plan, site: Site) -> set[str]:
+    """Return the keys that the store lacks; raise UserError if it cannot be written."""
+    return missing(plan, site.store.open())
+
+
+def _make_missing(
+    plan: Plan, model: Model, site: Site, absent: set[str], folder: RunFolder | None
+) -> Generated:
     bind = getattr(model, "bind", None)
     if bind is not None:
         bind(plan.images)
-    site.store.open()
     total = sum(len(batch) for batch in plan.batches)
-    absent = missing(plan, site.store)
     if not absent:
         return Generated(0, {})
     if folder is not None:

@@ -72,12 +72,18 @@ class RunFolder:
         self.verdicts_path = path / "verdicts.jsonl"
         self._last = time.monotonic()
 
-    def begin(self, manifest: Manifest, items: Sequence[Item], refs: Sequence[ImageRef]) -> Manifest:
-        """Write manifest and plan; a run that was begun before keeps its times and its MLflow id."""
+    def begin(
+        self, manifest: Manifest, items: Sequence[Item], refs: Sequence[ImageRef], made: bool = False
+    ) -> Manifest:
+        """Write manifest and plan; a run that was begun before keeps its times and its MLflow id.
+
+        Where all images were ``made`` before it also keeps the batch size that it was begun with.
+        """
         before = _manifest_if_whole(self.path)
         if before is not None and before.run_digest == manifest.run_digest:
-            kept = {name: getattr(before, name) for name in ("started", "finished", "mlflow_run_id")}
-            manifest = manifest.model_copy(update={**kept, "seconds": before.seconds})
+            names = ["started", "finished", "mlflow_run_id", "seconds"]
+            names += ["batch_size", "batch_size_found"] if made else []
+            manifest = manifest.model_copy(update={name: getattr(before, name) for name in names})
         self.write_manifest(manifest)
         write_lines(self.path / "items.jsonl", [item.model_dump_json() for item in items])
         write_lines(self.path / "plan.jsonl", [ref.model_dump_json() for ref in refs])

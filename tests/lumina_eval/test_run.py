@@ -230,6 +230,19 @@ def test_a_broken_record_is_made_again_by_the_command_that_is_told(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"images", "runs"}  # as it was called
 
 
+def test_the_batch_size_is_that_of_the_images(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
+    def told() -> int:
+        size: int = json.loads((the_run(tmp_path / "out") / "manifest.json").read_text())["batch_size"]
+        return size
+
+    call(*run_words, "--batch-size", 4)
+    call(*run_words, "--batch-size", 3)
+    assert told() == 4  # none was made
+    next((tmp_path / "out" / "images").rglob("*.png")).unlink()
+    call(*run_words, "--batch-size", 3)
+    assert told() == 3
+
+
 def test_a_broken_measurement_is_not_gone_on_with(call: Cli, run_words: list[Any], tmp_path: Path) -> None:
     call(*run_words)
     run = the_run(tmp_path / "out")
