@@ -132,6 +132,18 @@ def test_where_all_images_are_there_nothing_is_tried(
     assert not sized.asked
 
 
+def test_what_made_the_images_stays_recorded_where_the_kept_size_is_gone(
+    call: Cli, words: list[Any], tmp_path: Path
+) -> None:
+    call(*words)
+    shutil.rmtree(tmp_path / "out" / "batch_sizes")
+    assert "no image is to be made" in call(*words).stderr
+    assert (manifest(tmp_path / "out")["batch_size"], manifest(tmp_path / "out")["batch_size_found"]) == (
+        3,
+        True,
+    )
+
+
 def test_a_dry_run_tries_nothing_and_plans_with_what_is_kept(
     call: Cli, words: list[Any], sized: Sized, tmp_path: Path
 ) -> None:
