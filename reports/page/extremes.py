@@ -41,8 +41,8 @@ class Listing:
 def listings(group: Group) -> tuple[Listing, ...]:
     """Return the lists of a group: the lowest prompts of each milestone, the last first; gains and losses.
 
-    Prompts are ranked by the mean over their images; ties by id. There is no list where scores belong to no
-    single prompt (distances between sets of images).
+    Prompts are ranked by the mean over their images; ties by id. One that is right in all images is not low.
+    There is no list where scores belong to no single prompt (distances between sets of images).
     """
     runs = [run for run in group.milestones if any(score.item_id in run.items for score in run.scores)]
     made = [_lowest(group, run) for run in reversed(runs)]
@@ -61,8 +61,9 @@ def means(scores: Sequence[Score]) -> dict[str, tuple[float, int, int]]:
 
 def _lowest(group: Group, run: RunView) -> Listing:
     found = {name: mean for name, mean in means(run.scores).items() if name in run.items}
-    ranked = sorted(found, key=lambda name: (found[name][0], name))[:LISTED]
     binary, places = is_binary(run.scores), digits(group.unit)
+    wrong = (name for name, (_, images, right) in found.items() if not binary or right < images)
+    ranked = sorted(wrong, key=lambda name: (found[name][0], name))[:LISTED]
     entries = []
     for name in ranked:
         mean, images, right = found[name]

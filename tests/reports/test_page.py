@@ -213,6 +213,14 @@ def test_the_lowest_prompts_and_the_largest_changes(make_run: MakeRun) -> None:
     )[:5]
 
 
+def test_a_prompt_that_is_right_in_all_images_is_not_among_the_lowest(make_run: MakeRun) -> None:
+    group = group_runs(load_runs([make_run("hq_tuning", 1000, 0.95, images=1)]))[0]
+    wrong = {score.item_id for score in group.stages[0].scores if score.value < 1}
+    assert 0 < len(wrong) < 5
+    (lowest,) = listings(group)
+    assert {entry.item_id for entry in lowest.entries} == wrong
+
+
 def test_curves_hold_every_metric_and_stages_that_count_from_zero_have_a_panel_each(
     make_run: MakeRun,
 ) -> None:
