@@ -24,7 +24,7 @@ from reports.table import Cell, Column, Row, RowKind, Table
 #: Why runs with images missing have no rank: which ones are missing may be anybody's choice.
 INCOMPLETE: Final = "Incomplete coverage: not ranked"
 #: The rules, or something that they need, are not at hand where the pages were made.
-UNCHECKED: Final = "Numbers not derived again from the receipt: not ranked"
+UNCHECKED: Final = "Numbers or intervals not derived again from the receipt: not ranked"
 NOTE_RANK: Final = (
     "Rank by {metric}: the places that a run may have, since a run is behind another only where their 95 % "
     "intervals over prompts do not overlap. To decide between two runs compare them by prompt: "
