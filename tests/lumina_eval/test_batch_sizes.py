@@ -223,7 +223,7 @@ def test_the_embedded_model_finds_its_size_and_a_resumed_run_has_the_same_bytes(
     call: Cli, tmp_path: Path
 ) -> None:
     words = [
-        "run", "geneval", "--protocol", "tabletop", "--limit", 1, "--images-per-prompt", 2, "--model",
+        "run", "geneval", "--protocol", "tabletop", "--limit", 1, "--images-per-prompt", 1, "--model",
         "embedded:low_res", "--option", "solver=euler", "--option", "steps=2", "--device", "cpu",
         "--batch-size", "auto", "--out", tmp_path / "out", "--no-mlflow", "--no-report",
     ]  # fmt: skip

@@ -87,7 +87,7 @@ def test_percent_is_fraction_times_a_hundred():
 
 def test_one_miss_among_many_prompts_is_nearly_a_third_of_the_variance_of_a_lost_prompt():
     """Its V weighs two observations, what there would be if the prompt stood or fell weighs one."""
-    n = 100_000
+    n = 20_000
     found = stratified_mean(scores_of({"a": [[0.0, 1.0, 1.0, 1.0]] + [[1.0] * 4] * (n - 1)}))
     missed, lost = (0.25 / n) ** 2, 0.25 / n * (1 - 0.25 / n) / n
     assert found.se_prompts**2 == pytest.approx((2 * missed + lost) / 3, rel=1e-3)
