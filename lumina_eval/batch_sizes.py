@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -24,6 +24,14 @@ from lumina_eval.plan import model_identity
 from lumina_eval.plugins import Model
 from lumina_eval.provenance import hardware
 from lumina_eval.records import Record
+
+#: The word in place of a number.
+AUTO: Final = "auto"
+
+
+def is_auto(text: str) -> bool:
+    """Tell whether a size is to be found."""
+    return text.strip().lower() == AUTO
 
 
 class FoundBatch(Record):

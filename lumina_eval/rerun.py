@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lumina_eval.batch_sizes import is_auto
 from lumina_eval.records import Manifest
 
 #: A run folder that was read back from elsewhere says here where from.
@@ -18,9 +19,8 @@ FOLDERS: Final = ("--out", "--store")
 #: Options that say who is told, and change no number; with and without a value.
 ADDRESS: Final = "--tracking-uri"
 TELLING: Final = ("--mlflow", "--no-mlflow", "--report", "--no-report", "--json")
-#: The option whose number a model may find by trial, and the word for that.
+#: The option whose number a model may find by trial.
 BATCH_SIZE: Final = "--batch-size"
-AUTO: Final = "auto"
 #: How a subset of so many prompts of each task is called in a record.
 LIMITED: Final = re.compile(r"(\d+) per task")
 #: The image store of a run folder, where none was named.
@@ -89,14 +89,10 @@ def _sized(words: Sequence[str], size: int) -> list[str]:
     sized: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")
-        if equals and name == BATCH_SIZE and _is_auto(value):
+        if equals and name == BATCH_SIZE and is_auto(value):
             sized.append(f"{BATCH_SIZE}={size}")
-        elif sized[-1:] == [BATCH_SIZE] and _is_auto(word):
+        elif sized[-1:] == [BATCH_SIZE] and is_auto(word):
             sized.append(str(size))
         else:
             sized.append(word)
     return sized
-
-
-def _is_auto(value: str) -> bool:
-    return value.strip().lower() == AUTO

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lumina_eval.batch_sizes import AUTO, is_auto
 from lumina_eval.errors import UserError
 from lumina_eval.models import nearest_device
 from lumina_eval.runs import DEFAULT_OUT
@@ -111,7 +112,6 @@ DEFAULT_MODELS = ["embedded"]
 DEFAULT_SUITE = "standard"
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_BATCH_WORD = str(DEFAULT_BATCH_SIZE)
-AUTO = "auto"
 OUT = DEFAULT_OUT
 
 
@@ -122,7 +122,7 @@ def features_folder(out: Path, store: Path | None) -> Path:
 
 def batch_size_of(text: str) -> int | None:
     """Return the number of ``--batch-size``; None for ``auto``."""
-    if text.strip().lower() == AUTO:
+    if is_auto(text):
         return None
     if not text.strip().isdecimal() or int(text) < 1:
         raise UserError(

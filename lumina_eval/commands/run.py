@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from lumina_eval import plugins, rewriting
-from lumina_eval.batch_sizes import batch_file, find_batch, finds_its_batch, kept_batch
 from lumina_eval.commands import options as o
+from lumina_eval.commands.sizing import sizing
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.evaluation import SHOWN_FAILURES, Question, Site, ask, evaluate, make_images, title_of
@@ -76,12 +75,9 @@ def run(
             return
         make_folder(out)
         run_dirs = []
-
-        def evaluated(one: Model) -> Path:
-            return evaluate(question, one, judge, sized(one))
-
-        while models:  # each is let go of before the next one loads its weights
-            run_dirs.append(evaluated(models.pop(0)))
+        while models:
+            one = models.pop(0)  # the one before is let go of, then this one loads its weights
+            run_dirs.append(evaluate(question, one, judge, sized(one)))
         results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
         code = exit_code(results, min_overall, strict_gate, streams)
     raise typer.Exit(code)
@@ -169,43 +165,6 @@ def rewritten(
     # What is not rewritten yet has a text that no image was made of: its images count as missing.
     texts = {prompt: known.get(prompt, f"\0 to be rewritten: {prompt}") for prompt in prompts}
     return rewriting.apply(rewriter, texts, models)
-
-
-def sizing(
-    question: Question, models: Sequence[Model], site: Site, streams: Output, dry_run: bool
-) -> Callable[[Model], Site]:
-    """Return what gives each model the site with its own batch size, for ``--batch-size auto``.
-
-    Models that look for none get the size of ``site``, which is said here, once.
-    """
-    selection = question.selection
-    prompts = [item.prompt for item in selection.items for _ in range(selection.images_per_prompt)]
-    default = f"batch size {site.batch_size}, the default"
-    if fixed := [title_of(model) for model in models if not finds_its_batch(model)]:
-        streams.say(f"{', '.join(fixed)}: {default}; only a model with best_batch looks for its own")
-
-    def sized(model: Model) -> Site:
-        if not finds_its_batch(model):
-            return site
-        title, file = title_of(model), batch_file(model, prompts, site.out)
-        found = kept_batch(model, prompts, site.out)
-        if found is not None:
-            streams.say(f"{title}: batch size {found.batch_size}, as found before; kept in {file}")
-        elif dry_run:
-            streams.say(f"{title}: the batch size will be found, and kept in {file}; planned with {default}")
-            return site
-        elif not missing(
-            make_plan(question.selection, question.protocol, model, site.batch_size), site.store
-        ):
-            streams.say(f"{title}: {default}; no image is to be made, so none is looked for")
-            return site
-        else:
-            streams.say(f"{title}: looking for the batch size")
-            found = find_batch(model, prompts, site.out)
-            streams.say(f"{title}: {found.in_words}; kept in {file}")
-        return dataclasses.replace(site, batch_size=found.batch_size, batch_size_found=True)
-
-    return sized
 
 
 def make_site(
