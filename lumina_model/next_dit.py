@@ -34,6 +34,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lumina_model.config import CONFIGS as CONFIGS
 from lumina_model.config import NextDiTConfig as NextDiTConfig
 from lumina_model.errors import UserError
+from lumina_model.linear import Linear
 from lumina_model.rope import Rotation, image_rotation, join, rotate, text_rotation
 
 TIME_FREQUENCIES = 128  # 256-wide sinusoid; official models/model.py, TimestepEmbedder
@@ -59,8 +60,8 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.linear_1 = nn.Linear(2 * TIME_FREQUENCIES, dim)
-        self.linear_2 = nn.Linear(dim, dim)
+        self.linear_1 = Linear(2 * TIME_FREQUENCIES, dim)
+        self.linear_2 = Linear(dim, dim)
 
     def forward(self, t: Tensor) -> Tensor:
         """(B,) -> (B, E)."""
@@ -75,13 +76,13 @@ class CaptionEmbedding(nn.Sequential):
     """Norm and linear map from caption features to the model's width: (B, T, F) -> (B, T, D)."""
 
     def __init__(self, config: NextDiTConfig):
-        linear = nn.Linear(config.cap_feat_dim, config.hidden_size)
+        linear = Linear(config.cap_feat_dim, config.hidden_size)
         super().__init__(RMSNorm(config.cap_feat_dim, config.norm_eps), linear)
 
     @property
-    def linear(self) -> nn.Linear:
+    def linear(self) -> Linear:
         """The linear map; in the checkpoint it has the number 1."""
-        return cast(nn.Linear, self[1])
+        return cast(Linear, self[1])
 
 
 class TimeCaptionEmbedding(nn.Module):
@@ -101,12 +102,12 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim
         self.group = config.num_attention_heads // config.num_kv_heads  # query heads per key-value head
         kv_dim = config.num_kv_heads * config.head_dim
-        self.to_q = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.to_k = nn.Linear(config.hidden_size, kv_dim, bias=False)
-        self.to_v = nn.Linear(config.hidden_size, kv_dim, bias=False)
+        self.to_q = Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.to_k = Linear(config.hidden_size, kv_dim, bias=False)
+        self.to_v = Linear(config.hidden_size, kv_dim, bias=False)
         self.norm_q = RMSNorm(config.head_dim, config.qk_norm_eps)
         self.norm_k = RMSNorm(config.head_dim, config.qk_norm_eps)
-        self.to_out = nn.ModuleList([nn.Linear(config.hidden_size, config.hidden_size, bias=False)])
+        self.to_out = nn.ModuleList([Linear(config.hidden_size, config.hidden_size, bias=False)])
 
     def forward(self, x: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
         """x (B, N, D), key_mask (B, N) bool with True where a key may be seen, None for all -> (B, N, D)."""
@@ -129,9 +130,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: NextDiTConfig):
         super().__init__()
-        self.linear_1 = nn.Linear(config.hidden_size, config.ffn_dim, bias=False)
-        self.linear_2 = nn.Linear(config.ffn_dim, config.hidden_size, bias=False)
-        self.linear_3 = nn.Linear(config.hidden_size, config.ffn_dim, bias=False)
+        self.linear_1 = Linear(config.hidden_size, config.ffn_dim, bias=False)
+        self.linear_2 = Linear(config.ffn_dim, config.hidden_size, bias=False)
+        self.linear_3 = Linear(config.hidden_size, config.ffn_dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
@@ -143,7 +144,7 @@ class Modulation(nn.Module):
 
     def __init__(self, config: NextDiTConfig):
         super().__init__()
-        self.linear = nn.Linear(config.time_dim, 4 * config.hidden_size)
+        self.linear = Linear(config.time_dim, 4 * config.hidden_size)
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
 
     def forward(self, time: Tensor) -> tuple[Tensor, ...]:
@@ -194,8 +195,8 @@ class FinalLayer(nn.Module):
 
     def __init__(self, config: NextDiTConfig):
         super().__init__()
-        self.linear_1 = nn.Linear(config.time_dim, config.hidden_size)
-        self.linear_2 = nn.Linear(config.hidden_size, config.patch_size**2 * config.in_channels)
+        self.linear_1 = Linear(config.time_dim, config.hidden_size)
+        self.linear_2 = Linear(config.hidden_size, config.patch_size**2 * config.in_channels)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (B, I, D), time (B, E) -> (B, I, p·p·C)."""
@@ -258,7 +259,7 @@ class NextDiT(nn.Module):
     def __init__(self, config: NextDiTConfig):
         super().__init__()
         self.config = config
-        self.x_embedder = nn.Linear(config.patch_size**2 * config.in_channels, config.hidden_size)
+        self.x_embedder = Linear(config.patch_size**2 * config.in_channels, config.hidden_size)
         self.time_caption_embed = TimeCaptionEmbedding(config)
         self.noise_refiner = nn.ModuleList(Block(config) for _ in range(config.num_refiner_layers))
         self.context_refiner = nn.ModuleList(RefinerBlock(config) for _ in range(config.num_refiner_layers))
