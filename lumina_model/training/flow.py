@@ -71,7 +71,7 @@ class StageSettings:
         max_text_tokens: captions are cut to this.
         time_mu: shift of the times towards noise; None for the official law by tokens. Small latents with
             large things in them are laid out very near the noise, where that law hardly looks.
-        checkpoints: steps at which a checkpoint is kept beside the last one.
+        checkpoints: steps at which a checkpoint is kept as ``stages/<stage>-<step>``, beside the last one.
         sampling: fields of :class:`~lumina_model.sampling.Sampling` for this stage; kept with the weights.
         seed: of the data order, captions, times and noise.
     """
@@ -239,11 +239,14 @@ def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, co
     )
 
     def keep(ema: nn.Module, step: int) -> None:
-        final = step == settings.loop.steps
-        folder = out / "stages" / (settings.stage if final else f"{settings.stage}-{step:06d}")
-        write_stage(ema, folder, settings, steps_before + step)
+        names = [f"{settings.stage}-{step:06d}"] if step in settings.checkpoints else []
+        for name in [*names, *([settings.stage] if step == settings.loop.steps else [])]:
+            write_stage(ema, out / "stages" / name, settings, steps_before + step)
 
-    fit(model, loss_of, settings.loop, out / "training" / settings.stage, on_checkpoint=keep,
+    # A stage that goes on from a checkpoint of its own has a state beside that of its first training.
+    again = settings.init_from.startswith(f"{settings.stage}-")
+    state = out / "training" / (settings.init_from if again else settings.stage)
+    fit(model, loss_of, settings.loop, state, on_checkpoint=keep,
         checkpoints=settings.checkpoints, matrices=hidden_matrices(model),
         recipe=_recipe(data, out, settings, autoencoder), label=settings.stage)  # fmt: skip
 
