@@ -19,6 +19,7 @@ from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.compiled import CompiledBlocks
 from lumina_model.device_memory import Memory, memory_of
 from lumina_model.errors import UserError
+from lumina_model.float8 import stored_dtype
 from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
 from lumina_model.idle_options import check_options
@@ -72,7 +73,9 @@ class LuminaModel:
     def load(self, low_memory: bool = False) -> Pipeline:
         """Read the weights, on the device and in the dtype of the options; see :meth:`Pipeline.load`."""
         dtype = self._dtype or torch.float32
-        pipeline = Pipeline.load(self._parts, self._device, dtype, low_memory, self._chosen.reader(dtype))
+        pipeline = Pipeline.load(
+            self._parts, self._device, dtype, low_memory, self._chosen.reader(stored_dtype(dtype))
+        )
         return replace(pipeline, blocks=CompiledBlocks()) if self._compile else pipeline
 
     @functools.cached_property

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lumina_model.errors import UserError
+from lumina_model.float8 import has_float8
 from lumina_model.sampling import Sampling
 from lumina_model.solvers import SOLVERS
 
@@ -60,7 +61,13 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         )
     if compiled and device not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
-    if device == "cpu" and sampling.dtype == "bfloat16" and not _knows_bfloat16():
+    if sampling.dtype == "float8" and not has_float8(torch.device(device)):
+        warnings.warn(
+            f"this {device} has no products in float8: values are rounded to it as asked for and multiplied in "
+            "bfloat16, which holds each of them, and nothing is saved",
+            stacklevel=2,
+        )
+    if device == "cpu" and sampling.dtype in ("bfloat16", "float8") and not _knows_bfloat16():
         warnings.warn(
             "this processor has no instructions for bfloat16: the images are as asked for, and slower "
             "than in float32",

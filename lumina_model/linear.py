@@ -19,8 +19,10 @@ CPUINFO: Final = Path("/proc/cpuinfo")
 class Linear(nn.Linear):
     """``nn.Linear`` with the same parameters; where :func:`prefers_onednn`, float32 goes through oneDNN."""
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        super().__init__(in_features, out_features, bias)
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: torch.device | None = None
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device)
         self.onednn = prefers_onednn()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from lumina_model.checkpoint import (
 )
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.errors import UserError
+from lumina_model.float8 import FLOAT8, stored_dtype, to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.image_sizes import Size
 from lumina_model.low_memory import Visitors, decode_in_tiles
@@ -88,7 +89,8 @@ class Pipeline:
             source: the folder, or a mapping from component name (`transformer`, `text_encoder`,
                 `tokenizer`, `vae`, `scheduler`) to its folder.
             device: where everything is put.
-            dtype: of all weights and activations; float32 or bfloat16.
+            dtype: of all weights and activations; float32 or bfloat16; float8 is bfloat16 with the products of
+                the joint blocks in float8 (`float8.py`).
             low_memory: see `low_memory.py`: slower, the same images but for seams of tiles.
             transformer: reads another transformer than the folder's, e.g. one with adapters.
 
@@ -100,12 +102,17 @@ class Pipeline:
                 f"expected dtype {' or '.join(DTYPES)}, found {dtype}, in which Gemma-2 and the "
                 "transformer overflow and images come out black; fix: take bfloat16"
             )
-        device = torch.device(device)
+        if dtype == FLOAT8 and low_memory:
+            raise UserError(
+                "expected float8 or low memory, found both: layers that visit the device one after the other "
+                "are read in bfloat16; fix: dtype bfloat16"
+            )
+        device, kept = torch.device(device), stored_dtype(dtype)
         folders = {name: component_folder(source, name) for name in ("text_encoder", "tokenizer")}
         own = component_folder(source, "transformer")
         visitors = Visitors(
-            functools.partial(read_text_encoder, folders["text_encoder"], folders["tokenizer"], dtype),
-            lambda: (transformer().to(dtype) if transformer else read_transformer(own, dtype)).eval(),
+            functools.partial(read_text_encoder, folders["text_encoder"], folders["tokenizer"], kept),
+            lambda: (transformer().to(kept) if transformer else read_transformer(own, kept)).eval(),
             device,
         )
         if low_memory:
@@ -114,7 +121,9 @@ class Pipeline:
         else:
             model, encoder = visitors.transformer().to(device), visitors.text_encoder()
             encoder.model.to(device)
-        autoencoder = read_autoencoder(component_folder(source, "vae"), dtype)
+            if dtype == FLOAT8:
+                to_float8(model)
+        autoencoder = read_autoencoder(component_folder(source, "vae"), kept)
         autoencoder.vae.to(device, memory_format=torch.channels_last)  # as its convolutions compute
         if low_memory:
             decode_in_tiles(autoencoder.vae)

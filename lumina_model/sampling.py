@@ -18,7 +18,7 @@ from lumina_model.time_grid import GRIDS, OFFICIAL_SHIFT, dynamic_shift, time_gr
 SAMPLER_VERSION = 2
 """Raised whenever the same weights, prompt, seed and `Sampling` give other pixels than before."""
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float8": torch.float8_e4m3fn}
 """Not float16: Gemma-2 and this transformer leave its range, and the images come out black."""
 
 OFFICIAL: dict[str, Any] = {
@@ -66,7 +66,8 @@ class Sampling:
         system_prompt_in_negative: put the system prompt before a negative prompt that is not empty, as the
             official sample.py does; diffusers leaves it out.
         max_text_tokens: texts are cut to this, with BOS and system prompt.
-        dtype: of all weights and activations; the solver's state is float32 always.
+        dtype: of all weights and activations; the solver's state is float32 always. ``float8`` is
+            bfloat16 with the products of the joint blocks in float8 (`float8.py`).
         points: in place of `steps`, the official `--num_sampling_steps`: N points are N - 1 steps, except
             for dpm, where they are N.
     """

@@ -13,6 +13,7 @@ from typing import Final
 
 import torch
 
+from lumina_model.float8 import FLOAT8, Float8Linear, has_float8, stored_dtype
 from lumina_model.linear import Linear
 
 #: Side of the square matrices: large enough to fill the device, small enough to stay in its memory.
@@ -39,10 +40,12 @@ def matmul_peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     """
     side = SIDES.get(device, SIDES["cpu"])
     generator = torch.Generator(device).manual_seed(0)
-    left, right = (torch.randn(side, side, device=device, generator=generator).to(dtype) for _ in range(2))
-    with torch.device("meta"):
-        layer = Linear(side, side, bias=False)
-    product = functools.partial(torch.func.functional_call, layer, {"weight": right}, (left,))
+    left, right = (torch.randn(side, side, device=device, generator=generator) for _ in range(2))
+    layer = torch.nn.utils.skip_init(Linear, side, side, bias=False)
+    layer.weight = torch.nn.Parameter(right.to(stored_dtype(dtype)))
+    if dtype == FLOAT8:
+        layer = Float8Linear(layer, has_float8(right.device))
+    product = functools.partial(layer, left.to(stored_dtype(dtype)))
     with torch.inference_mode():
         product()
         done, begun = 0, _now(device)

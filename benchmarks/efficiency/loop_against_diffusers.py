@@ -10,6 +10,7 @@ transformer, as its documentation advises, which leaves one break in the graph.
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from benchmarks.efficiency.timing import timed
 from lumina_model.branches import branches
 from lumina_model.compiled import CompiledBlocks
 from lumina_model.config import CONFIGS, NextDiTConfig
+from lumina_model.float8 import to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.next_dit import Blocks, NextDiT
 from lumina_model.sampling import DTYPES, Sampling
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", choices=[*CONFIGS, "trial"], default="2.6B")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--dtype", choices=DTYPES, default="bfloat16")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--float8", action="store_true", help="ours with products in float8 beside them")
     parser.add_argument("--side", type=int, default=1024, help="of the image in pixels")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--tokens", type=int, default=64, help="valid tokens of each prompt")
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = random_model(config).to(given.device, dtype)
     sampling = Sampling(solver="euler", steps=given.steps, renorm=None, height=given.side, width=given.side)
     with torch.inference_mode():
-        loops = _loops(model, sampling, given.tokens, given.compile)
+        loops = _loops(model, sampling, given.compile, given.float8)
         for batch in given.batches:
             console.print(_compared(loops, config, sampling, batch, given.tokens, given.repeats, peak))
 
@@ -90,7 +93,7 @@ Loop = Callable[[Tensor, Tensor], Tensor]
 """(noise (B, C, h, w), features (B, T, F)) -> latents (B, C, h, w)."""
 
 
-def _loops(model: NextDiT, sampling: Sampling, tokens: int, compiled: bool) -> dict[str, Loop]:
+def _loops(model: NextDiT, sampling: Sampling, compiled: bool, float8: bool) -> dict[str, Loop]:
     pipeline, fast = (_their_pipeline(model) for _ in range(2))
     loops: dict[str, Loop] = {
         "diffusers": functools.partial(_theirs, pipeline, sampling),
@@ -100,6 +103,11 @@ def _loops(model: NextDiT, sampling: Sampling, tokens: int, compiled: bool) -> d
         fast.transformer.compile()
         loops["diffusers, compiled"] = functools.partial(_theirs, fast, sampling)
         loops["ours, compiled"] = functools.partial(_ours, model, sampling, CompiledBlocks())
+    if float8:
+        rounded = to_float8(copy.deepcopy(model))
+        loops["ours, float8"] = functools.partial(_ours, rounded, sampling, None)
+        if compiled:
+            loops["ours, float8, compiled"] = functools.partial(_ours, rounded, sampling, CompiledBlocks())
     return loops
 
 

@@ -51,6 +51,7 @@ def usual_switches(sampling: Any) -> list[Switch]:
         Switch(f"Flow-DPM-Solver, {steps} steps", {"solver": "dpm", "steps": str(steps)}),
         Switch("step cache 0.3", {"cache": "0.3"}),
         Switch("bfloat16", {"dtype": "bfloat16"}),
+        Switch("float8", {"dtype": "float8"}),
     ]
 
 

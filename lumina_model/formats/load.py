@@ -8,6 +8,7 @@ from typing import get_args
 import torch
 
 from lumina_model.errors import UserError
+from lumina_model.float8 import stored_dtype
 from lumina_model.formats.hub import local_pipeline, local_transformer
 from lumina_model.formats.lora import apply_lora
 from lumina_model.formats.recognise import READERS, recognise
@@ -72,7 +73,7 @@ def load_pipeline(
     Args:
         path: the folder or the id.
         device: where everything is put.
-        dtype: float32 or bfloat16.
+        dtype: float32, bfloat16 or float8, see `Pipeline.load`.
         low_memory: see `Pipeline.load`.
         transformer: another one in place of the folder's, in any form that `load_transformer` reads.
         weights: of that transformer.
@@ -87,5 +88,9 @@ def load_pipeline(
         return Pipeline.load(folder, device, dtype, low_memory)
     source = folder if transformer is None else transformer
     return Pipeline.load(
-        folder, device, dtype, low_memory, lambda: load_transformer(source, dtype, weights, adapters)
+        folder,
+        device,
+        dtype,
+        low_memory,
+        lambda: load_transformer(source, stored_dtype(dtype), weights, adapters),
     )
