@@ -63,7 +63,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
     if sampling.dtype == "float8" and not has_float8(torch.device(device)):
         warnings.warn(
-            f"this {device} has no products in float8: values are rounded to it as asked for and multiplied in "
+            f"this {device} has no products in float8: values are rounded to it as asked and multiplied in "
             "bfloat16, which holds each of them, and nothing is saved",
             stacklevel=2,
         )

@@ -89,7 +89,7 @@ class Pipeline:
             source: the folder, or a mapping from component name (`transformer`, `text_encoder`,
                 `tokenizer`, `vae`, `scheduler`) to its folder.
             device: where everything is put.
-            dtype: of all weights and activations; float32 or bfloat16; float8 is bfloat16 with the products of
+            dtype: of all weights and activations; float32 or bfloat16; float8: bfloat16, with products of
                 the joint blocks in float8 (`float8.py`).
             low_memory: see `low_memory.py`: slower, the same images but for seams of tiles.
             transformer: reads another transformer than the folder's, e.g. one with adapters.

@@ -41,7 +41,7 @@ def matmul_peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     side = SIDES.get(device, SIDES["cpu"])
     generator = torch.Generator(device).manual_seed(0)
     left, right = (torch.randn(side, side, device=device, generator=generator) for _ in range(2))
-    layer = torch.nn.utils.skip_init(Linear, side, side, bias=False)
+    layer = torch.nn.utils.skip_init(Linear, side, side, bias=False)  # type: ignore[no-untyped-call]
     layer.weight = torch.nn.Parameter(right.to(stored_dtype(dtype)))
     if dtype == FLOAT8:
         layer = Float8Linear(layer, has_float8(right.device))
