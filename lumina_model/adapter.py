@@ -23,6 +23,7 @@ from lumina_model.float8 import stored_dtype
 from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
 from lumina_model.idle_options import check_options
+from lumina_model.linear import prefers_onednn
 from lumina_model.pipeline import Pipeline, default_sampling
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
@@ -82,7 +83,7 @@ class LuminaModel:
     def settings(self) -> Sampling:
         """The sampling of the checkpoint, changed by the options."""
         found = default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
-        check_options(self._options, found, self.device, self._compile)
+        check_options(self._options, found, self._device, self._compile)
         return found
 
     @functools.cached_property
@@ -106,6 +107,7 @@ class LuminaModel:
         return {
             "attention": "scaled_dot_product_attention",
             "threads": torch.get_num_threads(),
+            "onednn": prefers_onednn(),
             "compiled": self._compile,
         }
 

@@ -6,7 +6,7 @@ brings the largest value to the format's largest, rounded to float8, multiplied,
 the values at hand, so nothing is calibrated, and a token does not depend on its neighbours.
 
 Where a device has no products in float8 the rounded values are multiplied in bfloat16, which holds each of
-them exactly: the same numbers up to the order of sums, and no faster.
+them exactly: the same numbers up to rounding, and no faster.
 """
 
 from typing import Final
@@ -68,14 +68,16 @@ def stored_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def has_float8(device: torch.device) -> bool:
     """Whether a device multiplies in float8."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+    cuda = device.type == "cuda" and torch.version.hip is None  # AMD's format is another
+    return cuda and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
 
 
 def to_float8(model: NextDiT) -> NextDiT:
     """Put float8 layers in the place of the joint blocks' attention and feed-forward; returns the same model.
 
     Refiners, embeddings, modulation and the last layer stay as they are: few operations, and the first and
-    the last are what rounding hurts most. Call it where the model shall run: the layers know its device.
+    the last are what rounding hurts most. Call it last: the layers know the device, take no adapters and are
+    neither cast nor saved.
     """
     native = has_float8(next(model.parameters()).device)
     for layer in model.layers:

@@ -32,7 +32,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
     Args:
         named: options that the user gave.
         sampling: what came of them.
-        device: kind, e.g. ``cpu``.
+        device: e.g. ``cpu`` or ``cuda:1``.
         compiled: blocks are to be compiled.
 
     Raises:
@@ -59,15 +59,21 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             "expected one of compile and cache, found both: the step cache takes the place of compiled "
             "blocks; fix: compile=false, or cache=none"
         )
-    if compiled and device not in ("cpu", "cuda"):
+    if compiled and torch.device(device).type not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
+    if sampling.dtype == "float8" and torch.device(device).type not in ("cpu", "cuda"):
+        raise UserError(f"expected device cpu or cuda for float8, found {device}; fix: dtype=bfloat16")
     if sampling.dtype == "float8" and not has_float8(torch.device(device)):
         warnings.warn(
             f"this {device} has no products in float8: values are rounded to it as asked and multiplied in "
-            "bfloat16, which holds each of them, and nothing is saved",
+            "bfloat16, which holds each of them, and nothing is saved; dtype=bfloat16 rounds less",
             stacklevel=2,
         )
-    if device == "cpu" and sampling.dtype in ("bfloat16", "float8") and not _knows_bfloat16():
+    if (
+        torch.device(device).type == "cpu"
+        and sampling.dtype in ("bfloat16", "float8")
+        and not _knows_bfloat16()
+    ):
         warnings.warn(
             "this processor has no instructions for bfloat16: the images are as asked for, and slower "
             "than in float32",

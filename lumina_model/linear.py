@@ -3,7 +3,7 @@
 On a CPU torch multiplies float32 matrices with MKL, which keeps to its AVX2 kernels on processors that are
 not Intel's. oneDNN, which torch brings along, takes AVX-512 wherever it is: the same sums in another order in
 half the time at this model's shapes on an AMD EPYC (``python -m benchmarks.efficiency.products``). Products
-that need a gradient go torch's way.
+that need a gradient go torch's way. torch's operation counter does not know oneDNN's operator.
 """
 
 import functools
@@ -27,8 +27,13 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        own = self.onednn and x.dtype == torch.float32 and x.device.type == "cpu"
-        if not own or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        own = self.onednn and x.dtype == self.weight.dtype == torch.float32 and x.device.type == "cpu"
+        if (
+            not own
+            or x.shape[-1] != self.in_features
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled("cpu")
+        ):
             return super().forward(x)
         # The compiler would take the bare operator for its own and ask for a constant weight.
         product = _opaque if torch.compiler.is_compiling() else _onednn

@@ -104,8 +104,8 @@ class Pipeline:
             )
         if dtype == FLOAT8 and low_memory:
             raise UserError(
-                "expected float8 or low memory, found both: layers that visit the device one after the other "
-                "are read in bfloat16; fix: dtype bfloat16"
+                "expected float8 or low_memory, found both, in Pipeline.load: layers that visit the device "
+                "one by one are read in bfloat16; fix: dtype bfloat16, or low_memory=False"
             )
         device, kept = torch.device(device), stored_dtype(dtype)
         folders = {name: component_folder(source, name) for name in ("text_encoder", "tokenizer")}

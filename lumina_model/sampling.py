@@ -16,7 +16,8 @@ from lumina_model.step_cache import COEFFICIENTS
 from lumina_model.time_grid import GRIDS, OFFICIAL_SHIFT, dynamic_shift, time_grid
 
 SAMPLER_VERSION = 2
-"""Raised whenever the same weights, prompt, seed and `Sampling` give other pixels than before."""
+"""Raised whenever the same weights, prompt, seed and `Sampling` give other pixels than before, by more than
+rounding."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float8": torch.float8_e4m3fn}
 """Not float16: Gemma-2 and this transformer leave its range, and the images come out black."""

@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lumina_model.errors import UserError
+from lumina_model.float8 import Float8Linear
 from lumina_model.next_dit import NextDiT
 from lumina_model.official_names import our_names
 from lumina_model.weights import check_finite, open_safetensors, read_json
@@ -122,6 +123,8 @@ def _fitted(
     if not groups:
         raise UserError(f"expected a LoRA, found no tensors, in {where}; fix: restore the file")
 
+    if any(isinstance(module, Float8Linear) for module in transformer.modules()):
+        raise UserError("expected a transformer before to_float8, found one after; fix: apply the LoRA first")
     linear = {name: module for name, module in transformer.named_modules() if isinstance(module, nn.Linear)}
     adapters: dict[str, _Adapter] = {}
     for module, names in groups.items():

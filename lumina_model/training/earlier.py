@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,11 @@ def expect_trained(run: Path, *parts: str, stage: str = "") -> None:
         needed[run / "stages" / stage / "transformer"] = f"stage {stage}"
     for folder, command in needed.items():
         if not folder.is_dir():
+            if kept := re.fullmatch(r"stage (.+)-\d{6}", command):
+                raise UserError(
+                    f"expected {folder}, a copy of stage {kept[1]} to go on from, found none; fix: when that "
+                    f"stage is trained, cp -r {run / 'stages' / kept[1]} {run / 'stages' / stage}"
+                )
             raise UserError(
                 f"expected {folder}, which is trained before this, found none; "
                 f"fix: lumina-model train {command} --data DATA --out {run}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class StageSettings:
         max_text_tokens: captions are cut to this.
         time_mu: shift of the times towards noise; None for the official law by tokens. Small latents with
             large things in them are laid out very near the noise, where that law hardly looks.
-        checkpoints: steps at which a checkpoint is kept as ``stages/<stage>-<step>``, beside the last one.
+        checkpoints: steps at which a checkpoint is kept as ``stages/<stage>-<step>`` beside the last one.
         sampling: fields of :class:`~lumina_model.sampling.Sampling` for this stage; kept with the weights.
         seed: of the data order, captions, times and noise.
     """
@@ -93,6 +94,21 @@ class StageSettings:
     checkpoints: tuple[int, ...] = ()
     sampling: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
+
+
+def kept_name(stage: str, step: int) -> str:
+    """Return the folder's name of a checkpoint that is kept beside the last one."""
+    return f"{stage}-{step:06d}"
+
+
+def state_name(settings: StageSettings) -> str:
+    """Return the folder's name of the training state.
+
+    A stage that goes on from a checkpoint of its own has a state beside that of its first training, named
+    like that checkpoint.
+    """
+    again = re.fullmatch(rf"{re.escape(settings.stage)}-\d{{6}}", settings.init_from)
+    return settings.init_from if again else settings.stage
 
 
 def official_mu(image_tokens: int) -> float:
@@ -184,6 +200,11 @@ def train_stage(
         UserError: a part or the stage before is missing, or has another architecture; a batch that
             processes cannot share evenly.
     """
+    if settings.init_from in [kept_name(settings.stage, step) for step in settings.checkpoints]:
+        raise UserError(
+            f"expected checkpoints that leave the first one in place, found {settings.init_from} among them, "
+            f"in the recipe of {settings.stage}; fix: other checkpoints"
+        )
     expect_trained(out, "tokenizer", "text_encoder", "vae", stage=settings.init_from)
     if processes > 1:
         examples = _examples(data, settings)
@@ -239,16 +260,14 @@ def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, co
     )
 
     def keep(ema: nn.Module, step: int) -> None:
-        names = [f"{settings.stage}-{step:06d}"] if step in settings.checkpoints else []
-        for name in [*names, *([settings.stage] if step == settings.loop.steps else [])]:
-            write_stage(ema, out / "stages" / name, settings, steps_before + step)
+        final = step == settings.loop.steps
+        folder = out / "stages" / (settings.stage if final else kept_name(settings.stage, step))
+        write_stage(ema, folder, settings, steps_before + step)
 
-    # A stage that goes on from a checkpoint of its own has a state beside that of its first training.
-    again = settings.init_from.startswith(f"{settings.stage}-")
-    state = out / "training" / (settings.init_from if again else settings.stage)
+    state = out / "training" / state_name(settings)
     fit(model, loss_of, settings.loop, state, on_checkpoint=keep,
         checkpoints=settings.checkpoints, matrices=hidden_matrices(model),
-        recipe=_recipe(data, out, settings, autoencoder), label=settings.stage)  # fmt: skip
+        recipe=_recipe(data, out, settings, autoencoder), label=state.name)  # fmt: skip
 
 
 def _recipe(data: Path, out: Path, settings: StageSettings, autoencoder: Autoencoder) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from lumina_model import embedded
 from lumina_model.adapter import LuminaModel
 from lumina_model.errors import UserError
 from lumina_model.float8 import Float8Linear, has_float8, rounded, to_float8
+from lumina_model.formats import apply_lora
 from lumina_model.linear import Linear
 from lumina_model.next_dit import NextDiT, NextDiTConfig
 from lumina_model.pipeline import Pipeline
@@ -69,12 +71,35 @@ def test_only_products_of_the_joint_blocks_are_rounded() -> None:
     assert names == {f"layers.{layer}.{name}" for layer in range(2) for name in own}
 
 
-def test_a_model_of_other_widths_keeps_bfloat16_where_the_kernel_does_not_fit(model: NextDiT) -> None:
-    wanted = copy.deepcopy(model).to(torch.bfloat16)
-    found = to_float8(copy.deepcopy(wanted))
-    for name, module in found.named_modules():
-        if isinstance(module, Float8Linear):
-            assert not any(side % 16 for side in module.weight.shape), name
+def test_layers_that_the_kernel_does_not_take_stay_in_bfloat16() -> None:
+    config = NextDiTConfig(
+        hidden_size=48, num_layers=1, num_refiner_layers=1, num_attention_heads=2, num_kv_heads=1,
+        multiple_of=8, ffn_dim_multiplier=0.45, axes_dim_rope=(8, 8, 8), axes_lens=(32, 16, 16),
+        cap_feat_dim=32,
+    )  # fmt: skip
+    assert config.ffn_dim % 16
+    layer = to_float8(NextDiT(config).to(torch.bfloat16)).layers[0]
+    kinds = {name: type(module) for name, module in layer.named_modules() if "feed_forward.linear" in name}
+    assert len(kinds) == 3
+    assert set(kinds.values()) == {Linear}
+    assert isinstance(layer.get_submodule("attn.to_q"), Float8Linear)
+
+
+@pytest.mark.parametrize("options", [{"compile": "true"}, {"cache": "0.3", "steps": "4"}])
+def test_float8_goes_with_compiled_blocks_and_with_the_step_cache(options: dict[str, str]) -> None:
+    given = {"device": "cpu", "dtype": "float8", "steps": "2", **options}
+    model = LuminaModel("embedded", "low_res", embedded.parts("low_res"), given)
+    with pytest.warns(UserWarning, match="no products in float8"):
+        [image] = model.generate(["a photo of a red circle"], [0])
+    assert len(set(image.tobytes())) > 10
+
+
+def test_a_lora_is_applied_before(tmp_path: Path, model: NextDiT) -> None:
+    file = tmp_path / "lora.safetensors"
+    down, up = torch.zeros(2, model.config.hidden_size), torch.zeros(model.config.hidden_size, 2)
+    save_file({"layers.0.attn.to_q.lora_A.weight": down, "layers.0.attn.to_q.lora_B.weight": up}, file)
+    with pytest.raises(UserError, match="apply the LoRA first"):
+        apply_lora(to_float8(copy.deepcopy(model)), file)
 
 
 def test_the_embedded_model_draws_in_float8_and_says_that_nothing_is_saved_on_a_cpu() -> None:
@@ -98,7 +123,7 @@ def test_a_pipeline_in_bfloat16_does_not_pass_for_one_in_float8(pipeline_folder:
 
 
 def test_float8_and_low_memory_exclude_each_other(pipeline_folder: Path) -> None:
-    with pytest.raises(UserError, match="float8 or low memory"):
+    with pytest.raises(UserError, match="float8 or low_memory"):
         Pipeline.load(pipeline_folder, dtype=torch.float8_e4m3fn, low_memory=True)
 
 

@@ -22,6 +22,30 @@ def through_onednn(layer: Linear) -> Linear:
 
 
 @needs_onednn
+def test_onednn_is_taken_for_float32_without_gradients_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[torch.Size] = []
+
+    def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        taken.append(x.shape)
+        return nn.functional.linear(x, weight, bias)
+
+    monkeypatch.setattr(linear, "_onednn", product)
+    layer, x = through_onednn(Linear(4, 3)), torch.randn(5, 4)
+    layer(x)  # a gradient may be wanted
+    with torch.inference_mode():
+        layer.to(torch.bfloat16)(x.bfloat16())
+        assert not taken
+        layer.to(torch.float32)(x)
+    assert taken == [x.shape]
+
+
+@needs_onednn
+def test_a_wrong_input_gets_the_message_of_torch() -> None:
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        through_onednn(Linear(4, 3))(torch.randn(5, 6))
+
+
+@needs_onednn
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(1, 24), (3, 5, 24), (2, 3, 4, 24)])
 def test_both_ways_are_as_near_to_the_exact_product(bias: bool, shape: tuple[int, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from tiny_training import MODEL, STAGE, copy_parts
 
 from lumina_model.adapter import open_lumina
+from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.next_dit import NextDiT
 from lumina_model.pipeline import Pipeline
@@ -27,6 +29,29 @@ def test_a_kill_between_checkpoint_and_state_owes_no_checkpoint(
         with pytest.raises(KeyboardInterrupt):
             train_stage(training_set, out, dataclasses.replace(STAGE, checkpoints=(2,)))
     assert (out / "stages/low_res-000002/checkpoint.json").is_file()
+
+
+def test_a_stage_goes_on_from_a_copy_of_itself_and_leaves_it(
+    training_set: Path, trained_parts: Path, tmp_path: Path
+) -> None:
+    out = copy_parts(trained_parts, tmp_path / "run")
+    again = dataclasses.replace(STAGE, init_from="low_res-000004", seed=1)
+    train_stage(training_set, out, STAGE)
+    with pytest.raises(UserError, match=r"cp -r .*stages/low_res .*stages/low_res-000004"):
+        train_stage(training_set, out, again)
+    kept = shutil.copytree(out / "stages/low_res", out / "stages/low_res-000004")
+    before = files_digest(kept)
+    with pytest.raises(UserError, match="other checkpoints"):
+        train_stage(training_set, out, dataclasses.replace(again, checkpoints=(4,)))
+    with pytest.MonkeyPatch.context() as patch:  # a kill after the checkpoint, before the state
+        patch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_stage(training_set, out, again)
+    train_stage(training_set, out, again)
+    record = json.loads((out / "stages/low_res/checkpoint.json").read_text())
+    assert record["step"] == 8
+    assert files_digest(kept) == before
+    assert {"low_res", "low_res-000004"} <= {folder.name for folder in (out / "training").iterdir()}
 
 
 def test_a_checkpoint_that_is_written_anew_has_no_record_of_the_old_weights(
