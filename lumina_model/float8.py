@@ -45,9 +45,7 @@ class Float8Linear(nn.Module):
         rows = x.flatten(0, -2)  # (M, in)
         values, scale = rounded(rows)  # (M, in), (M, 1)
         if self.native:
-            out = torch._scaled_mm(
-                values, self.weight.t(), scale_a=scale, scale_b=self.scale.t(), out_dtype=x.dtype
-            )  # (M, out)
+            out = scaled_product(values, scale, self.weight, self.scale, x.dtype)  # (M, out)
         else:
             product = F.linear(values.to(x.dtype), self.weight.to(x.dtype))  # (M, out)
             out = (product.float() * scale * self.scale.t()).to(x.dtype)
@@ -59,6 +57,11 @@ def rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
     largest = rows.float().abs().amax(dim=1, keepdim=True)
     scale = largest.clamp_min(SMALLEST) / torch.finfo(FLOAT8).max
     return (rows.float() / scale).to(FLOAT8), scale
+
+
+def scaled_product(x: Tensor, x_scale: Tensor, w: Tensor, w_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows (M, K) times rows (N, K) as they come from :func:`rounded` -> (M, N), by torch's float8 kernel."""
+    return torch._scaled_mm(x, w.t(), scale_a=x_scale, scale_b=w_scale.t(), out_dtype=dtype)
 
 
 def stored_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -39,7 +39,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         UserError: an option that was named has no effect, two that exclude each other, guidance that never
             takes place, or compiled blocks where there are none.
     """
-    visited, stop = _visited(sampling), _stop(sampling)
+    visited, stop, kind = _visited(sampling), _stop(sampling), torch.device(device).type
     for name, reason in _idle(sampling, stop, max(visited)).items():
         if name in named:
             raise UserError(f"expected an option that does something, found {name}, though {reason}")
@@ -59,9 +59,9 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             "expected one of compile and cache, found both: the step cache takes the place of compiled "
             "blocks; fix: compile=false, or cache=none"
         )
-    if compiled and torch.device(device).type not in ("cpu", "cuda"):
+    if compiled and kind not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
-    if sampling.dtype == "float8" and torch.device(device).type not in ("cpu", "cuda"):
+    if sampling.dtype == "float8" and kind not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for float8, found {device}; fix: dtype=bfloat16")
     if sampling.dtype == "float8" and not has_float8(torch.device(device)):
         warnings.warn(
@@ -69,11 +69,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             "bfloat16, which holds each of them, and nothing is saved; dtype=bfloat16 rounds less",
             stacklevel=2,
         )
-    if (
-        torch.device(device).type == "cpu"
-        and sampling.dtype in ("bfloat16", "float8")
-        and not _knows_bfloat16()
-    ):
+    if kind == "cpu" and sampling.dtype in ("bfloat16", "float8") and not _knows_bfloat16():
         warnings.warn(
             "this processor has no instructions for bfloat16: the images are as asked for, and slower "
             "than in float32",

@@ -13,7 +13,7 @@ from typing import Final
 
 import torch
 
-from lumina_model.float8 import FLOAT8, has_float8, rounded, stored_dtype
+from lumina_model.float8 import FLOAT8, has_float8, rounded, scaled_product, stored_dtype
 from lumina_model.linear import Linear
 
 #: Side of the square matrices: large enough to fill the device, small enough to stay in its memory.
@@ -43,15 +43,7 @@ def matmul_peak(device: str, dtype: torch.dtype, seconds: float = 2.0) -> float:
     generator = torch.Generator(device).manual_seed(0)
     left, right = (torch.randn(side, side, device=device, generator=generator) for _ in range(2))
     if dtype == FLOAT8 and has_float8(left.device):
-        (left, left_scale), (right, right_scale) = rounded(left), rounded(right)
-        product = functools.partial(
-            torch._scaled_mm,
-            left,
-            right.t(),
-            scale_a=left_scale,
-            scale_b=right_scale.t(),
-            out_dtype=torch.bfloat16,
-        )
+        product = functools.partial(scaled_product, *rounded(left), *rounded(right), torch.bfloat16)
     else:
         kept = stored_dtype(dtype)
         layer = torch.nn.utils.skip_init(Linear, side, side, bias=False)  # type: ignore[no-untyped-call]

@@ -48,11 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     transformer = embedded.parts("hq_tuning")["transformer"]
     block = read_transformer(transformer, torch.float32).layers[0]
     assert isinstance(block, Block)
-    way = (
-        "through oneDNN"
-        if prefers_onednn()
-        else "torch's own on this processor, so the ratio is one of noise"
-    )
+    way = "through oneDNN" if prefers_onednn() else "torch's way on this processor, so ratios are noise"
     console = Console(width=110)
     console.print(f"{device_name('cpu')}; {given.tokens} tokens, float32; ours goes {way}")
     console.print(_table(block, given.tokens, given.repeats))
@@ -60,16 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _table(block: Block, tokens: int, repeats: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in (
-        "layer",
-        "in",
-        "out",
-        "torch, GFLOP/s",
-        "ours, GFLOP/s",
-        "ratio",
-        "error, torch",
-        "error, ours",
-    ):
+    figures = ("torch, GFLOP/s", "ours, GFLOP/s", "ratio", "error, torch", "error, ours")
+    for column in ("layer", "in", "out", *figures):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for name in LAYERS:
         ours = block.get_submodule(name)

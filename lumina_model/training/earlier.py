@@ -23,17 +23,14 @@ def expect_trained(run: Path, *parts: str, stage: str = "") -> None:
     Raises:
         UserError: names the first that is missing, and its command.
     """
-    needed = {run / part: COMMANDS[part] for part in parts}
+    needed = {run / part: f"lumina-model train {COMMANDS[part]} --data DATA --out {run}" for part in parts}
     if stage:
-        needed[run / "stages" / stage / "transformer"] = f"stage {stage}"
-    for folder, command in needed.items():
+        kept = re.fullmatch(r"(.+)-\d{6}", stage)  # of a stage that is taken up again
+        needed[run / "stages" / stage / "transformer"] = (
+            f"train {kept[1]}, then cp -r {run / 'stages' / kept[1]} {run / 'stages' / stage}"
+            if kept
+            else f"lumina-model train stage {stage} --data DATA --out {run}"
+        )
+    for folder, fix in needed.items():
         if not folder.is_dir():
-            if kept := re.fullmatch(r"stage (.+)-\d{6}", command):
-                raise UserError(
-                    f"expected {folder}, a copy of stage {kept[1]} to go on from, found none; fix: when that "
-                    f"stage is trained, cp -r {run / 'stages' / kept[1]} {run / 'stages' / stage}"
-                )
-            raise UserError(
-                f"expected {folder}, which is trained before this, found none; "
-                f"fix: lumina-model train {command} --data DATA --out {run}"
-            )
+            raise UserError(f"expected {folder}, which is trained before this, found none; fix: {fix}")
