@@ -55,7 +55,7 @@ class Probe:
         """The sampling with few evaluations, each of them on all branches."""
         return replace(
             self.sampling, solver="euler", grid="auto", steps=EVALUATIONS, guidance_start=0.0,
-            truncation=None, truncation_ratio=None, cache=None,
+            guidance_every=1, truncation=None, truncation_ratio=None, cache=None,
         )  # fmt: skip
 
 

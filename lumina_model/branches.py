@@ -1,14 +1,17 @@
-"""The two branches of guidance over one batch: what all steps share is prepared once, no padding is computed.
+"""The branches of guidance in one row of tokens: nothing is padded, masked or computed twice.
 
-Texts are cut to the longest of their branch, so the unconditional one (a single token) is short; rotations
-and masks are laid out before the first step. Both branches go through the transformer in one batch where the
-shorter text must hardly be padded for that, as beside the 4096 tokens of a large image, else one after the
-other. All of this is the same function of prompt and noise: only the rounding of floating point differs.
+    texts                       c1 … cB  u1 … uB              refined once, before the first step
+    images                      i1 … iB                       refined once per evaluation, for both branches
+    row of the joint blocks     c1 i1  c2 i2 …  u1 i1  u2 i2 …
+
+A sequence attends to itself alone (`packed_attention.py`); all else takes token by token, and all of a batch
+is at one time. The refined images are the same beside any text: the length of a text moves all positions of
+its image alike, and rotary attention knows differences only. All of this is the same function of prompt and
+noise as `NextDiT.forward`: only the rounding of floating point differs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -17,57 +20,67 @@ from torch.nn import functional as F
 from lumina_model.guidance import Both
 from lumina_model.image_sizes import Size
 from lumina_model.mixed_sizes import crop, pad
-from lumina_model.next_dit import Blocks, Context, Layout, NextDiT
+from lumina_model.next_dit import Blocks, Context, NextDiT
+from lumina_model.rope import Rotation, image_rotation, join, text_rotation
 from lumina_model.solvers import Velocity
 
-#: Both branches share a batch if it pads at most this share of all tokens, or this many tokens: more work
-#: costs more than the overhead of a second call (measured on a CPU with the embedded model).
-MOST_PADDING: Final = 1 / 32
-FEW_TOKENS: Final = 64
+Grid = tuple[int, int]
+"""Rows and columns of image tokens."""
 
 
 @dataclass(frozen=True)
-class Branch:
-    """One context over a batch of latents, ready for every step; call it as a velocity."""
+class Sequences:
+    """Sequences one after the other in a row: what blocks need to know of it, the same at every t."""
+
+    rotation: Rotation  # (1, N, 1, d/2, 2)
+    lengths: Tensor  # (S,) int, on the CPU
+
+
+@dataclass(frozen=True)
+class Row:
+    """B images, each beside one or more texts, ready for every step; call it as their velocities."""
 
     model: NextDiT
-    context: Context
-    layout: Layout
+    texts: Tensor  # (1, ΣT, D), of S texts: S is a multiple of B, text s goes with image s mod B
+    images: Sequences  # the B images by themselves
+    joint: Sequences  # the S texts, each with its image behind it
+    order: Tensor  # (N,): the token of [texts ; images] that stands at each place of the row
+    places: Tensor  # (S/B·ΣI,): where the row has the image tokens, sequence by sequence
     sizes: tuple[Size, ...] | None
     blocks: Blocks | None
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """x (B, C, H, W), t a scalar -> v (B, C, H, W), 0 beyond the size of a sample."""
-        x = x.to(self.context.tokens.dtype)
-        time = t.to(x.device).expand(len(x))
+        """x (B, C, H, W), t a scalar -> (S, C, H, W), 0 beyond the size of a sample."""
+        model = self.model
+        x = x.to(self.texts.dtype)
+        time = model.time_caption_embed.timestep_embedder(t.to(x.device).reshape(1))  # (1, E)
+        each = [x] if self.sizes is None else [one[None] for one in crop(x, self.sizes)]
+        patches = torch.cat([model.patchify(one).flatten(0, 1) for one in each])[None]  # (1, ΣI, p·p·C)
+        tokens = model.x_embedder(patches)  # (1, ΣI, D)
+        for refiner in model.noise_refiner:
+            tokens = refiner(tokens, time, self.images.rotation, self.images.lengths)
+        tokens = torch.cat([self.texts, tokens], dim=1)[:, self.order]  # (1, N, D)
+        run = self.blocks or NextDiT.run_blocks
+        tokens = run(model, tokens, time, self.joint.rotation, self.joint.lengths)
+        patches = model.norm_out(tokens[:, self.places], time)[0]  # (S/B·ΣI, p·p·C)
+        return self._unpatchify(patches, x)
+
+    def _unpatchify(self, patches: Tensor, x: Tensor) -> Tensor:
+        """(S/B·ΣI, p·p·C) -> (S, C, H, W), of the height and width of x."""
+        p, repeats = self.model.config.patch_size, len(self.joint.lengths) // len(x)
         if self.sizes is None:
-            return self.model(x, time, self.context, blocks=self.blocks, layout=self.layout)
-        each = crop(x, self.sizes)
-        padded = pad(self.model(each, time, self.context, blocks=self.blocks, layout=self.layout))
+            rows, columns = x.shape[2] // p, x.shape[3] // p
+            return self.model.unpatchify(patches.unflatten(0, (-1, rows * columns)), rows, columns)
+        grids = [(height // p, width // p) for height, width in self.sizes] * repeats
+        parts = patches.split([rows * columns for rows, columns in grids])
+        found = [self.model.unpatchify(part[None], *grid)[0] for part, grid in zip(parts, grids, strict=True)]
+        padded = pad(found)
         return F.pad(padded, (0, x.shape[3] - padded.shape[3], 0, x.shape[2] - padded.shape[2]))
-
-
-def branch(
-    model: NextDiT, context: Context, latents: Sequence[int], sizes: Sequence[Size] | None = None,
-    blocks: Blocks | None = None,
-) -> Branch:  # fmt: skip
-    """Prepare a branch.
-
-    Args:
-        model: the transformer.
-        context: of the texts, (B, T, D).
-        latents: shape of the state, (…, H, W).
-        sizes: (h, w) of the latents of each sample; None where all fill the state.
-        blocks: see `NextDiT.forward`.
-    """
-    p = model.config.patch_size
-    grids = [(h // p, w // p) for h, w in sizes or [(latents[-2], latents[-1])]]
-    return Branch(model, context, model.lay_out(context, grids), tuple(sizes) if sizes else None, blocks)
 
 
 def branches(
     model: NextDiT, cond: Context, uncond: Context | None, latents: Sequence[int],
-    sizes: Sequence[Size] | None = None, blocks: Blocks | None = None, *, together: bool = False,
+    sizes: Sequence[Size] | None = None, blocks: Blocks | None = None,
 ) -> tuple[Velocity, Both]:  # fmt: skip
     """The conditional branch, and both.
 
@@ -75,30 +88,65 @@ def branches(
         model: the transformer.
         cond: contexts of the prompts, batch B.
         uncond: unconditional (or negative) contexts, batch B; None without guidance.
-        latents: shape of the state, (…, H, W).
-        sizes: see `branch`.
-        blocks: see `NextDiT.forward`.
-        together: share a batch at any cost, for blocks that remember the rows of a batch (`StepCache`).
+        latents: shape of the state, (B, C, H, W).
+        sizes: (h, w) of the latents of each sample; None where all fill the state.
+        blocks: what runs the joint blocks in place of `NextDiT.run_blocks`, e.g. a `StepCache`.
     """
-    cond = cond.trimmed()
-    conditional = branch(model, cond, latents, sizes, blocks)
+    conditional = row(model, [cond], latents, sizes, blocks)
     if uncond is None:
         return conditional, lambda x, t: (conditional(x, t),) * 2
-    uncond = uncond.trimmed()
-    if not (together or _hardly_padded(model, cond, uncond, latents)):
-        unconditional = branch(model, uncond, latents, sizes, blocks)
-        return conditional, lambda x, t: (conditional(x, t), unconditional(x, t))
-    joint = branch(model, cond + uncond, latents, [*sizes, *sizes] if sizes else None, blocks)
+    joint = row(model, [cond, uncond], latents, sizes, blocks)
 
     def both(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        v_cond, v_uncond = joint(torch.cat([x, x]), t).chunk(2)
+        v_cond, v_uncond = joint(x, t).chunk(2)
         return v_cond, v_uncond
 
     return conditional, both
 
 
-def _hardly_padded(model: NextDiT, cond: Context, uncond: Context, latents: Sequence[int]) -> bool:
-    n, longer = len(cond.tokens), max(cond.tokens.shape[1], uncond.tokens.shape[1])
-    padded = n * (2 * longer - cond.tokens.shape[1] - uncond.tokens.shape[1])
-    tokens = 2 * n * (longer + latents[-2] * latents[-1] // model.config.patch_size**2)
-    return padded <= max(FEW_TOKENS, MOST_PADDING * tokens)
+def row(
+    model: NextDiT, contexts: Sequence[Context], latents: Sequence[int],
+    sizes: Sequence[Size] | None = None, blocks: Blocks | None = None,
+) -> Row:  # fmt: skip
+    """Prepare a row of the same images beside each of several contexts, see `branches`.
+
+    The host waits for the device, to learn how long the texts are: once per batch.
+    """
+    n, channels, height, width = latents
+    p = model.config.patch_size
+    for size in set(sizes or [(height, width)]):
+        model.check_latent_shape((channels, *size))
+    grids = [(h // p, w // p) for h, w in sizes or [(height, width)] * n]
+    areas = [rows * columns for rows, columns in grids]  # B numbers
+    tokens = torch.cat([context.tokens[context.mask] for context in contexts])  # (ΣT, D)
+    lengths = torch.cat([context.mask.sum(dim=1) for context in contexts]).tolist()  # S numbers
+    images_at = torch.arange(len(tokens), len(tokens) + sum(areas)).split(areas)
+    texts_at = torch.arange(len(tokens)).split(lengths)
+    order = torch.cat([at for i, text in enumerate(texts_at) for at in (text, images_at[i % n])])  # (N,)
+    return Row(
+        model,
+        tokens[None],
+        _sequences(model, [0] * n, grids, tokens.device),
+        _sequences(model, lengths, grids * len(contexts), tokens.device),
+        order.to(tokens.device),
+        torch.nonzero(order >= len(tokens))[:, 0].to(tokens.device),
+        None if sizes is None else tuple(sizes),
+        blocks,
+    )
+
+
+def _sequences(
+    model: NextDiT, lengths: Sequence[int], grids: Sequence[Grid], device: torch.device
+) -> Sequences:
+    """Sequences of a text of each length, which may be 0, and an image of each grid."""
+    axes, theta = model.config.axes_dim_rope, model.config.rope_theta
+    shapes = list(zip(lengths, grids, strict=True))
+    rotations = {
+        (length, grid): join(
+            text_rotation(length, axes, theta, device),
+            image_rotation(torch.tensor([length], device=device), *grid, axes, theta),
+        )
+        for length, grid in set(shapes)
+    }
+    rotation = torch.cat([rotations[shape] for shape in shapes], dim=1)
+    return Sequences(rotation, torch.tensor([length + rows * columns for length, (rows, columns) in shapes]))

@@ -26,20 +26,18 @@ class CompiledBlocks:
         self._run = torch.compile(_run)
 
     def __call__(
-        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
+        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, lengths: Tensor
     ) -> Tensor:
-        """tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D), as `NextDiT.run_blocks`."""
+        """tokens (1, N, D), time (1, E), lengths (S,) -> (1, N, D), as `NextDiT.run_blocks`."""
         state = tokens
         try:
             for layer in model.layers if self.reason is None else ():
-                state = self._run(layer, state, time, rotation, key_mask)
+                state = self._run(layer, state, time, rotation, lengths)
         except self._failure as error:
             self.reason = " ".join(str(error).split("\n\n")[0].split())  # what follows is advice on logging
             warnings.warn(f"the blocks run uncompiled, torch.compile failed: {self.reason}", stacklevel=2)
-        return state if self.reason is None else model.run_blocks(tokens, time, rotation, key_mask)
+        return state if self.reason is None else model.run_blocks(tokens, time, rotation, lengths)
 
 
-def _run(
-    layer: nn.Module, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
-) -> Tensor:
-    return layer(tokens, time, rotation, key_mask)
+def _run(layer: nn.Module, tokens: Tensor, time: Tensor, rotation: Rotation, lengths: Tensor) -> Tensor:
+    return layer(tokens, time, rotation, lengths)

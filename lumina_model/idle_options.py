@@ -6,7 +6,7 @@ was named is held to be of use; a checkpoint's own sampling and the defaults may
 
 import math
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             takes place, or compiled blocks where there are none.
     """
     visited, stop, kind = _visited(sampling), _stop(sampling), torch.device(device).type
-    for name, reason in _idle(sampling, stop, max(visited)).items():
+    for name, reason in _idle(sampling, stop, visited).items():
         if name in named:
             raise UserError(f"expected an option that does something, found {name}, though {reason}")
     if {"points", "steps"} <= set(named):
@@ -48,7 +48,7 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             "expected one of points and steps, found both, in the sampling; fix: drop one (points are "
             "steps + 1, but for dpm)"
         )
-    if sampling.guidance != 1 and not any(sampling.guidance_start <= time < stop for time in visited):
+    if sampling.guidance != 1 and not _guided(sampling, stop, visited):
         raise UserError(
             f"expected guidance at one of the times at least, found none between guidance_start "
             f"{sampling.guidance_start:g} and truncation {sampling.truncation} or truncation_ratio "
@@ -77,17 +77,23 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         )
 
 
-def _idle(sampling: Sampling, stop: float, last: float) -> Mapping[str, str]:
+def _idle(sampling: Sampling, stop: float, visited: Sequence[float]) -> Mapping[str, str]:
     """Return each option that has a value and no effect, with why and what to do.
 
-    ``stop`` is the time at which guidance ends, ``last`` the last one at which the solver looks.
+    ``stop`` is the time at which guidance ends, ``visited`` those at which the solver looks.
     """
     found: dict[str, str] = {}
+    last = max(visited)
     if sampling.guidance == 1:
         why = "guidance is 1, which guides nowhere; fix: another guidance, or leave it out"
         found |= {name: why for name in _OF_GUIDANCE if getattr(sampling, name) not in (None, "", 0.0)}
     elif not sampling.negative_prompt:
         found["system_prompt_in_negative"] = "there is no negative_prompt; fix: leave it out"
+    if sampling.guidance_every > 1 and _guided(sampling, stop, visited) < 2:
+        found["guidance_every"] = (
+            "it keeps the unconditional branch of one guided evaluation for the next, and fewer than two are "
+            "guided; fix: leave it out"
+        )
     if sampling.cache is None:
         found["cache_coefficients"] = "there is no cache; fix: a cache, e.g. cache=0.3, or leave it out"
     elif sampling.evaluations() < _LEAST_FOR_CACHE:
@@ -108,6 +114,13 @@ def _knows_bfloat16() -> bool:
     """Tell whether the processor computes in bfloat16; True where torch cannot say, as on ARM."""
     ask = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
     return torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512") or any(f() for f in ask if f)
+
+
+def _guided(sampling: Sampling, stop: float, visited: Sequence[float]) -> int:
+    """Return how many evaluations are guided."""
+    if sampling.guidance == 1:
+        return 0
+    return sum(sampling.guidance_start <= time < stop for time in visited)
 
 
 def _stop(sampling: Sampling) -> float:

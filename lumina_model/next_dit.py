@@ -11,7 +11,7 @@ The left branch does not depend on t: `NextDiT.encode_context` runs it once per 
 
 Padding between a short text and its image is masked as attention key. This is the same function as the
 official one, which packs [text ; image] per sample: attention does not know order, only rotary positions, and
-those are given per sample. What all texts of a batch are padded with, `Context.trimmed` cuts off.
+those are given per sample. For sampling, `branches.py` runs the same layers over a row without padding.
 
 Parameter names are those of diffusers' `Lumina2Transformer2DModel`; `official_names.py` has the map to the
 official ones.
@@ -35,11 +35,16 @@ from lumina_model.config import CONFIGS as CONFIGS
 from lumina_model.config import NextDiTConfig as NextDiTConfig
 from lumina_model.errors import UserError
 from lumina_model.linear import Linear
+from lumina_model.packed_attention import attend
 from lumina_model.rope import Rotation, image_rotation, join, rotate, text_rotation
 
 TIME_FREQUENCIES = 128  # 256-wide sinusoid; official models/model.py, TimestepEmbedder
 TIME_MAX_PERIOD = 10_000
 FINAL_NORM_EPS = 1e-6  # official models/model.py, FinalLayer
+
+Seen = Tensor | None
+"""What a token sees: None all of its row; bool (B, N) the keys that are True; int (S,) its own one of the S
+sequences of these lengths, one after the other in a single row (`packed_attention.attend`)."""
 
 
 class RMSNorm(nn.Module):
@@ -109,8 +114,8 @@ class Attention(nn.Module):
         self.norm_k = RMSNorm(config.head_dim, config.qk_norm_eps)
         self.to_out = nn.ModuleList([Linear(config.hidden_size, config.hidden_size, bias=False)])
 
-    def forward(self, x: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
-        """x (B, N, D), key_mask (B, N) bool with True where a key may be seen, None for all -> (B, N, D)."""
+    def forward(self, x: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
         q = self.to_q(x).unflatten(-1, (-1, self.head_dim))  # (B, N, A, d)
         k = self.to_k(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
         v = self.to_v(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
@@ -119,8 +124,10 @@ class Attention(nn.Module):
         if self.group > 1:  # key-value head j serves query heads group·j … group·j + group - 1
             k = k.repeat_interleave(self.group, dim=2)  # (B, N, A, d)
             v = v.repeat_interleave(self.group, dim=2)  # (B, N, A, d)
+        if seen is not None and seen.dtype != torch.bool:
+            return self.to_out[0](attend(q, k, v, seen).flatten(2))  # (1, N, D)
         q, k, v = (y.transpose(1, 2) for y in (q, k, v))  # (B, A, N, d)
-        mask = None if key_mask is None else key_mask[:, None, None]  # (B, 1, 1, N)
+        mask = None if seen is None else seen[:, None, None]  # (B, 1, 1, N)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, A, N, d)
         return self.to_out[0](out.transpose(1, 2).flatten(2))  # (B, N, D)
 
@@ -165,9 +172,9 @@ class RefinerBlock(nn.Module):
         self.feed_forward = FeedForward(config)
         self.ffn_norm2 = RMSNorm(config.hidden_size, config.norm_eps)
 
-    def forward(self, x: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
-        x = x + self.norm2(self.attn(self.norm1(x), rotation, key_mask))
+        x = x + self.norm2(self.attn(self.norm1(x), rotation, seen))
         return x + self.ffn_norm2(self.feed_forward(self.ffn_norm1(x)))
 
 
@@ -183,10 +190,10 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
         self.ffn_norm2 = RMSNorm(config.hidden_size, config.norm_eps)
 
-    def forward(self, x: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
         """x (B, N, D), time (B, E) -> (B, N, D)."""
         scale_1, gate_1, scale_2, gate_2 = self.norm1(time)  # (B, 1, D) each
-        x = x + gate_1 * self.norm2(self.attn(self.norm1.norm(x) * scale_1, rotation, key_mask))
+        x = x + gate_1 * self.norm2(self.attn(self.norm1.norm(x) * scale_1, rotation, seen))
         return x + gate_2 * self.ffn_norm2(self.feed_forward(self.ffn_norm1(x) * scale_2))
 
 
@@ -210,47 +217,11 @@ class Context:
     """Refined captions: all that the joint blocks need to know of the text, the same at every t."""
 
     tokens: Tensor  # (B, T, D)
-    mask: Tensor | None  # (B, T) bool, True on valid tokens, which come first; None where all are valid
-
-    @property
-    def lengths(self) -> Tensor:
-        """Valid tokens of each text (B,)."""
-        n, length = self.tokens.shape[:2]
-        if self.mask is None:
-            return torch.full((n,), length, device=self.tokens.device)
-        return self.mask.sum(dim=1)
-
-    def trimmed(self) -> "Context":
-        """Without the padding that all texts share. The host waits for the device: once per prompt."""
-        lengths = self.lengths
-        longest = int(lengths.max())
-        mask = None if self.mask is None or int(lengths.min()) == longest else self.mask[:, :longest]
-        return Context(self.tokens[:, :longest], mask)
-
-    def __add__(self, other: "Context") -> "Context":
-        """The batch of self followed by the batch of other, the shorter texts padded."""
-        length = max(self.tokens.shape[1], other.tokens.shape[1])
-        padded = [one._padded(length) for one in (self, other)]
-        return Context(torch.cat([tokens for tokens, _ in padded]), torch.cat([mask for _, mask in padded]))
-
-    def _padded(self, length: int) -> tuple[Tensor, Tensor]:
-        n, own = self.tokens.shape[:2]
-        mask = self.tokens.new_ones((n, own), dtype=torch.bool) if self.mask is None else self.mask
-        return F.pad(self.tokens, (0, 0, 0, length - own)), F.pad(mask, (0, length - own))
+    mask: Tensor  # (B, T) bool, True on valid tokens, which come first
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where a batch's tokens stand, which depends on texts and image sizes alone: the same at every t."""
-
-    image: Rotation  # (B or 1, I, 1, d/2) each
-    joint: Rotation  # (B or 1, N, 1, d/2) each
-    image_mask: Tensor | None  # (B, I) bool, None where all images have one size
-    key_mask: Tensor | None  # (B, N) bool, None where nothing is padded
-
-
-Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor | None], Tensor]
-"""(model, tokens, time, rotation, key_mask) -> tokens, see `NextDiT.run_blocks`."""
+Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor], Tensor]
+"""(model, tokens (1, N, D), time (1, E), rotation, lengths (S,)) -> tokens, as `NextDiT.run_blocks`."""
 
 
 class NextDiT(nn.Module):
@@ -285,17 +256,15 @@ class NextDiT(nn.Module):
 
     @overload
     def forward(
-        self, x: Tensor, t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None, *,
-        blocks: Blocks | None = None, layout: Layout | None = None,
-    ) -> Tensor: ...  # fmt: skip
+        self, x: Tensor, t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None
+    ) -> Tensor: ...
     @overload
     def forward(
-        self, x: Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None, *,
-        blocks: Blocks | None = None, layout: Layout | None = None,
-    ) -> list[Tensor]: ...  # fmt: skip
+        self, x: Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context, cap_mask: Tensor | None = None
+    ) -> list[Tensor]: ...
     def forward(
         self, x: Tensor | Sequence[Tensor], t: Tensor, cap_feats: Tensor | Context,
-        cap_mask: Tensor | None = None, *, blocks: Blocks | None = None, layout: Layout | None = None,
+        cap_mask: Tensor | None = None,
     ) -> Tensor | list[Tensor]:  # fmt: skip
         """Velocity image - noise at time t.
 
@@ -305,8 +274,6 @@ class NextDiT(nn.Module):
             t: times (B,) in [0, 1]; 0 is noise, 1 is the image.
             cap_feats: caption features (B, T, F), or the `Context` made of them.
             cap_mask: (B, T), needed with features only.
-            blocks: what runs the joint blocks in place of `run_blocks`, e.g. a `StepCache`.
-            layout: of this context and these sizes, where it is known from an earlier call (`lay_out`).
 
         Returns:
             As x: (B, C, H, W), or a list.
@@ -319,48 +286,37 @@ class NextDiT(nn.Module):
             context = self.encode_context(cap_feats, cap_mask)
         self._check_latents(x, t, context)
         grids = [(y.shape[-2] // self.config.patch_size, y.shape[-1] // self.config.patch_size) for y in x]
-        layout = layout or self.lay_out(context, grids if isinstance(x, Sequence) else grids[:1])
+        rotation = self._image_rotation(context, grids[:1] if isinstance(x, Tensor) else grids)
 
         time = self.time_caption_embed.timestep_embedder(t)  # (B, E)
+        image_mask = None  # (B, I), where images differ in size
         if isinstance(x, Tensor):
             patches = self.patchify(x)  # (B, I, p·p·C)
         else:
-            patches = pad_sequence([self.patchify(y[None])[0] for y in x], batch_first=True)
+            each = [self.patchify(y[None])[0] for y in x]
+            patches = pad_sequence(each, batch_first=True)
+            valid = [y.new_ones(len(y), dtype=torch.bool) for y in each]
+            image_mask = pad_sequence(valid, batch_first=True)
         tokens = self.x_embedder(patches)  # (B, I, D)
         for refiner in self.noise_refiner:
-            tokens = refiner(tokens, time, layout.image, layout.image_mask)
+            tokens = refiner(tokens, time, rotation, image_mask)
 
         text_length = context.tokens.shape[1]
+        key_mask = context.mask.new_ones(tokens.shape[:2]) if image_mask is None else image_mask
+        key_mask = torch.cat([context.mask, key_mask], dim=1)  # (B, N)
+        rotation = join(self._text_rotation(context.tokens), rotation)
         tokens = torch.cat([context.tokens.to(tokens.dtype), tokens], dim=1)  # (B, N, D)
-        tokens = (blocks or NextDiT.run_blocks)(self, tokens, time, layout.joint, layout.key_mask)
+        tokens = self.run_blocks(tokens, time, rotation, key_mask)
 
         patches = self.norm_out(tokens[:, text_length:], time)  # (B, I, p·p·C)
         if isinstance(x, Tensor):
             return self.unpatchify(patches, *grids[0])  # (B, C, H, W)
         return [self.unpatchify(y[None, : r * s], r, s)[0] for y, (r, s) in zip(patches, grids, strict=True)]
 
-    def lay_out(self, context: Context, grids: Sequence[tuple[int, int]]) -> Layout:
-        """Rotations and masks of a batch, for all steps.
-
-        Args:
-            context: its texts.
-            grids: (rows, columns) of image tokens: one for all samples, or one for each.
-        """
-        image = self._image_rotation(context, grids)
-        joint = join(self._text_rotation(context.tokens), image)
-        if len(grids) == 1:
-            rows, columns = grids[0]
-            key_mask = None if context.mask is None else F.pad(context.mask, (0, rows * columns), value=True)
-            return Layout(image, joint, None, key_mask)
-        valid = [torch.ones(r * s, dtype=torch.bool, device=context.tokens.device) for r, s in grids]
-        image_mask = pad_sequence(valid, batch_first=True)  # (B, max I)
-        text_mask = image_mask.new_ones(context.tokens.shape[:2]) if context.mask is None else context.mask
-        return Layout(image, joint, image_mask, torch.cat([text_mask, image_mask], dim=1))
-
-    def run_blocks(self, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None) -> Tensor:
-        """All joint blocks: tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D)."""
+    def run_blocks(self, tokens: Tensor, time: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
+        """All joint blocks: tokens (B, N, D), time (B, E) -> (B, N, D)."""
         for layer in self.layers:
-            tokens = layer(tokens, time, rotation, key_mask)
+            tokens = layer(tokens, time, rotation, seen)
         return tokens
 
     def patchify(self, x: Tensor) -> Tensor:
@@ -399,13 +355,12 @@ class NextDiT(nn.Module):
         nn.init.zeros_(self.norm_out.linear_2.weight)
 
     def _image_rotation(self, context: Context, grids: Sequence[tuple[int, int]]) -> Rotation:
-        """Rotation of the image tokens (B or 1, I): of one grid for all, or of one for each, padded."""
-        lengths, axes, theta = context.lengths, self.config.axes_dim_rope, self.config.rope_theta
+        """Rotation of the image tokens (B, I): of one grid for all, or of one for each, padded."""
+        lengths, axes, theta = context.mask.sum(dim=1), self.config.axes_dim_rope, self.config.rope_theta
         if len(grids) == 1:
-            return image_rotation(lengths[:1] if context.mask is None else lengths, *grids[0], axes, theta)
+            return image_rotation(lengths, *grids[0], axes, theta)
         parts = [image_rotation(lengths[i : i + 1], *grid, axes, theta) for i, grid in enumerate(grids)]
-        cos, sin = (pad_sequence([part[k][0] for part in parts], batch_first=True) for k in (0, 1))
-        return cos, sin
+        return pad_sequence([part[0] for part in parts], batch_first=True)
 
     def _text_rotation(self, tokens: Tensor) -> Rotation:
         return text_rotation(
@@ -430,22 +385,26 @@ class NextDiT(nn.Module):
             )
 
     def _check_latents(self, x: Tensor | Sequence[Tensor], t: Tensor, context: Context) -> None:
-        p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
         if isinstance(x, Tensor) and x.ndim != 4:
             raise UserError(f"expected latents (B, C, H, W), found {tuple(x.shape)}; fix: their shape")
         for y in x[:1] if isinstance(x, Tensor) else x:  # (C, H, W): one stands for a batch of one size
-            if y.ndim != 3 or y.shape[0] != self.config.in_channels or y.shape[1] % p or y.shape[2] % p:
-                raise UserError(
-                    f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "
-                    f"{tuple(y.shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
-                )
-            if y.shape[1] // p > max_rows or y.shape[2] // p > max_columns:
-                raise UserError(
-                    f"expected at most {max_rows} x {max_columns} image tokens, found "
-                    f"{y.shape[1] // p} x {y.shape[2] // p}; fix: ask for a smaller image"
-                )
+            self.check_latent_shape(y.shape)
         if t.shape != (len(x),) or len(context.tokens) != len(x):
             raise UserError(
                 f"expected one time and one caption per latent ({len(x)}), found times {tuple(t.shape)} and "
                 f"{len(context.tokens)} captions; fix: give all three the same batch size"
+            )
+
+    def check_latent_shape(self, shape: Sequence[int]) -> None:
+        """Raise a `UserError` unless latents of one sample, (C, H, W), have a shape that the model takes."""
+        p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
+        if len(shape) != 3 or shape[0] != self.config.in_channels or shape[1] % p or shape[2] % p:
+            raise UserError(
+                f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "
+                f"{tuple(shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
+            )
+        if shape[1] // p > max_rows or shape[2] // p > max_columns:
+            raise UserError(
+                f"expected at most {max_rows} x {max_columns} image tokens, found "
+                f"{shape[1] // p} x {shape[2] // p}; fix: ask for a smaller image"
             )

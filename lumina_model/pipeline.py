@@ -373,9 +373,7 @@ def _velocity(
     if sampling.cache is not None:
         evaluations = steps * EVALUATIONS_PER_STEP[sampling.solver]
         cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
-    conditional, both = branches(
-        model, cond, uncond, shape, sizes, cache or blocks, together=cache is not None
-    )
+    conditional, both = branches(model, cond, uncond, (len(cond.tokens), *shape[1:]), sizes, cache or blocks)
     return guided_velocity(
         conditional,
         both,
@@ -384,6 +382,7 @@ def _velocity(
         stop,
         start=sampling.guidance_start,
         rows=sampling.renorm == ROWS,
+        every=sampling.guidance_every,
     )
 
 
@@ -413,8 +412,7 @@ def _teller(progress: Progress, before: int, total: int) -> Callback:
 
 
 def _repeat(context: Context, n: int) -> Context:
-    mask = None if context.mask is None else context.mask.expand(n, -1)
-    return Context(context.tokens.expand(n, -1, -1), mask)
+    return Context(context.tokens.expand(n, -1, -1), context.mask.expand(n, -1))
 
 
 def _expect_same_number(prompts: Sequence[object], others: Sequence[object] | Tensor, what: str) -> None:

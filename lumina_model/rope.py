@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-Rotation = tuple[Tensor, Tensor]
-"""Cosines and sines, each (B or 1, N, 1, D/2) in float32: the 1 broadcasts over the heads."""
+Rotation = Tensor
+"""Cosine and sine of each angle, (B or 1, N, 1, D/2, 2) in float32: the 1 broadcasts over the heads."""
 
 
 def axis_angles(positions: Tensor, dim: int, theta: float) -> Tensor:
@@ -47,7 +47,7 @@ def image_rotation(
     """Rotation of a rows x columns token grid, row by row, behind texts of the given lengths (B,).
 
     Returns:
-        Cosines and sines (B, rows·columns, 1, D/2).
+        (B, rows·columns, 1, D/2, 2).
     """
     device = text_lengths.device
     n = len(text_lengths)
@@ -62,22 +62,22 @@ def image_rotation(
 
 def join(first: Rotation, second: Rotation) -> Rotation:
     """Rotation of the sequence [first ; second]; a batch of 1 is expanded to the other's."""
-    n = max(first[0].shape[0], second[0].shape[0])
-    cos, sin = (
-        torch.cat([a.expand(n, -1, -1, -1), b.expand(n, -1, -1, -1)], dim=1)
-        for a, b in zip(first, second, strict=True)
-    )
-    return cos, sin
+    n = max(len(first), len(second))
+    return torch.cat([part.expand(n, -1, -1, -1, -1) for part in (first, second)], dim=1)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn the adjacent pairs (2k, 2k+1) of x (B, N, H, D) by the k-th angle, in float32; dtype is kept."""
-    cos, sin = rotation  # (B or 1, N, 1, D/2)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)  # each (B, N, H, D/2)
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)  # (B, N, H, D/2, 2)
+    pairs = x.float().unflatten(-1, (-1, 2))  # (B, N, H, D/2, 2)
+    if torch.compiler.is_compiling():  # it writes no code for complex numbers, which are faster without it
+        cos, sin = rotation.unbind(-1)  # (B or 1, N, 1, D/2) each
+        even, odd = pairs.unbind(-1)  # (B, N, H, D/2) each
+        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(rotation))
     return turned.flatten(-2).to(x.dtype)  # (B, N, H, D)
 
 
 def _rotation(angles: Tensor) -> Rotation:
     angles = angles[:, :, None]  # (B, N, 1, D/2)
-    return angles.cos().float(), angles.sin().float()
+    return torch.stack([angles.cos().float(), angles.sin().float()], dim=-1)

@@ -35,8 +35,9 @@ _NONE = frozenset({"", "none", "null", "off"})
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 _OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache", *OFFICIAL)
 _NUMBERS = ("shift", "guidance", "guidance_start", "renorm", "truncation", "truncation_ratio", "cache")
-_COUNTS = ("steps", "height", "width", "max_text_tokens")
+_COUNTS = ("steps", "height", "width", "max_text_tokens", "guidance_every")
 _SWITCHES = ("dynamic_shift", "system_prompt_in_negative")
+_LATER = (("guidance_every", 1),)
 ROWS = "rows"
 
 
@@ -56,6 +57,8 @@ class Sampling:
         renorm: CFG-Renorm ratio, officially 1; None or 0 for none; ``rows`` is diffusers'
             `cfg_normalization`, another operation (`guidance.renormalise_rows`).
         guidance_start: guide from this (shifted) t on.
+        guidance_every: compute the unconditional branch at every so many guided evaluations and keep its
+            distance from the conditional one in between (`guidance.GuidanceCache`); 1 computes it always.
         truncation: CFG-Trunc: guide while (shifted) t is below this, None for always.
         truncation_ratio: the same by share of steps, as diffusers' `cfg_trunc_ratio`; None for none.
         cache: threshold of the step cache (`step_cache.StepCache`), None for none.
@@ -81,6 +84,7 @@ class Sampling:
     guidance: float = 4.0
     renorm: float | str | None = 1.0
     guidance_start: float = 0.0
+    guidance_every: int = 1
     truncation: float | None = None
     truncation_ratio: float | None = None
     cache: float | None = None
@@ -112,7 +116,7 @@ class Sampling:
             _expect(getattr(self, name) in allowed, name, f"one of {', '.join(allowed)}", getattr(self, name))
         _expect(self.dtype is None or self.dtype in DTYPES, "dtype",
                 f"one of {', '.join(DTYPES)} (float16 gives black images)", self.dtype)  # fmt: skip
-        for name, least in (("steps", 1), ("max_text_tokens", 2)):
+        for name, least in (("steps", 1), ("guidance_every", 1), ("max_text_tokens", 2)):
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
@@ -140,9 +144,13 @@ class Sampling:
         _expect(self.solver == "dpm" or self.grid != "dpm", "grid", "a grid from 0 to 1", self.grid)
 
     def canonical(self) -> dict[str, Any]:
-        """All fields as JSON values, defaults resolved: equal exactly when the same is drawn."""
+        """All fields as JSON values, defaults resolved: equal exactly when the same is drawn.
+
+        Fields that came later are left out where they do nothing: what was drawn before keeps its name.
+        """
         unset = {name: value for name, value in OFFICIAL.items() if getattr(self, name) is None}
-        return asdict(self) | unset | {"grid": self._grid()}
+        found = asdict(self) | unset | {"grid": self._grid()}
+        return {name: value for name, value in found.items() if (name, value) not in _LATER}
 
     def completed(self, own: "Sampling") -> "Sampling":
         """A copy whose unset fields are those of another, e.g. of the checkpoint."""

@@ -5,13 +5,13 @@ through a polynomial that was fitted to the change of the *output*; the results 
 sum stays under a threshold the blocks are skipped and what they added last time is added again. The first and
 the last evaluation are always computed. (ali-vilab/TeaCache, TeaCache4Lumina2.)
 
-Two things differ from that script. It keeps one memory per sequence length, so that two branches of one
-length disturb each other and CFG-Trunc stops its counter; here each row of the batch, that is each sample's
-branch, has a memory and a decision of its own, and an image does not depend on its neighbours. And padding of
-the text does not count in the change.
+One thing differs from that script. It keeps one memory per sequence length, so that two branches of one
+length disturb each other and CFG-Trunc stops its counter; here each sequence of the row, that is each
+sample's branch, has a memory and a decision of its own, and an image does not depend on its neighbours.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -34,18 +34,18 @@ COEFFICIENTS: dict[str, tuple[float, ...]] = {  # of rel^4 … rel^0, as publish
 
 
 @dataclasses.dataclass
-class _Row:
+class _Memory:
     """What is remembered of one branch of one sample."""
 
-    signal: Tensor  # (N, D), of the last evaluation
-    added: Tensor  # (N, D), what the blocks added when they were computed last
+    signal: Tensor  # (n, D), of the last evaluation
+    added: Tensor  # (n, D), what the blocks added when they were computed last
     change: float = 0.0  # summed up since then
 
 
 class StepCache:
     """The memory of one generation; call it in place of `NextDiT.run_blocks`.
 
-    A call with fewer rows than before touches the first ones: conditional branches come first in a batch.
+    A call with fewer sequences than before touches the first ones: conditional branches come first in a row.
     """
 
     def __init__(self, threshold: float, evaluations: int, coefficients: str = "v1"):
@@ -61,44 +61,44 @@ class StepCache:
         self.coefficients = COEFFICIENTS[coefficients]
         self.done = 0
         self.computed = 0
-        """Rows that went through the joint blocks so far."""
-        self._rows: list[_Row] = []
+        """Sequences that went through the joint blocks so far."""
+        self._memories: list[_Memory] = []
 
     def __call__(
-        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, key_mask: Tensor | None
+        self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, lengths: Tensor
     ) -> Tensor:
-        """tokens (B, N, D), time (B, E), key_mask (B, N) or None -> (B, N, D), as `NextDiT.run_blocks`."""
+        """tokens (1, N, D), time (1, E), lengths (S,) -> (1, N, D), as `NextDiT.run_blocks`."""
         self.done += 1
-        if key_mask is None:
-            key_mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         modulation = cast(Block, model.layers[0]).norm1
-        signal = modulation.norm(tokens) * modulation(time)[0]  # (B, N, D)
-        skipped = self._skipped(signal, key_mask)
-        fresh = [row for row in range(len(tokens)) if row not in skipped]
+        each = lengths.tolist()
+        signals = (modulation.norm(tokens) * modulation(time)[0])[0].split(each)  # S of (n, D)
+        skipped = self._skipped(signals)
+        fresh = [i for i in range(len(each)) if i not in skipped]
         self.computed += len(fresh)
-        out = torch.empty_like(tokens)
+        before, after = tokens[0].split(each), [*tokens[0].split(each)]
         if fresh:
-            index = torch.tensor(fresh, device=tokens.device)
-            cos, sin = (part if len(part) == 1 else part[index] for part in rotation)
-            out[index] = model.run_blocks(tokens[index], time[index], (cos, sin), key_mask[index])
-        for row in skipped:
-            out[row] = tokens[row] + self._rows[row].added
-        for row in fresh:
-            new = _Row(signal[row], out[row] - tokens[row])
-            self._rows[row : row + 1] = [new]
-        for row in skipped:
-            self._rows[row].signal = signal[row]
-        return out
+            places = torch.arange(sum(each)).split(each)
+            index = torch.cat([places[i] for i in fresh]).to(tokens.device)
+            out = model.run_blocks(tokens[:, index], time, rotation[:, index], lengths[fresh])
+            for i, found in zip(fresh, out[0].split([each[i] for i in fresh]), strict=True):
+                after[i] = found
+                self._memories[i : i + 1] = [_Memory(signals[i], found - before[i])]
+        for i in skipped:
+            after[i] = before[i] + self._memories[i].added
+            self._memories[i].signal = signals[i]
+        return torch.cat(after)[None]
 
-    def _skipped(self, signal: Tensor, key_mask: Tensor) -> set[int]:
-        """Add up each row's change and return the rows that are to be skipped."""
-        known = min(len(self._rows), len(signal))
+    def _skipped(self, signals: Sequence[Tensor]) -> set[int]:
+        """Add up each sequence's change and return those that are to be skipped."""
+        known = list(zip(self._memories, signals, strict=False))
         if not known or self.done >= self.evaluations or self.threshold <= 0:
             return set()
-        before = torch.stack([row.signal for row in self._rows[:known]]).float()  # (B, N, D)
-        valid = key_mask[:known, :, None]  # (B, N, 1)
-        moved = ((signal[:known].float() - before).abs() * valid).sum(dim=(1, 2))  # (B,)
-        size = (before.abs() * valid).sum(dim=(1, 2))  # (B,)
-        for row, relative in zip(self._rows, (moved / size).tolist(), strict=False):
-            row.change += float(np.polyval(self.coefficients, relative))
-        return {i for i, row in enumerate(self._rows[:known]) if row.change < self.threshold}
+        changes = torch.stack([_relative_change(memory.signal, signal) for memory, signal in known])
+        for (memory, _), relative in zip(known, changes.tolist(), strict=True):  # the host waits once
+            memory.change += float(np.polyval(self.coefficients, relative))
+        return {i for i, (memory, _) in enumerate(known) if memory.change < self.threshold}
+
+
+def _relative_change(before: Tensor, now: Tensor) -> Tensor:
+    """(n, D) each -> a scalar."""
+    return (now.float() - before.float()).abs().sum() / before.float().abs().sum()

@@ -53,19 +53,24 @@ def evaluations(sampling: Sampling, image_tokens: int) -> Evaluations:
         None,
         sampling.guidance_stop(times),
         start=sampling.guidance_start,
+        every=sampling.guidance_every,
     )
     SOLVERS[sampling.solver](velocity, torch.zeros(1, 1, 1, 1), times)
     return Evaluations(**seen)
 
 
-def forward_flops(config: NextDiTConfig, text_tokens: int, image_tokens: int) -> int:
-    """Operations of one evaluation of one sample, its context given: refiner, joint blocks, both ends."""
-    joint = config.num_layers * block_flops(config, text_tokens + image_tokens)
-    refiner = config.num_refiner_layers * block_flops(config, image_tokens)
-    ends = 2 * 2 * image_tokens * config.patch_size**2 * config.in_channels * config.hidden_size
+def image_side_flops(config: NextDiTConfig, image_tokens: int) -> int:
+    """Operations of an evaluation that both branches share: the image's embedding and refiner, and time."""
     modulations = (config.num_layers + config.num_refiner_layers) * 4 + 1
     time = 2 * config.time_dim * (256 + config.time_dim + modulations * config.hidden_size)
-    return joint + refiner + ends + time
+    refiner = config.num_refiner_layers * block_flops(config, image_tokens)
+    return time + _end_flops(config, image_tokens) + refiner
+
+
+def branch_flops(config: NextDiTConfig, text_tokens: int, image_tokens: int) -> int:
+    """Operations of one branch of an evaluation, its context given: joint blocks and last layer."""
+    joint = config.num_layers * block_flops(config, text_tokens + image_tokens)
+    return joint + _end_flops(config, image_tokens)
 
 
 def context_flops(config: NextDiTConfig, text_tokens: int) -> int:
@@ -81,6 +86,11 @@ def block_flops(config: NextDiTConfig, tokens: int) -> int:
     return 2 * tokens * weights + 4 * tokens**2 * config.hidden_size
 
 
+def _end_flops(config: NextDiTConfig, image_tokens: int) -> int:
+    """The map from patches to tokens, or the one back."""
+    return 2 * image_tokens * config.patch_size**2 * config.in_channels * config.hidden_size
+
+
 def image_flops(
     config: NextDiTConfig,
     sampling: Sampling,
@@ -90,12 +100,14 @@ def image_flops(
 ) -> float:
     """Operations of the transformer for an image, on average over texts of these lengths.
 
-    Text encoder and autoencoder are left out.
+    Text encoder and autoencoder are left out. What several images share, of time for a batch, is counted for
+    each.
     """
     count = evaluations(sampling, image_tokens)
     prompts = [
-        count.conditional * forward_flops(config, tokens, image_tokens) + context_flops(config, tokens)
+        count.conditional * branch_flops(config, tokens, image_tokens) + context_flops(config, tokens)
         for tokens in text_tokens
     ]
-    negative = count.unconditional * forward_flops(config, negative_tokens, image_tokens)
-    return sum(prompts) / len(prompts) + negative
+    images = count.conditional * image_side_flops(config, image_tokens)
+    negative = count.unconditional * branch_flops(config, negative_tokens, image_tokens)
+    return images + sum(prompts) / len(prompts) + negative

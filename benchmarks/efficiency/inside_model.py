@@ -132,6 +132,7 @@ def _watched(words: Sequence[str], report: Path) -> None:
     from lumina_eval.store import ImageStore
     from lumina_model import adapter, pipeline
     from lumina_model.autoencoder import Autoencoder
+    from lumina_model.branches import Row
     from lumina_model.next_dit import NextDiT
     from lumina_model.text_encoder import TextEncoder
 
@@ -139,7 +140,7 @@ def _watched(words: Sequence[str], report: Path) -> None:
     spans.seconds[START] = time.perf_counter() - begun  # mostly torch, which the command would import
     spans.watch(TextEncoder, "encode", "text encoder")
     spans.watch(NextDiT, "encode_context", "denoiser")
-    spans.watch(NextDiT, "forward", "denoiser")
+    spans.watch(Row, "__call__", "denoiser")
     spans.watch(Autoencoder, "decode", "decoder")
     spans.watch(pipeline.Pipeline, "generate", "noise, solver, guidance")
     spans.watch(pipeline.Pipeline, "load", WEIGHTS)

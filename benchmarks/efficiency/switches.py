@@ -28,7 +28,10 @@ from lumina_eval.runs import read_result, read_scores
 from lumina_eval.store import ImageStore
 
 #: What makes a checkpoint's own sampling exact.
-EXACT: Final = {"truncation": "none", "truncation_ratio": "none", "cache": "none", "dtype": "float32"}
+EXACT: Final = {
+    "truncation": "none", "truncation_ratio": "none", "guidance_every": "1", "cache": "none",
+    "dtype": "float32",
+}  # fmt: skip
 #: Batch of the timings, and of the images.
 BATCH: Final = 16
 #: Prompts that the timings take in turn.
@@ -48,6 +51,7 @@ def usual_switches(sampling: Any) -> list[Switch]:
     steps = max(1, sampling.evaluations() // 2)
     return [
         Switch("CFG-Trunc, t < 0.25", {"truncation": "0.25"}),
+        Switch("guidance cache, every 2nd", {"guidance_every": "2"}),
         Switch(f"Flow-DPM-Solver, {steps} steps", {"solver": "dpm", "steps": str(steps)}),
         Switch("step cache 0.3", {"cache": "0.3"}),
         Switch("bfloat16", {"dtype": "bfloat16"}),

@@ -18,7 +18,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from benchmarks.efficiency.chain import settings
-from benchmarks.efficiency.flops import context_flops, evaluations, forward_flops, image_flops
+from benchmarks.efficiency.flops import (
+    branch_flops,
+    context_flops,
+    evaluations,
+    image_flops,
+    image_side_flops,
+)
 from benchmarks.efficiency.growth import Point, fit
 from benchmarks.efficiency.measurement import Measurement, measure
 from benchmarks.efficiency.tables import front, notes, table
@@ -46,7 +52,8 @@ def test_operations_are_those_that_torch_counts(config: NextDiTConfig, text: int
     assert context_flops(config, text) == pytest.approx(counter.get_total_flops(), rel=1e-9)
     with FlopCounterMode(display=False) as counter:
         model(x, t, context)
-    assert forward_flops(config, text, rows * rows) == pytest.approx(counter.get_total_flops(), rel=1e-9)
+    expected = image_side_flops(config, rows * rows) + branch_flops(config, text, rows * rows)
+    assert expected == pytest.approx(counter.get_total_flops(), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +75,8 @@ def test_evaluations_of_a_sampling(sampling: Sampling, conditional: int, uncondi
 def test_operations_of_an_image_are_those_of_its_evaluations() -> None:
     sampling = Sampling(solver="euler", steps=5, truncation=0.25)
     count = evaluations(sampling, 16)
-    expected = count.conditional * forward_flops(SMALL, 9, 16) + context_flops(SMALL, 9)
-    expected += count.unconditional * forward_flops(SMALL, 1, 16)
+    expected = count.conditional * (image_side_flops(SMALL, 16) + branch_flops(SMALL, 9, 16))
+    expected += context_flops(SMALL, 9) + count.unconditional * branch_flops(SMALL, 1, 16)
     assert image_flops(SMALL, sampling, [9, 9], 1, 16) == expected
     assert image_flops(SMALL, sampling, [9, 20], 1, 16) > expected
 

@@ -1,9 +1,10 @@
-"""Both branches of guidance: the same function as the padded transformer, in fewer tokens."""
+"""Both branches of guidance in one row: the same function as the padded transformer, in fewer tokens."""
 
 import pytest
 import torch
 
 from lumina_model.branches import branches
+from lumina_model.errors import UserError
 from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Context, NextDiT
 
@@ -13,49 +14,45 @@ def contexts(model: NextDiT, longest: int, padded: int = 44) -> tuple[Context, C
     feats = torch.randn(4, padded, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
     mask = (torch.arange(padded) < torch.tensor([[longest], [3], [1], [1]])).long()
     both = model.encode_context(feats, mask)
-    assert both.mask is not None
     return Context(both.tokens[:2], both.mask[:2]), Context(both.tokens[2:], both.mask[2:])
 
 
 @pytest.fixture
-def lengths(model: NextDiT) -> list[tuple[int, ...]]:
-    """Of each call of the joint blocks: samples and tokens."""
-    seen: list[tuple[int, ...]] = []
-    model.layers[0].register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape[:2])))
+def rows(model: NextDiT) -> dict[str, list[tuple[int, ...]]]:
+    """Of each call of the first refiner and of the first joint block: samples and tokens."""
+    seen: dict[str, list[tuple[int, ...]]] = {"images": [], "joint": []}
+    for name, block in (("images", model.noise_refiner[0]), ("joint", model.layers[0])):
+        block.register_forward_hook(
+            lambda module, args, out, name=name: seen[name].append(tuple(out.shape[:2]))
+        )
     return seen
 
 
-@pytest.mark.parametrize(
-    ("longest", "side", "calls"),
-    [(5, 16, [(4, 69)]), (20, 4, [(4, 24)]), (40, 4, [(2, 44), (2, 5)])],
-    ids=["short texts beside a large image", "little work", "long texts beside a small image"],
-)
-def test_branches_equal_the_padded_model_and_compute_no_padding(
-    model: NextDiT, lengths: list[tuple[int, ...]], longest: int, side: int, calls: list[tuple[int, int]]
+@pytest.mark.parametrize(("longest", "side"), [(5, 16), (20, 4), (40, 4), (3, 4)])
+def test_branches_equal_the_padded_model_and_compute_nothing_twice(
+    model: NextDiT, rows: dict[str, list[tuple[int, ...]]], longest: int, side: int
 ) -> None:
     cond, uncond = contexts(model, longest)
-    x, t = torch.randn(2, 16, side, side), torch.tensor(0.3)
+    x, t, area = torch.randn(2, 16, side, side), torch.tensor(0.3), side * side // 4
     expected = [model(x, t.expand(2), context) for context in (cond, uncond)]
-    assert lengths == [(2, 44 + side * side // 4)] * 2
-    lengths.clear()
+    assert rows == {"images": [(2, area)] * 2, "joint": [(2, 44 + area)] * 2}
+    for calls in rows.values():
+        calls.clear()
     conditional, both = branches(model, cond, uncond, x.shape)
     found = both(x, t)
-    assert lengths == calls
+    assert rows == {"images": [(1, 2 * area)], "joint": [(1, longest + 3 + 1 + 1 + 4 * area)]}
     torch.testing.assert_close(list(found), expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(conditional(x, t), expected[0], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("longest", [5, 40])
-@pytest.mark.parametrize("together", [False, True])
-def test_images_of_several_sizes_give_what_each_gives_alone(
-    model: NextDiT, longest: int, together: bool
-) -> None:
+def test_images_of_several_sizes_give_what_each_gives_alone(model: NextDiT, longest: int) -> None:
     cond, uncond = contexts(model, longest)
     sizes = [(4, 8), (12, 4)]
     each, t = [torch.randn(16, *size) for size in sizes], torch.tensor(0.6)
-    found = branches(model, cond, uncond, (16, 12, 8), sizes, together=together)[1](pad(each), t)
+    state = pad(each)
+    found = branches(model, cond, uncond, state.shape, sizes)[1](state, t)
     for v, context in zip(found, (cond, uncond), strict=True):
-        assert context.mask is not None
         for i, (x, velocity) in enumerate(zip(each, crop(v, sizes), strict=True)):
             alone = Context(context.tokens[i : i + 1], context.mask[i : i + 1])
             expected = model(x[None], t.expand(1), alone)[0]
@@ -64,18 +61,18 @@ def test_images_of_several_sizes_give_what_each_gives_alone(
         assert not v[1, :, :, 4:].any()
 
 
-def test_without_guidance_there_is_one_branch(model: NextDiT, lengths: list[tuple[int, ...]]) -> None:
+def test_without_guidance_there_is_one_branch(model: NextDiT, rows: dict[str, list[tuple[int, ...]]]) -> None:
     cond, _ = contexts(model, 5)
     x, t = torch.randn(2, 16, 4, 4), torch.tensor(0.3)
-    conditional, _ = branches(model, cond, None, x.shape)
+    conditional, both = branches(model, cond, None, x.shape)
     torch.testing.assert_close(conditional(x, t), model(x, t.expand(2), cond), atol=1e-5, rtol=1e-4)
-    assert lengths[0] == (2, 9)
+    assert rows["joint"][0] == (1, 5 + 3 + 2 * 4)
+    assert all(torch.equal(v, conditional(x, t)) for v in both(x, t))
 
 
-def test_texts_of_one_length_need_no_mask(model: NextDiT) -> None:
-    cond, uncond = contexts(model, 3)
-    assert cond.trimmed().mask is None
-    assert uncond.trimmed().tokens.shape[1] == 1
-    joined = cond.trimmed() + uncond.trimmed()
-    assert joined.mask is not None
-    assert joined.mask.tolist() == [[True] * 3] * 2 + [[True, False, False]] * 2
+def test_images_that_the_model_does_not_take_are_refused_before_the_first_step(model: NextDiT) -> None:
+    cond, uncond = contexts(model, 5)
+    with pytest.raises(UserError, match="divisible by 2"):
+        branches(model, cond, uncond, (2, 16, 5, 4))
+    with pytest.raises(UserError, match="image tokens"):
+        branches(model, cond, uncond, (2, 16, 4, 260), [(4, 4), (4, 260)])

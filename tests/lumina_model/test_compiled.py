@@ -1,5 +1,7 @@
 """Compiled blocks: equal to the others, and replaced by them, with the reason, where compiling fails."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -8,19 +10,41 @@ from lumina_model.next_dit import NextDiT
 from lumina_model.rope import text_rotation
 
 
-def inputs(model: NextDiT, length: int) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...], None]:
+def inputs(model: NextDiT, lengths: list[int]) -> tuple[torch.Tensor, ...]:
+    """Tokens, time, rotation and lengths of a row."""
     config = model.config
-    rotation = text_rotation(length, config.axes_dim_rope, config.rope_theta, torch.device("cpu"))
-    return torch.randn(2, length, config.hidden_size), torch.randn(2, config.time_dim), rotation, None
+    parts = [
+        text_rotation(length, config.axes_dim_rope, config.rope_theta, torch.device("cpu"))
+        for length in lengths
+    ]
+    tokens = torch.randn(1, sum(lengths), config.hidden_size)
+    return tokens, torch.randn(1, config.time_dim), torch.cat(parts, dim=1), torch.tensor(lengths)
 
 
-def test_compiled_blocks_equal_the_others_at_several_lengths(model: NextDiT) -> None:
+def test_compiled_blocks_equal_the_others_in_rows_of_several_kinds(model: NextDiT) -> None:
     blocks = CompiledBlocks()
     with torch.inference_mode():
-        for length in (9, 14):
-            given = inputs(model, length)
+        for lengths in ([9, 9], [14, 14, 14, 3], [5]):
+            given = inputs(model, lengths)
             torch.testing.assert_close(blocks(model, *given), model.run_blocks(*given), atol=1e-4, rtol=1e-4)
     assert blocks.reason is None
+
+
+def test_rows_of_other_lengths_are_not_compiled_anew(model: NextDiT, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def count(graph: torch.fx.GraphModule, given: list[torch.Tensor]) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        torch, "compile", lambda function, compile=torch.compile: compile(function, backend=count)
+    )
+    blocks = CompiledBlocks()
+    with torch.inference_mode():
+        for lengths in ([9, 9], [14, 3, 3], [5, 5, 5, 5, 5, 3], [8, 7], [6, 6, 6, 4, 4]):
+            blocks(model, *inputs(model, lengths))
+    assert len(graphs) <= 2  # of the first length, then of any
 
 
 def test_blocks_that_cannot_be_compiled_run_as_they_are_and_say_why_once(
@@ -33,7 +57,7 @@ def test_blocks_that_cannot_be_compiled_run_as_they_are_and_say_why_once(
         torch, "compile", lambda function, compile=torch.compile: compile(function, backend=broken)
     )
     blocks = CompiledBlocks()
-    given = inputs(model, 9)
+    given = inputs(model, [9, 9])
     for _ in range(2):
         assert torch.equal(blocks(model, *given), model.run_blocks(*given))
     assert "no C++ compiler" in (blocks.reason or "")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumina_model.guidance import (
+    GuidanceCache,
     classifier_free,
     guided_velocity,
     renormalise,
@@ -105,3 +106,39 @@ def test_where_there_is_no_guidance_the_conditional_branch_is_followed(
     )
     expected = v_uncond + scale * (v_cond - v_uncond) if guided else v_cond
     torch.testing.assert_close(velocity(x, torch.tensor(t)), expected)
+
+
+@given(every=st.integers(1, 4), steps=st.integers(1, 12))
+def test_a_guidance_cache_computes_the_other_branch_every_so_often(every: int, steps: int) -> None:
+    calls: list[str] = []
+
+    def conditional(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        calls.append("conditional")
+        return torch.cos(x + t)
+
+    def both(x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append("both")
+        return torch.cos(x + t), torch.sin(x - t)
+
+    velocity = guided_velocity(conditional, both, 3.0, every=every)
+    x, kept = torch.tensor([0.3, -1.0]), torch.empty(0)
+    for step in range(steps):
+        t = torch.tensor(step / 12)
+        v_cond, v_uncond = torch.cos(x + t), torch.sin(x - t)
+        if step % every == 0:
+            kept = v_cond - v_uncond
+        torch.testing.assert_close(velocity(x, t), v_cond + 2.0 * kept)
+    assert calls == ["conditional" if step % every else "both" for step in range(steps)]
+
+
+def test_a_guidance_cache_is_exact_where_the_branches_keep_their_distance() -> None:
+    """A difference that does not move is no approximation, and every evaluation is left alone at 1."""
+
+    def both(x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x * t, x * t - 0.5
+
+    cache = GuidanceCache(lambda x, t: both(x, t)[0], both, 3)
+    for step in range(5):
+        x, t = torch.randn(2, 3, dtype=torch.float64).float(), torch.tensor(step / 5)
+        for found, expected in zip(cache(x, t), both(x, t), strict=True):
+            torch.testing.assert_close(found, expected)

@@ -17,20 +17,22 @@ from lumina_model.solvers import SOLVERS
 
 EACH = {
     "solver": "dpm", "steps": "2", "guidance": "1", "renorm": "1", "guidance_start": "0.1",
-    "truncation": "0.5", "truncation_ratio": "0.5", "cache": "0.3", "cache_coefficients": "v2",
-    "dynamic_shift": "true", "shift": "3", "negative_prompt": "blue", "grid": "dpm", "compile": "true",
-    "dtype": "bfloat16",
+    "guidance_every": "2", "truncation": "0.5", "truncation_ratio": "0.5", "cache": "0.3",
+    "cache_coefficients": "v2", "dynamic_shift": "true", "shift": "3", "negative_prompt": "blue",
+    "grid": "dpm", "compile": "true", "dtype": "bfloat16",
 }  # fmt: skip
 #: Pairs beside which the one or the other has no effect, or which exclude each other.
 REFUSED = {
     ("guidance", "renorm"), ("guidance", "guidance_start"), ("guidance", "truncation"),
-    ("guidance", "truncation_ratio"), ("guidance", "negative_prompt"), ("truncation", "truncation_ratio"),
-    ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"), ("steps", "truncation"),
+    ("guidance", "truncation_ratio"), ("guidance", "negative_prompt"), ("guidance", "guidance_every"),
+    ("truncation", "truncation_ratio"), ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"),
+    ("steps", "truncation"),
 }  # fmt: skip
 #: Options that move a state of a few numbers under a made-up velocity, and what each is without.
 WITHOUT = {
     "solver": "euler", "steps": "20", "guidance": "4", "renorm": "none", "guidance_start": "0",
-    "truncation": "none", "truncation_ratio": "none", "dynamic_shift": "false", "shift": "none",
+    "guidance_every": "1", "truncation": "none", "truncation_ratio": "none", "dynamic_shift": "false",
+    "shift": "none",
 }  # fmt: skip
 
 
@@ -51,7 +53,7 @@ def drawn(sampling: Sampling) -> torch.Tensor:
 
     velocity = guided_velocity(
         lambda x, t: both(x, t)[0], both, sampling.guidance, sampling.renorm, sampling.guidance_stop(times),
-        start=sampling.guidance_start,
+        start=sampling.guidance_start, every=sampling.guidance_every,
     )  # fmt: skip
     return SOLVERS[sampling.solver](velocity, torch.linspace(-1, 1, 12).reshape(1, 3, 2, 2), times)
 

@@ -35,12 +35,12 @@ def test_equals_complex_multiplication() -> None:
 @given(shift_row=st.integers(0, 20), shift_column=st.integers(0, 20))
 def test_attention_sees_only_differences_of_rows_and_columns(shift_row: int, shift_column: int) -> None:
     size = 24
-    cos, sin = image_rotation(torch.tensor([7]), size, size, AXES, THETA)
+    rotation = image_rotation(torch.tensor([7]), size, size, AXES, THETA)
     q, k = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(0))
 
     def score(a: tuple[int, int], b: tuple[int, int]) -> torch.Tensor:
-        at = [[part[:, p[0] * size + p[1]][:, None] for part in (cos, sin)] for p in (a, b)]
-        return (rotate(q, (at[0][0], at[0][1])) * rotate(k, (at[1][0], at[1][1]))).sum()
+        at = [rotation[:, p[0] * size + p[1]][:, None] for p in (a, b)]
+        return (rotate(q, at[0]) * rotate(k, at[1])).sum()
 
     here = score((1, 2), (3, 0))
     there = score((1 + shift_row, 2 + shift_column), (3 + shift_row, shift_column))
@@ -51,11 +51,11 @@ def test_attention_sees_only_differences_of_rows_and_columns(shift_row: int, shi
 def test_text_runs_on_the_first_axis_and_images_stand_behind_it() -> None:
     text = text_rotation(6, AXES, THETA, torch.device("cpu"))
     image = image_rotation(torch.tensor([4, 6]), 1, 2, AXES, THETA)
-    cos, sin = join(text, image)
-    assert cos.shape == sin.shape == (2, 8, 1, 8)
-    assert torch.equal(cos[0, :6], cos[1, :6])
-    assert torch.equal(cos[0, 6, 0, :2], text[0][0, 4, 0, :2])  # image of text length 4 is at (4, 0, 0)
-    assert torch.equal(text[0][:, :, :, 2:], torch.ones(1, 6, 1, 6))  # rows and columns of text are 0
+    both = join(text, image)
+    assert both.shape == (2, 8, 1, 8, 2)
+    assert torch.equal(both[0, :6], both[1, :6])
+    assert torch.equal(both[0, 6, 0, :2], text[0, 4, 0, :2])  # image of text length 4 is at (4, 0, 0)
+    assert torch.equal(text[:, :, :, 2:, 0], torch.ones(1, 6, 1, 6))  # rows and columns of text are 0
 
 
 def test_rotation_keeps_length_and_dtype() -> None:

@@ -18,7 +18,13 @@ def test_canonical_names_every_field_as_json() -> None:
     assert record == Sampling(guidance=4.0, shift=6.0).canonical()
     assert json.dumps(record) == json.dumps(Sampling(guidance=4.0, shift=6.0).canonical())
     assert Sampling(**record).canonical() == record
-    assert set(record) == {field.name for field in dataclasses.fields(Sampling)}
+    assert set(record) | {"guidance_every"} == {field.name for field in dataclasses.fields(Sampling)}
+
+
+def test_a_later_field_is_named_where_it_does_something() -> None:
+    """What was drawn before there was a guidance cache keeps its digest."""
+    assert "guidance_every" not in Sampling().canonical()
+    assert Sampling(guidance_every=2).canonical() == {**Sampling().canonical(), "guidance_every": 2}
 
 
 def test_the_grid_follows_the_solver_unless_it_is_named() -> None:
