@@ -176,7 +176,7 @@ class Pipeline:
         Returns:
             uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). An image is a
             function of its own prompt and noise; only the rounding of floating point depends on the batch,
-            by its size and its longest text.
+            by its size and the lengths of its texts.
         """
         sampling = (sampling or self.sampling).completed(self.sampling)
         _expect_same_number(prompts, seeds, "seeds")

@@ -1,8 +1,9 @@
 """The program that sets our linear layers beside torch's: every layer has a line, and mistakes are told."""
 
 import pytest
+import torch
 
-from benchmarks.efficiency.products import LAYERS, main
+from benchmarks.efficiency.products import LAYERS, int8_product, int8_rows, main
 
 
 def test_every_layer_has_its_rates_and_errors_of_rounding(capsys: pytest.CaptureFixture[str]) -> None:
@@ -11,7 +12,15 @@ def test_every_layer_has_its_rates_and_errors_of_rounding(capsys: pytest.Capture
     for layer in LAYERS:
         (line,) = [line.split() for line in lines if line.split()[:1] == [layer]]
         assert line[5].endswith("x")
-        assert all(0 <= float(error) < 1e-5 for error in line[6:])
+        assert all(0 <= float(error) < 1e-5 for error in line[6:8])
+        assert all(ratio.endswith("x") for ratio in line[8:])
+
+
+def test_the_product_in_int8_is_the_product_but_for_eight_bits() -> None:
+    x, weight = torch.randn(2, 17, 64, generator=torch.Generator().manual_seed(0))
+    exact = x @ weight.t()
+    apart = (int8_product(x, *int8_rows(weight)) - exact).norm() / exact.norm()
+    assert 0.001 < apart < 0.02
 
 
 def test_no_tokens_are_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
