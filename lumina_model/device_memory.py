@@ -10,8 +10,9 @@ import torch
 #: Where Linux tells of a process and of the machine. It counts a peak anew when it finds a 5 in `clear_refs`
 #: (proc(5)).
 STATUS, CLEAR_REFS, MEMINFO = "proc/self/status", "proc/self/clear_refs", "proc/meminfo"
-#: Limit and use of the control group of a container (version 2).
-GROUP_LIMIT, GROUP_USE = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"
+#: The control groups of version 2, which hold containers and services in memory; limits lie in any of those
+#: above a process's own, whose line in `GROUP` begins with `0::` (cgroups(7)).
+GROUPS, GROUP, LIMIT, USE = "sys/fs/cgroup", "proc/self/cgroup", "memory.max", "memory.current"
 #: A peak that was counted anew lies this near to what is held, in bytes.
 NEAR = 32 * 2**20
 
@@ -91,13 +92,27 @@ def memory_of(device: str) -> Memory:
 
 
 def _available(root: Path) -> int | None:
-    """Bytes that can be taken without swapping: of the machine, or of the container if that has less."""
-    machine = _line(root / MEMINFO, "MemAvailable")
+    """Bytes that can be taken without swapping: of the machine, or of a group that has less left."""
+    left = [_left_in_group(folder) for folder in _groups(root)]
+    known = [found for found in (_line(root / MEMINFO, "MemAvailable"), *left) if found is not None]
+    return max(0, min(known)) if known else None
+
+
+def _groups(root: Path) -> list[Path]:
+    """Folders of the process's control group and of all above it."""
     try:
-        container = int((root / GROUP_LIMIT).read_text()) - int((root / GROUP_USE).read_text())
-    except (OSError, ValueError):  # no limit, or one that is not told here: version 1, a group within
-        return machine
-    return max(0, container if machine is None else min(machine, container))
+        found = re.search(r"^0::/?(.*)$", (root / GROUP).read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    own = Path(found[1] if found else "")
+    return [root / GROUPS / group for group in (own, *own.parents)]
+
+
+def _left_in_group(folder: Path) -> int | None:
+    try:
+        return int((folder / LIMIT).read_text()) - int((folder / USE).read_text())
+    except (OSError, ValueError):  # no limit, or one that is not told here, as by version 1
+        return None
 
 
 def _line(file: Path, name: str) -> int | None:

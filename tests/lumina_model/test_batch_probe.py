@@ -182,6 +182,18 @@ def test_what_the_machine_or_its_container_has_left_is_free(
     assert (tmp_path / "proc/self/clear_refs").read_text() == "5"
 
 
+@pytest.mark.parametrize("own", ["/system.slice/eval.service", "/", "/../outside", "/gone"])
+def test_a_limit_of_any_group_above_the_process_counts(tmp_path: Path, own: str) -> None:
+    write_system(tmp_path, held=1000, peak=1000, available=5000, limit=None)
+    (tmp_path / "proc/self/cgroup").write_text(f"4:memory:/old\n0::{own}\n")
+    for folder, limit in (("system.slice/eval.service", "max"), ("system.slice", "700"), ("", "4000000")):
+        group = tmp_path / "sys/fs/cgroup" / folder
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "memory.max").write_text(f"{limit}\n")
+        (group / "memory.current").write_text("100\n")
+    assert ProcessMemory(tmp_path).free == (600 if own.startswith("/system") else 3_999_900)
+
+
 def test_a_peak_that_cannot_be_counted_anew_is_unknown(tmp_path: Path) -> None:
     write_system(tmp_path, held=1000, peak=900_000, available=5_000_000, limit=None)
     memory = ProcessMemory(tmp_path)

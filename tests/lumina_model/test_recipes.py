@@ -46,6 +46,12 @@ def test_a_broken_recipe_names_the_place(tmp_path: Path, text: str, message: str
         load_recipe(StageSettings, file)
 
 
+def test_a_recipe_of_another_part_is_told_as_that() -> None:
+    with pytest.raises(UserError, match="found that of another part, with anchor_weights") as error:
+        load_recipe(StageSettings, FOLDER / "patterns.toml")
+    assert "autoencoder" in str(error.value)
+
+
 def test_a_way_to_start_that_is_not_there_is_told(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text("start = 'decodr'\n[loop]\nsteps = 1\nlr = 1e-3\n")
