@@ -18,9 +18,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.efficiency.command_line import key_values, without_traceback
 from benchmarks.efficiency.device import device_name
 from benchmarks.efficiency.flops import image_flops
 from benchmarks.efficiency.timing import timed
+from lumina_eval.errors import UserError
 from lumina_model.adapter import LuminaModel
 from lumina_model.sampling import Sampling
 
@@ -96,11 +98,13 @@ def _tokens(model: LuminaModel, prompt: str, sampling: Sampling) -> int:
     return len(encoder.tokenizer(sampling.final_text(prompt)).input_ids)
 
 
+@without_traceback
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure the axes, print tables with their lines, draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="embedded:hq_tuning", help="one of our checkpoints")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--option", action="append", default=[], help="KEY=VALUE, e.g. steps=4")
     parser.add_argument("--side", type=int, nargs="*", default=[64, 128, 256, 384, 512])
     parser.add_argument("--text", type=int, nargs="*", default=[16, 32, 64, 128, 256])
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
@@ -110,10 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     from lumina_eval.models import open_models
 
-    model = open_models(given.model, {"device": given.device})[0]
-    assert isinstance(model, LuminaModel)
+    asked = [value for axis in AXES for value in getattr(given, axis)]
+    if given.repeats < 1 or min(asked, default=1) < 1:
+        raise UserError("expected repeats and values of 1 or more, found less; fix: e.g. --steps 5 10 20")
+    model = open_models(given.model, {"device": given.device, **key_values(given.option, "--option")})[0]
+    if not isinstance(model, LuminaModel):
+        raise UserError(f"expected one of our checkpoints, found {given.model}; fix: --model lumina:DIR")
     console = Console(width=110)
-    console.print(f"{device_name(model.device)}; {model.title}")
+    beside = f"; {', '.join(given.option)}" if given.option else ""
+    console.print(f"{device_name(model.device)}; {model.title}{beside}")
     measured = {
         axis: points(model, axis, values, given.repeats) for axis in AXES if (values := getattr(given, axis))
     }
