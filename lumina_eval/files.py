@@ -25,9 +25,10 @@ def said_clearly(path: Path) -> Iterator[None]:
                 f"no space left on the disk of {path}; all that was written before is kept; "
                 "fix: free some space and run the same command again, it goes on from here"
             ) from error
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        fix = "a file has that name" if in_the_way else "or mend its permissions"
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "fix: choose another folder or mend its permissions"
+            f"cannot write {path}: {error.strerror or error}; fix: choose another folder, {fix}"
         ) from error
 
 

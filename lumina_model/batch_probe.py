@@ -1,7 +1,7 @@
 """Batches measured for the search: two evaluations of the network each, carried on to all of the sampling.
 
 Text encoding and decoding are measured as they are. All evaluations count alike, so a sampling that computes
-less in some (CFG-Trunc, a step cache) is faster than is told here.
+less in some (CFG-Trunc, a guidance cache, a step cache) is faster than is told here.
 """
 
 import itertools
@@ -26,7 +26,7 @@ REPEATS, ENOUGH = 3, 0.5
 
 @dataclass(frozen=True)
 class Probe:
-    """Draws batches of the given prompts, as long and as uneven as any of theirs, and times them."""
+    """Draws batches of the given prompts, as long as any of theirs, and times them."""
 
     pipeline: Pipeline
     sampling: Sampling
@@ -35,9 +35,7 @@ class Probe:
 
     def seconds(self, size: int) -> float:
         """Return what a batch of the whole sampling takes, from one of few evaluations."""
-        # The shortest among them: where all texts are equally long, attention has no mask and takes less.
-        chosen = [*itertools.islice(itertools.cycle(self.prompts), size - 1), self.prompts[-1]]
-        prompts = chosen if size > 1 else self.prompts[:1]
+        prompts = list(itertools.islice(itertools.cycle(self.prompts), size))
         moments = [time.perf_counter()]
 
         def tick(done: int, total: int) -> None:

@@ -8,6 +8,9 @@ A sequence attends to itself alone (`packed_attention.py`); all else takes token
 is at one time. The refined images are the same beside any text: the length of a text moves all positions of
 its image alike, and rotary attention knows differences only. All of this is the same function of prompt and
 noise as `NextDiT.forward`: only the rounding of floating point differs.
+
+Shape legend, beside that of `next_dit.py`: Q sequences (B, or 2B with guidance), ΣT text tokens of all of
+them, ΣI image tokens of the B images, N = ΣT + Q/B·ΣI tokens of the row.
 """
 
 from collections.abc import Sequence
@@ -17,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lumina_model.errors import UserError
 from lumina_model.guidance import Both
 from lumina_model.image_sizes import Size
 from lumina_model.mixed_sizes import crop, pad
@@ -29,11 +33,11 @@ Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Sequences:
+class RowLayout:
     """Sequences one after the other in a row: what blocks need to know of it, the same at every t."""
 
     rotation: Rotation  # (1, N, 1, d/2, 2)
-    lengths: Tensor  # (S,) int, on the CPU
+    lengths: Tensor  # (Q,) int, on the CPU
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,16 @@ class Row:
     """B images, each beside one or more texts, ready for every step; call it as their velocities."""
 
     model: NextDiT
-    texts: Tensor  # (1, ΣT, D), of S texts: S is a multiple of B, text s goes with image s mod B
-    images: Sequences  # the B images by themselves
-    joint: Sequences  # the S texts, each with its image behind it
+    texts: Tensor  # (1, ΣT, D), of Q texts: Q is a multiple of B, text q goes with image q mod B
+    images: RowLayout  # the B images by themselves
+    joint: RowLayout  # the Q texts, each with its image behind it
     order: Tensor  # (N,): the token of [texts ; images] that stands at each place of the row
-    places: Tensor  # (S/B·ΣI,): where the row has the image tokens, sequence by sequence
+    places: Tensor  # (Q/B·ΣI,): where the row has the image tokens, sequence by sequence
     sizes: tuple[Size, ...] | None
     blocks: Blocks | None
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """x (B, C, H, W), t a scalar -> (S, C, H, W), 0 beyond the size of a sample."""
+        """x (B, C, H, W), t a scalar -> (Q, C, H, W), 0 beyond the size of a sample; B as it was prepared."""
         model = self.model
         x = x.to(self.texts.dtype)
         time = model.time_caption_embed.timestep_embedder(t.to(x.device).reshape(1))  # (1, E)
@@ -62,11 +66,11 @@ class Row:
         tokens = torch.cat([self.texts, tokens], dim=1)[:, self.order]  # (1, N, D)
         run = self.blocks or NextDiT.run_blocks
         tokens = run(model, tokens, time, self.joint.rotation, self.joint.lengths)
-        patches = model.norm_out(tokens[:, self.places], time)[0]  # (S/B·ΣI, p·p·C)
+        patches = model.norm_out(tokens[:, self.places], time)[0]  # (Q/B·ΣI, p·p·C)
         return self._unpatchify(patches, x)
 
     def _unpatchify(self, patches: Tensor, x: Tensor) -> Tensor:
-        """(S/B·ΣI, p·p·C) -> (S, C, H, W), of the height and width of x."""
+        """(Q/B·ΣI, p·p·C) -> (Q, C, H, W), of the height and width of x."""
         p, repeats = self.model.config.patch_size, len(self.joint.lengths) // len(x)
         if self.sizes is None:
             rows, columns = x.shape[2] // p, x.shape[3] // p
@@ -110,24 +114,30 @@ def row(
 ) -> Row:  # fmt: skip
     """Prepare a row of the same images beside each of several contexts, see `branches`.
 
-    The host waits for the device, to learn how long the texts are: once per batch.
+    The host waits for the device a few times, to learn how long the texts are: per batch, not per step.
+
+    Raises:
+        UserError: latents that the model does not take, or another number of texts or sizes than of them.
     """
     n, channels, height, width = latents
+    for number, what in ((len(sizes or [()] * n), "sizes"), *((len(one.mask), "texts") for one in contexts)):
+        if number != n:
+            raise UserError(f"expected one of {what} for each of {n} latents, found {number}; fix: give {n}")
     p = model.config.patch_size
     for size in set(sizes or [(height, width)]):
         model.check_latent_shape((channels, *size))
     grids = [(h // p, w // p) for h, w in sizes or [(height, width)] * n]
     areas = [rows * columns for rows, columns in grids]  # B numbers
     tokens = torch.cat([context.tokens[context.mask] for context in contexts])  # (ΣT, D)
-    lengths = torch.cat([context.mask.sum(dim=1) for context in contexts]).tolist()  # S numbers
+    lengths = torch.cat([context.mask.sum(dim=1) for context in contexts]).tolist()  # Q numbers
     images_at = torch.arange(len(tokens), len(tokens) + sum(areas)).split(areas)
     texts_at = torch.arange(len(tokens)).split(lengths)
     order = torch.cat([at for i, text in enumerate(texts_at) for at in (text, images_at[i % n])])  # (N,)
     return Row(
         model,
         tokens[None],
-        _sequences(model, [0] * n, grids, tokens.device),
-        _sequences(model, lengths, grids * len(contexts), tokens.device),
+        _layout(model, [0] * n, grids, tokens.device),
+        _layout(model, lengths, grids * len(contexts), tokens.device),
         order.to(tokens.device),
         torch.nonzero(order >= len(tokens))[:, 0].to(tokens.device),
         None if sizes is None else tuple(sizes),
@@ -135,9 +145,7 @@ def row(
     )
 
 
-def _sequences(
-    model: NextDiT, lengths: Sequence[int], grids: Sequence[Grid], device: torch.device
-) -> Sequences:
+def _layout(model: NextDiT, lengths: Sequence[int], grids: Sequence[Grid], device: torch.device) -> RowLayout:
     """Sequences of a text of each length, which may be 0, and an image of each grid."""
     axes, theta = model.config.axes_dim_rope, model.config.rope_theta
     shapes = list(zip(lengths, grids, strict=True))
@@ -149,4 +157,4 @@ def _sequences(
         for length, grid in set(shapes)
     }
     rotation = torch.cat([rotations[shape] for shape in shapes], dim=1)
-    return Sequences(rotation, torch.tensor([length + rows * columns for length, (rows, columns) in shapes]))
+    return RowLayout(rotation, torch.tensor([length + rows * columns for length, (rows, columns) in shapes]))

@@ -31,6 +31,7 @@ Recipe = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
 OUT = Path("lumina-training")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 StageOption = Annotated[str, typer.Option("--stage", help="Which stage of `embedded` or a training run.")]
 WeightsOption = Annotated[str, typer.Option("--weights", help="ema or raw, where a checkpoint has both.")]
 
@@ -205,6 +206,10 @@ def generate(
         raise UserError(f"expected --strength above 0 and at most 1, found {strength}; fix: e.g. 0.6")
     if strength is not None and not image:
         raise UserError("expected --image with --strength, found none; fix: name the image to start from")
+    if out.suffix.lower() in PICTURES and not out.is_dir():
+        raise UserError(
+            f"expected a folder with --out, found a picture's name, {out}; fix: --out {out.parent}"
+        )
     source = _any_model(model, stage)
     parts = source if isinstance(source, dict) else checkpoint_parts(source)
     if wrong := [pair for pair in option or () if "=" not in pair]:
@@ -215,13 +220,14 @@ def generate(
     if lora:
         options["lora"] = ",".join(lora)
     chosen = LuminaModel(model, stage, parts, options)
-    start = read_pictures(image, len(prompt), *chosen.settings.size) if image else None
+    settings = chosen.settings  # refused options are told here, before anything is made
+    start = read_pictures(image, len(prompt), *settings.size) if image else None
     out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         bar = progress.add_task("steps", total=None)
         drawn = chosen.load(low_memory).generate(
-            prompt, [seed] * len(prompt), chosen.settings,
+            prompt, [seed] * len(prompt), settings,
             lambda done, total: progress.update(bar, completed=done, total=total),
             images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
         )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Joint blocks through torch.compile: one block is compiled, all blocks of its shape are run by that code.
+"""Joint blocks through torch.compile: one block is compiled, and all of them are run by that code.
 
-It is the same arithmetic in another order: latents move by rounding. The first batch of a shape waits for the
-compiler, on a CPU up to half a minute, so it pays for long runs only. Where compiling fails, for want of a
+It is the same arithmetic in another order: latents move by rounding. The first batch waits for the compiler,
+on a CPU up to half a minute, the first one of another length once more, for any length, and later ones do
+not, so it pays for long runs only. Where compiling fails, for want of a
 C++ compiler say, the blocks run as they are, and why is said once.
 """
 
@@ -28,7 +29,7 @@ class CompiledBlocks:
     def __call__(
         self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, lengths: Tensor
     ) -> Tensor:
-        """tokens (1, N, D), time (1, E), lengths (S,) -> (1, N, D), as `NextDiT.run_blocks`."""
+        """tokens (1, N, D), time (1, E), lengths (Q,) -> (1, N, D), as `NextDiT.run_blocks`."""
         state = tokens
         try:
             for layer in model.layers if self.reason is None else ():

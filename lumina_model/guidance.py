@@ -67,11 +67,11 @@ class GuidanceCache:
         self.both = both
         self.every = every
         self.done = 0
-        self._difference = torch.empty(0)
+        self._difference: Tensor | None = None
 
     def __call__(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, …), t a scalar -> conditional and unconditional v, (B, …) each."""
-        if self.done % self.every == 0:
+        if self._difference is None or self.done % self.every == 0:
             v_cond, v_uncond = self.both(x, t)
             self._difference = v_cond.float() - v_uncond.float()
         else:
@@ -106,7 +106,8 @@ def guided_velocity(
             guides to the end.
         start: guide from this t on; with `truncation` a guidance interval.
         rows: follow `renormalise_rows`.
-        every: compute the unconditional branch at every so many guided evaluations, see `GuidanceCache`.
+        every: compute the unconditional branch at every so many guided evaluations (`GuidanceCache`); what
+            is returned then counts them, and belongs to one generation.
     """
     stop = float("inf") if truncation is None else truncation
     if every > 1:

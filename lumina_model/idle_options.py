@@ -87,9 +87,10 @@ def _idle(sampling: Sampling, stop: float, visited: Sequence[float]) -> Mapping[
     if sampling.guidance == 1:
         why = "guidance is 1, which guides nowhere; fix: another guidance, or leave it out"
         found |= {name: why for name in _OF_GUIDANCE if getattr(sampling, name) not in (None, "", 0.0)}
+        found |= {"guidance_every": why} if sampling.guidance_every > 1 else {}
     elif not sampling.negative_prompt:
         found["system_prompt_in_negative"] = "there is no negative_prompt; fix: leave it out"
-    if sampling.guidance_every > 1 and _guided(sampling, stop, visited) < 2:
+    if sampling.guidance != 1 and sampling.guidance_every > 1 and _guided(sampling, stop, visited) < 2:
         found["guidance_every"] = (
             "it keeps the unconditional branch of one guided evaluation for the next, and fewer than two are "
             "guided; fix: leave it out"

@@ -43,8 +43,8 @@ TIME_MAX_PERIOD = 10_000
 FINAL_NORM_EPS = 1e-6  # official models/model.py, FinalLayer
 
 Seen = Tensor | None
-"""What a token sees: None all of its row; bool (B, N) the keys that are True; int (S,) its own one of the S
-sequences of these lengths, one after the other in a single row (`packed_attention.attend`)."""
+"""What a token sees: None all of its row; (B, N) the keys that are True; (Q,) its own one of the Q sequences
+of these lengths, one after the other in a single row (`packed_attention.attend`)."""
 
 
 class RMSNorm(nn.Module):
@@ -115,7 +115,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([Linear(config.hidden_size, config.hidden_size, bias=False)])
 
     def forward(self, x: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """(B, N, D) -> (B, N, D); seen: see `Seen`."""
         q = self.to_q(x).unflatten(-1, (-1, self.head_dim))  # (B, N, A, d)
         k = self.to_k(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
         v = self.to_v(x).unflatten(-1, (-1, self.head_dim))  # (B, N, K, d)
@@ -124,10 +124,10 @@ class Attention(nn.Module):
         if self.group > 1:  # key-value head j serves query heads group·j … group·j + group - 1
             k = k.repeat_interleave(self.group, dim=2)  # (B, N, A, d)
             v = v.repeat_interleave(self.group, dim=2)  # (B, N, A, d)
-        if seen is not None and seen.dtype != torch.bool:
+        if seen is not None and seen.ndim == 1:
             return self.to_out[0](attend(q, k, v, seen).flatten(2))  # (1, N, D)
         q, k, v = (y.transpose(1, 2) for y in (q, k, v))  # (B, A, N, d)
-        mask = None if seen is None else seen[:, None, None]  # (B, 1, 1, N)
+        mask = None if seen is None else seen[:, None, None].bool()  # (B, 1, 1, N)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, A, N, d)
         return self.to_out[0](out.transpose(1, 2).flatten(2))  # (B, N, D)
 
@@ -173,7 +173,7 @@ class RefinerBlock(nn.Module):
         self.ffn_norm2 = RMSNorm(config.hidden_size, config.norm_eps)
 
     def forward(self, x: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """(B, N, D) -> (B, N, D); seen: see `Seen`."""
         x = x + self.norm2(self.attn(self.norm1(x), rotation, seen))
         return x + self.ffn_norm2(self.feed_forward(self.ffn_norm1(x)))
 
@@ -191,7 +191,7 @@ class Block(nn.Module):
         self.ffn_norm2 = RMSNorm(config.hidden_size, config.norm_eps)
 
     def forward(self, x: Tensor, time: Tensor, rotation: Rotation, seen: Seen) -> Tensor:
-        """x (B, N, D), time (B, E) -> (B, N, D)."""
+        """x (B, N, D), time (B, E) -> (B, N, D); seen: see `Seen`."""
         scale_1, gate_1, scale_2, gate_2 = self.norm1(time)  # (B, 1, D) each
         x = x + gate_1 * self.norm2(self.attn(self.norm1.norm(x) * scale_1, rotation, seen))
         return x + gate_2 * self.ffn_norm2(self.feed_forward(self.ffn_norm1(x) * scale_2))
@@ -221,7 +221,7 @@ class Context:
 
 
 Blocks = Callable[["NextDiT", Tensor, Tensor, Rotation, Tensor], Tensor]
-"""(model, tokens (1, N, D), time (1, E), rotation, lengths (S,)) -> tokens, as `NextDiT.run_blocks`."""
+"""(model, tokens (1, N, D), time (1, E), rotation, lengths (Q,)) -> tokens, as `NextDiT.run_blocks`."""
 
 
 class NextDiT(nn.Module):
@@ -333,6 +333,27 @@ class NextDiT(nn.Module):
         x = x.permute(0, 5, 1, 3, 2, 4)  # (B, C, R, p, S, p)
         return x.flatten(4).flatten(2, 3)  # (B, C, H, W)
 
+    def check_latent_shape(self, shape: Sequence[int]) -> None:
+        """Refuse latents that the model does not take.
+
+        Args:
+            shape: of one sample, (C, H, W).
+
+        Raises:
+            UserError: not three numbers, other channels, sides that patches do not fill, too many tokens.
+        """
+        p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
+        if len(shape) != 3 or shape[0] != self.config.in_channels or shape[1] % p or shape[2] % p:
+            raise UserError(
+                f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "
+                f"{tuple(shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
+            )
+        if shape[1] // p > max_rows or shape[2] // p > max_columns:
+            raise UserError(
+                f"expected at most {max_rows} x {max_columns} image tokens, found "
+                f"{shape[1] // p} x {shape[2] // p}; fix: ask for a smaller image"
+            )
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """The official initialisation (models/model.py): every modulated block starts as the identity."""
@@ -393,18 +414,4 @@ class NextDiT(nn.Module):
             raise UserError(
                 f"expected one time and one caption per latent ({len(x)}), found times {tuple(t.shape)} and "
                 f"{len(context.tokens)} captions; fix: give all three the same batch size"
-            )
-
-    def check_latent_shape(self, shape: Sequence[int]) -> None:
-        """Raise a `UserError` unless latents of one sample, (C, H, W), have a shape that the model takes."""
-        p, (_, max_rows, max_columns) = self.config.patch_size, self.config.axes_lens
-        if len(shape) != 3 or shape[0] != self.config.in_channels or shape[1] % p or shape[2] % p:
-            raise UserError(
-                f"expected latents ({self.config.in_channels}, H, W), H and W divisible by {p}, found "
-                f"{tuple(shape)}; fix: use image sides divisible by {p} times the autoencoder's factor"
-            )
-        if shape[1] // p > max_rows or shape[2] // p > max_columns:
-            raise UserError(
-                f"expected at most {max_rows} x {max_columns} image tokens, found "
-                f"{shape[1] // p} x {shape[2] // p}; fix: ask for a smaller image"
             )

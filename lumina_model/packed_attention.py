@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lumina_model.errors import UserError
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
     """Each token of a row attends to all tokens of its own sequence.
@@ -18,18 +20,27 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
         q: queries (1, N, A, d).
         k: keys (1, N, A, d).
         v: values (1, N, A, d).
-        lengths: of the sequences, int (S,), in order, N in all. On the CPU: reading them must not wait.
+        lengths: of the sequences, int (Q,), in order, N in all. On the CPU: reading them must not wait.
 
     Returns:
         (1, N, A, d).
+
+    Raises:
+        UserError: more rows than one, or lengths of another sum.
     """
     # Lengths are data: the compiler would compile for each batch anew what it may look into.
     return (_opaque if torch.compiler.is_compiling() else _attend)(q, k, v, lengths)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
+    each = lengths.tolist()
+    if len(q) != 1 or sum(each) != q.shape[1]:
+        raise UserError(
+            f"expected one row of as many tokens as its sequences have ({sum(each)}), found "
+            f"{tuple(q.shape[:2])}; fix: put the sequences into one row, as branches.row does"
+        )
     found, start = [], 0
-    for length, alike in groupby(lengths.tolist()):
+    for length, alike in groupby(each):
         here = slice(start, start := start + length * len(list(alike)))
         of_these = [
             x[0, here].unflatten(0, (-1, length)).transpose(1, 2) for x in (q, k, v)

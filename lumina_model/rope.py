@@ -34,7 +34,7 @@ def axis_angles(positions: Tensor, dim: int, theta: float) -> Tensor:
 
 
 def text_rotation(length: int, axes_dim: Sequence[int], theta: float, device: torch.device) -> Rotation:
-    """Rotation of text tokens 0 … length - 1 at (i, 0, 0), the same for every sample: (1, N, 1, D/2)."""
+    """Rotation of text tokens 0 … length - 1 at (i, 0, 0), the same for every sample: (1, N, 1, D/2, 2)."""
     index = torch.arange(length, device=device)  # (N,)
     rest = torch.zeros(length, (sum(axes_dim) - axes_dim[0]) // 2, device=device)
     angles = torch.cat([axis_angles(index, axes_dim[0], theta), rest], dim=-1)  # (N, D/2)

@@ -37,7 +37,9 @@ _OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache", *OFFICIAL)
 _NUMBERS = ("shift", "guidance", "guidance_start", "renorm", "truncation", "truncation_ratio", "cache")
 _COUNTS = ("steps", "height", "width", "max_text_tokens", "guidance_every")
 _SWITCHES = ("dynamic_shift", "system_prompt_in_negative")
-_LATER = (("guidance_every", 1),)
+_LATER = {"guidance_every": 1}
+"""Fields that older records lack, with their default."""
+
 ROWS = "rows"
 
 
@@ -146,11 +148,11 @@ class Sampling:
     def canonical(self) -> dict[str, Any]:
         """All fields as JSON values, defaults resolved: equal exactly when the same is drawn.
 
-        Fields that came later are left out where they do nothing: what was drawn before keeps its name.
+        Fields that came later are left out at their default: what was drawn before keeps its digest.
         """
         unset = {name: value for name, value in OFFICIAL.items() if getattr(self, name) is None}
         found = asdict(self) | unset | {"grid": self._grid()}
-        return {name: value for name, value in found.items() if (name, value) not in _LATER}
+        return {name: value for name, value in found.items() if name not in _LATER or value != _LATER[name]}
 
     def completed(self, own: "Sampling") -> "Sampling":
         """A copy whose unset fields are those of another, e.g. of the checkpoint."""
@@ -239,7 +241,9 @@ def _parse(name: str, text: str) -> Any:
 
 
 def _kinds_of(name: str) -> str:
-    """What a field takes beside a number, for messages."""
+    """What a field takes, for messages."""
+    if name in (*_COUNTS, "points"):
+        return "a whole number"
     return "a number, none or rows" if name == "renorm" else "a number"
 
 

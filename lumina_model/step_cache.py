@@ -67,19 +67,21 @@ class StepCache:
     def __call__(
         self, model: NextDiT, tokens: Tensor, time: Tensor, rotation: Rotation, lengths: Tensor
     ) -> Tensor:
-        """tokens (1, N, D), time (1, E), lengths (S,) -> (1, N, D), as `NextDiT.run_blocks`."""
+        """tokens (1, N, D), time (1, E), lengths (Q,) -> (1, N, D), as `NextDiT.run_blocks`."""
         self.done += 1
         modulation = cast(Block, model.layers[0]).norm1
         each = lengths.tolist()
-        signals = (modulation.norm(tokens) * modulation(time)[0])[0].split(each)  # S of (n, D)
+        signals = (modulation.norm(tokens) * modulation(time)[0])[0].split(each)  # Q of (n, D)
         skipped = self._skipped(signals)
         fresh = [i for i in range(len(each)) if i not in skipped]
         self.computed += len(fresh)
         before, after = tokens[0].split(each), [*tokens[0].split(each)]
-        if fresh:
+        if skipped and fresh:
             places = torch.arange(sum(each)).split(each)
             index = torch.cat([places[i] for i in fresh]).to(tokens.device)
-            out = model.run_blocks(tokens[:, index], time, rotation[:, index], lengths[fresh])
+            tokens, rotation, lengths = tokens[:, index], rotation[:, index], lengths[fresh]
+        if fresh:
+            out = model.run_blocks(tokens, time, rotation, lengths)
             for i, found in zip(fresh, out[0].split([each[i] for i in fresh]), strict=True):
                 after[i] = found
                 self._memories[i : i + 1] = [_Memory(signals[i], found - before[i])]

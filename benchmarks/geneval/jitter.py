@@ -40,10 +40,13 @@ class Jitter:
     def __str__(self) -> str:
         if not self.near:
             return f"no verdict of {self.images} has a score within {REACH} of the threshold"
+        if f"{self.low:.4f}" == f"{self.high:.4f}":
+            moved = f"leave the overall score at {self.low:.4f}"
+        else:
+            moved = f"give an overall score of {self.low:.4f} to {self.high:.4f}"
         return (
             f"{self.near} of {self.images} verdicts ({self.near / self.images:.1%}) have a score within "
-            f"{REACH} of the threshold; moved by up to that much for each image alone, thresholds give an "
-            f"overall score of {self.low:.4f} to {self.high:.4f}"
+            f"{REACH} of the threshold; moved by up to that much for each image alone, thresholds {moved}"
         )
 
 

@@ -13,8 +13,8 @@ from lumina_model.errors import UserError
 
 FOLDER = Path(__file__).parent / "configs"
 Settings = TypeVar("Settings")
-#: More unknown keys than this are no slips of the pen: the recipe is that of another part.
-MOST_SLIPS = 4
+#: Unknown keys that a message names.
+MOST_NAMED = 3
 
 
 def load_recipe(cls: type[Settings], path: Path) -> Settings:
@@ -40,16 +40,11 @@ def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(table) - set(fields)):
-        if len(unknown) > MOST_SLIPS:
-            own, theirs = ", ".join(sorted(_required(cls))), ", ".join(unknown[:2])
-            raise UserError(
-                f"expected a recipe with {own}, found that of another part, with {theirs} and "
-                f"{len(unknown) - 2} more, in {where}; fix: lumina-model train --help lists the parts; "
-                "autoencoder and text-encoder take --recipe"
-            )
+        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
         raise UserError(
-            f"expected keys out of {', '.join(fields)}, found {', '.join(unknown)}, in {where}; "
-            "fix: drop or rename"
+            f"expected keys out of {', '.join(fields)}, found {', '.join(unknown[:MOST_NAMED])}{more}, in "
+            f"{where}; fix: drop or rename, or give the recipe to the command of its part (lumina-model "
+            "train --help)"
         )
     values: dict[str, Any] = {}
     for name, value in table.items():
@@ -64,11 +59,6 @@ def build(cls: type[Settings], table: dict[str, Any], where: str) -> Settings:
         raise UserError(f"{where}: {error}") from None
     except TypeError as error:
         raise UserError(f"expected all required keys, found {error}, in {where}; fix: add them") from error
-
-
-def _required(cls: type) -> set[str]:
-    missing = dataclasses.MISSING
-    return {one.name for one in dataclasses.fields(cls) if one.default is one.default_factory is missing}
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:

@@ -64,6 +64,8 @@ def test_operations_are_those_that_torch_counts(config: NextDiTConfig, text: int
         (Sampling(solver="euler", steps=20, guidance=1.0), 20, 0),
         (Sampling(solver="dpm", steps=18), 18, 18),
         (Sampling(solver="rk4", steps=3), 12, 12),
+        (Sampling(guidance_every=2), 34, 17),
+        (Sampling(guidance_every=3, truncation=0.25), 34, 8),
     ],
 )
 def test_evaluations_of_a_sampling(sampling: Sampling, conditional: int, unconditional: int) -> None:

@@ -12,6 +12,7 @@ from lumina_model.next_dit import Context, NextDiT
 def contexts(model: NextDiT, longest: int, padded: int = 44) -> tuple[Context, Context]:
     """Two prompts, of `longest` tokens and of 3, and an unconditional text of one; all padded alike."""
     feats = torch.randn(4, padded, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
+    feats = feats.to(next(model.parameters()).dtype)
     mask = (torch.arange(padded) < torch.tensor([[longest], [3], [1], [1]])).long()
     both = model.encode_context(feats, mask)
     return Context(both.tokens[:2], both.mask[:2]), Context(both.tokens[2:], both.mask[2:])
@@ -59,6 +60,24 @@ def test_images_of_several_sizes_give_what_each_gives_alone(model: NextDiT, long
             torch.testing.assert_close(velocity, expected, atol=1e-5, rtol=1e-4)
         assert not v[0, :, 4:].any()
         assert not v[1, :, :, 4:].any()
+
+
+def test_another_number_of_texts_or_sizes_is_refused(model: NextDiT) -> None:
+    cond, uncond = contexts(model, 5)
+    one = Context(cond.tokens[:1], cond.mask[:1])
+    with pytest.raises(UserError, match="texts for each of 2 latents, found 1"):
+        branches(model, cond, one, (2, 16, 4, 4))
+    with pytest.raises(UserError, match="sizes for each of 2 latents, found 1"):
+        branches(model, cond, uncond, (2, 16, 4, 4), [(4, 4)])
+
+
+def test_bfloat16_differs_from_the_padded_model_by_its_rounding(model: NextDiT) -> None:
+    half = model.to(torch.bfloat16)
+    cond, uncond = contexts(half, 7)
+    x, t = torch.randn(2, 16, 4, 6), torch.tensor(0.3)
+    for found, context in zip(branches(half, cond, uncond, x.shape)[1](x, t), (cond, uncond), strict=True):
+        expected = half(x.bfloat16(), t.expand(2), context)
+        assert (found - expected).float().norm() < 0.03 * expected.float().norm()
 
 
 def test_without_guidance_there_is_one_branch(model: NextDiT, rows: dict[str, list[tuple[int, ...]]]) -> None:

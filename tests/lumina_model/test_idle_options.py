@@ -79,6 +79,8 @@ def test_every_pair_is_drawn_as_it_was_asked_for_or_refused(pair: tuple[str, str
     ("options", "told"),
     [
         ({"guidance": "1", "truncation": "0.25"}, "found truncation, though guidance is 1"),
+        ({"guidance": "1", "guidance_every": "2"}, "found guidance_every, though guidance is 1"),
+        ({"guidance_every": "2", "steps": "1"}, "found guidance_every, .* fewer than two are guided"),
         ({"cache": "0.3", "solver": "dpm", "steps": "2"}, "all of 2 evaluations"),
         ({"points": "18", "steps": "17"}, "one of points and steps"),
         ({"guidance_start": "1"}, "guidance at one of the times"),

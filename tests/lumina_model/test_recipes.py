@@ -46,10 +46,14 @@ def test_a_broken_recipe_names_the_place(tmp_path: Path, text: str, message: str
         load_recipe(StageSettings, file)
 
 
-def test_a_recipe_of_another_part_is_told_as_that() -> None:
-    with pytest.raises(UserError, match="found that of another part, with anchor_weights") as error:
+def test_a_recipe_of_another_part_gets_a_short_list_and_the_way_to_its_command() -> None:
+    with pytest.raises(UserError, match=r"found anchor_weights, detail_weights, .* and 6 more") as error:
         load_recipe(StageSettings, FOLDER / "patterns.toml")
-    assert "autoencoder" in str(error.value)
+    assert "lumina-model train --help" in str(error.value)
+    with pytest.raises(
+        UserError, match=r"found hidden_size, layers, in .*; fix: .*lumina-model train --help"
+    ):
+        load_recipe(AutoencoderSettings, FOLDER / "text_encoder.toml")
 
 
 def test_a_way_to_start_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Rotary positions: complex arithmetic as oracle, and what relative positions promise."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,17 @@ def test_text_runs_on_the_first_axis_and_images_stand_behind_it() -> None:
     assert torch.equal(both[0, :6], both[1, :6])
     assert torch.equal(both[0, 6, 0, :2], text[0, 4, 0, :2])  # image of text length 4 is at (4, 0, 0)
     assert torch.equal(text[:, :, :, 2:, 0], torch.ones(1, 6, 1, 6))  # rows and columns of text are 0
+
+
+@given(dims=st.sampled_from([4, 6, 10, 16, 24, 32]), seed=st.integers(0, 99))
+def test_compiled_code_turns_by_real_numbers_to_the_same_place(dims: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(2, 6, 3, 3 * dims, generator=generator)
+    rotation = image_rotation(torch.tensor([9, 1]), 2, 3, (dims, dims, dims), THETA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        real = rotate(x, rotation)
+    torch.testing.assert_close(real, rotate(x, rotation), atol=1e-6, rtol=1e-6)
 
 
 def test_rotation_keeps_length_and_dtype() -> None:

@@ -75,3 +75,13 @@ def test_a_branch_that_ends_leaves_the_other_s_memory(model: NextDiT, computed: 
     for branches in (2, 2, 1, 1):
         row(model, contexts[:branches], x.shape, blocks=cache)(x, torch.tensor(0.3))
     assert computed == [4, 2]  # the first, and the last of the two that are left
+
+
+def test_a_branch_that_begins_later_has_no_memory_yet(model: NextDiT, computed: list[int]) -> None:
+    """As with guidance_start: first the conditional branches alone, then both."""
+    feats, mask = torch.randn(4, 5, model.config.cap_feat_dim), torch.ones(4, 5, dtype=torch.bool)
+    contexts = [model.encode_context(feats[:2], mask[:2]), model.encode_context(feats[2:], mask[2:])]
+    x, cache = torch.randn(2, 16, 4, 4), StepCache(1e9, 5)
+    for branches in (1, 1, 2, 2, 2):
+        row(model, contexts[:branches], x.shape, blocks=cache)(x, torch.tensor(0.3))
+    assert computed == [2, 2, 4]  # the first of one branch, the first of the other, the last of both
