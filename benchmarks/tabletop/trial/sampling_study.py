@@ -113,7 +113,9 @@ def draw_and_judge(
     (model,) = open_embedded(stage, {"device": "cpu"})
     pipeline = Pipeline.load(embedded.parts(stage))
     through: list[int] = []
-    pipeline.transformer.layers[0].register_forward_hook(lambda _m, args, _out: through.append(len(args[0])))
+    pipeline.transformer.layers[0].register_forward_hook(
+        lambda _block, args, _out: through.append(len(args[3]))  # the lengths of the sequences of a row
+    )
     tasks = [(item, index) for item in items for index in range(images)]
     for setting in wanted:
         sampling = dataclasses.replace(model.settings, **setting.changes())
