@@ -19,10 +19,11 @@ from lumina_model.solvers import SOLVERS
 PATCH_PIXELS = 16
 """Side of an image token in pixels: 8 of the autoencoder times 2 of the transformer."""
 
-_OF_GUIDANCE = (
-    "renorm", "truncation", "truncation_ratio", "guidance_start",
-    "negative_prompt", "system_prompt_in_negative",
-)  # fmt: skip
+_OF_GUIDANCE = {
+    "renorm": None, "truncation": None, "truncation_ratio": None, "guidance_start": 0.0, "guidance_every": 1,
+    "negative_prompt": "", "system_prompt_in_negative": None,
+}  # fmt: skip
+"""Options of guidance, and with which value each does nothing."""
 _LEAST_FOR_CACHE = 3  # the first and the last evaluation are always computed
 
 
@@ -86,8 +87,7 @@ def _idle(sampling: Sampling, stop: float, visited: Sequence[float]) -> Mapping[
     last = max(visited)
     if sampling.guidance == 1:
         why = "guidance is 1, which guides nowhere; fix: another guidance, or leave it out"
-        found |= {name: why for name in _OF_GUIDANCE if getattr(sampling, name) not in (None, "", 0.0)}
-        found |= {"guidance_every": why} if sampling.guidance_every > 1 else {}
+        found |= {name: why for name, idle in _OF_GUIDANCE.items() if getattr(sampling, name) != idle}
     elif not sampling.negative_prompt:
         found["system_prompt_in_negative"] = "there is no negative_prompt; fix: leave it out"
     if sampling.guidance != 1 and sampling.guidance_every > 1 and _guided(sampling, stop, visited) < 2:
@@ -118,9 +118,7 @@ def _knows_bfloat16() -> bool:
 
 
 def _guided(sampling: Sampling, stop: float, visited: Sequence[float]) -> int:
-    """Return how many evaluations are guided."""
-    if sampling.guidance == 1:
-        return 0
+    """Return how many evaluations are guided, where guidance is not 1."""
     return sum(sampling.guidance_start <= time < stop for time in visited)
 
 

@@ -2,8 +2,9 @@
 
 On a CPU torch multiplies float32 matrices with MKL, which keeps to its AVX2 kernels on processors that are
 not Intel's. oneDNN, which torch brings along, takes AVX-512 wherever it is: the same sums in another order in
-half the time at this model's shapes on an AMD EPYC (``python -m benchmarks.efficiency.products``). Products
-that need a gradient go torch's way. torch's operation counter does not know oneDNN's operator.
+half to two thirds of the time at this model's shapes on an AMD EPYC (``python -m
+benchmarks.efficiency.products``). Products that need a gradient go torch's way. torch's operation counter
+does not know oneDNN's operator.
 """
 
 import functools

@@ -42,11 +42,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
     found, start = [], 0
     for length, alike in groupby(each):
         here = slice(start, start := start + length * len(list(alike)))
-        of_these = [
-            x[0, here].unflatten(0, (-1, length)).transpose(1, 2) for x in (q, k, v)
-        ]  # (n, A, length, d)
-        out = F.scaled_dot_product_attention(*of_these)  # (n, A, length, d)
-        found.append(out.transpose(1, 2).flatten(0, 1))  # (n·length, A, d)
+        parts = [x[0, here].unflatten(0, (-1, length)).transpose(1, 2) for x in (q, k, v)]  # (n, A, L, d)
+        out = F.scaled_dot_product_attention(*parts)  # (n, A, L, d)
+        found.append(out.transpose(1, 2).flatten(0, 1))  # (n·L, A, d)
     return torch.cat(found)[None]  # (1, N, A, d)
 
 

@@ -37,8 +37,8 @@ _OPTIONAL = ("renorm", "truncation", "truncation_ratio", "cache", *OFFICIAL)
 _NUMBERS = ("shift", "guidance", "guidance_start", "renorm", "truncation", "truncation_ratio", "cache")
 _COUNTS = ("steps", "height", "width", "max_text_tokens", "guidance_every")
 _SWITCHES = ("dynamic_shift", "system_prompt_in_negative")
-_LATER = {"guidance_every": 1}
-"""Fields that older records lack, with their default."""
+_LATER = ("guidance_every",)
+"""Fields that older records lack."""
 
 ROWS = "rows"
 
@@ -152,7 +152,8 @@ class Sampling:
         """
         unset = {name: value for name, value in OFFICIAL.items() if getattr(self, name) is None}
         found = asdict(self) | unset | {"grid": self._grid()}
-        return {name: value for name, value in found.items() if name not in _LATER or value != _LATER[name]}
+        idle = [name for name in _LATER if found[name] == getattr(Sampling, name)]  # the class has defaults
+        return {name: value for name, value in found.items() if name not in idle}
 
     def completed(self, own: "Sampling") -> "Sampling":
         """A copy whose unset fields are those of another, e.g. of the checkpoint."""
