@@ -55,11 +55,6 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
             f"{sampling.guidance_start:g} and truncation {sampling.truncation} or truncation_ratio "
             f"{sampling.truncation_ratio}; fix: guidance=1 says so, at half the cost"
         )
-    if compiled and sampling.cache is not None:
-        raise UserError(
-            "expected one of compile and cache, found both: the step cache takes the place of compiled "
-            "blocks; fix: compile=false, or cache=none"
-        )
     if compiled and kind not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
     if sampling.dtype == "float8" and kind not in ("cpu", "cuda"):

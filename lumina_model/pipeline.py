@@ -60,7 +60,7 @@ class Pipeline:
     sampling: Sampling = field(default_factory=Sampling)
     visitors: Visitors | None = None
     blocks: Blocks | None = None
-    """What runs the joint blocks, e.g. compiled ones (`compiled.py`); a step cache takes their place."""
+    """What runs the joint blocks, e.g. compiled ones (`compiled.py`); under a step cache too."""
 
     def __post_init__(self) -> None:
         if self.text_encoder and self.text_encoder.dim != self.transformer.config.cap_feat_dim:
@@ -369,11 +369,10 @@ def _velocity(
     """The guided velocity field of one batch, with the step cache if there is one."""
     cond = model.encode_context(*positive)
     uncond = None if negative is None else _repeat(model.encode_context(*negative), len(cond.tokens))
-    cache = None
     if sampling.cache is not None:
         evaluations = steps * EVALUATIONS_PER_STEP[sampling.solver]
-        cache = StepCache(sampling.cache, evaluations, sampling.cache_coefficients)
-    conditional, both = branches(model, cond, uncond, (len(cond.tokens), *shape[1:]), sizes, cache or blocks)
+        blocks = StepCache(sampling.cache, evaluations, sampling.cache_coefficients, blocks)
+    conditional, both = branches(model, cond, uncond, (len(cond.tokens), *shape[1:]), sizes, blocks)
     return guided_velocity(
         conditional,
         both,

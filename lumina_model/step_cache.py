@@ -11,14 +11,14 @@ sample's branch, has a memory and a decision of its own, and an image does not d
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lumina_model.next_dit import Block, NextDiT
+from lumina_model.next_dit import Block, Blocks, NextDiT
 from lumina_model.rope import Rotation
 
 COEFFICIENTS: dict[str, tuple[float, ...]] = {  # of rel^4 … rel^0, as published
@@ -48,17 +48,25 @@ class StepCache:
     A call with fewer sequences than before touches the first ones: conditional branches come first in a row.
     """
 
-    def __init__(self, threshold: float, evaluations: int, coefficients: str = "v1"):
+    def __init__(
+        self, threshold: float, evaluations: int, coefficients: str = "v1", blocks: Blocks | None = None,
+        skips: Collection[int] | None = None,
+    ):  # fmt: skip
         """Begin a generation.
 
         Args:
             threshold: of the summed change; 0 computes every step. Published: 0.2 to 0.5.
             evaluations: of the velocity in this generation; the last one is computed.
             coefficients: name of a set in `COEFFICIENTS`. v1 is the better at high thresholds, v2 at low.
+            blocks: what computes in place of `NextDiT.run_blocks`, e.g. compiled ones.
+            skips: evaluations that are skipped, counted from 0, whatever has changed; in place of the
+                threshold. To time a cache where the images, and so the changes, mean nothing.
         """
         self.threshold = threshold
         self.evaluations = evaluations
         self.coefficients = COEFFICIENTS[coefficients]
+        self.blocks = blocks or NextDiT.run_blocks
+        self.skips = skips
         self.done = 0
         self.computed = 0
         """Sequences that went through the joint blocks so far."""
@@ -81,7 +89,7 @@ class StepCache:
             index = torch.cat([places[i] for i in fresh]).to(tokens.device)
             tokens, rotation, lengths = tokens[:, index], rotation[:, index], lengths[fresh]
         if fresh:
-            out = model.run_blocks(tokens, time, rotation, lengths)
+            out = self.blocks(model, tokens, time, rotation, lengths)
             for i, found in zip(fresh, out[0].split([each[i] for i in fresh]), strict=True):
                 after[i] = found
                 self._memories[i : i + 1] = [_Memory(signals[i], found - before[i])]
@@ -93,7 +101,11 @@ class StepCache:
     def _skipped(self, signals: Sequence[Tensor]) -> set[int]:
         """Add up each sequence's change and return those that are to be skipped."""
         known = list(zip(self._memories, signals, strict=False))
-        if not known or self.done >= self.evaluations or self.threshold <= 0:
+        if not known or self.done >= self.evaluations:
+            return set()
+        if self.skips is not None:
+            return set(range(len(known))) if self.done - 1 in self.skips else set()
+        if self.threshold <= 0:
             return set()
         changes = torch.stack([_relative_change(memory.signal, signal) for memory, signal in known])
         for (memory, _), relative in zip(known, changes.tolist(), strict=True):  # the host waits once

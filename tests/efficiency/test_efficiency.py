@@ -238,7 +238,6 @@ def test_what_was_measured_is_kept_when_a_later_link_fails(
         (["measure", "--option", "steps"], "KEY=VALUE"),
         (["chain", "--model", "embedded"], "expected one checkpoint, found 3"),
         (["measure", "--model", "embedded:low_res", "--option", "compile=perhaps"], "true or false"),
-        (["chain", "--option", "compile=true"], "expected one of compile and cache"),
         (["chain", "--option", "steps=9", "--option", "solver=dpm"], "found steps, solver: its links set"),
         (["measure", "--model", "embedded:low_res", "--option", "guidance=1", "--option", "renorm=1"],
          "guidance is 1"),

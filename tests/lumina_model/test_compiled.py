@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
+from lumina_model import embedded
+from lumina_model.adapter import LuminaModel
 from lumina_model.compiled import CompiledBlocks
 from lumina_model.next_dit import NextDiT
 from lumina_model.rope import text_rotation
+
+PROMPT = "a photo of a red circle"
 
 
 def inputs(model: NextDiT, lengths: list[int]) -> tuple[torch.Tensor, ...]:
@@ -62,3 +67,15 @@ def test_blocks_that_cannot_be_compiled_run_as_they_are_and_say_why_once(
         assert torch.equal(blocks(model, *given), model.run_blocks(*given))
     assert "no C++ compiler" in (blocks.reason or "")
     assert len([one for one in recwarn if "uncompiled" in str(one.message)]) == 1
+
+
+def test_the_step_cache_draws_the_same_with_compiled_blocks() -> None:
+    options = {"device": "cpu", "steps": "6", "cache": "0.4"}
+    drawn = [
+        np.asarray(
+            LuminaModel("embedded", "low_res", embedded.parts("low_res"), given).generate([PROMPT], [0])[0]
+        )
+        for given in (options, {**options, "compile": "true"}, {**options, "cache": "none"})
+    ]
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() <= 1
+    assert np.abs(drawn[0].astype(int) - drawn[2]).max() > 1

@@ -25,7 +25,7 @@ EACH = {
 REFUSED = {
     ("guidance", "renorm"), ("guidance", "guidance_start"), ("guidance", "truncation"),
     ("guidance", "truncation_ratio"), ("guidance", "negative_prompt"), ("guidance", "guidance_every"),
-    ("truncation", "truncation_ratio"), ("cache", "compile"), ("dynamic_shift", "shift"), ("steps", "cache"),
+    ("truncation", "truncation_ratio"), ("dynamic_shift", "shift"), ("steps", "cache"),
     ("steps", "truncation"),
 }  # fmt: skip
 #: Options that move a state of a few numbers under a made-up velocity, and what each is without.
@@ -93,7 +93,6 @@ def test_every_pair_is_drawn_as_it_was_asked_for_or_refused(pair: tuple[str, str
         ({"truncation": "1"}, "found truncation, though guidance ends after"),
         ({"truncation_ratio": "1"}, "found truncation_ratio, though guidance ends after"),
         ({"steps": "2", "truncation": "0.99"}, r"a step visits \(0.143\); fix: an earlier time"),
-        ({"cache": "0.3", "compile": "true"}, "takes the place of compiled blocks"),
         ({"cache_coefficients": "v2"}, "there is no cache"),
         ({"shift": "3", "dynamic_shift": "true"}, "dynamic_shift takes its place"),
         ({"system_prompt_in_negative": "false"}, "there is no negative_prompt"),

@@ -85,3 +85,22 @@ def test_a_branch_that_begins_later_has_no_memory_yet(model: NextDiT, computed: 
     for branches in (1, 1, 2, 2, 2):
         row(model, contexts[:branches], x.shape, blocks=cache)(x, torch.tensor(0.3))
     assert computed == [2, 2, 4]  # the first of one branch, the first of the other, the last of both
+
+
+def test_a_schedule_takes_the_place_of_the_threshold(model: NextDiT, computed: list[int]) -> None:
+    cache = StepCache(0, STEPS, skips={0, 2, 3, 5, STEPS - 1})  # the first and the last are computed anyway
+    evaluate(model, cache, [5, 3], [0, 1])
+    assert computed == [2] * 5  # of evaluations 0, 1, 4, 6 and 7
+
+
+def test_what_is_not_skipped_goes_through_the_given_blocks(model: NextDiT, computed: list[int]) -> None:
+    through: list[int] = []
+
+    def blocks(model: NextDiT, tokens: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        through.append(len(rest[-1]))
+        return tokens
+
+    plain = evaluate(model, StepCache(0.5, STEPS), [5, 3, 5, 1], [0, 1, 2, 3])
+    found = evaluate(model, StepCache(0.5, STEPS, blocks=blocks), [5, 3, 5, 1], [0, 1, 2, 3])
+    assert through == computed
+    assert not torch.equal(found[0], plain[0])
