@@ -16,3 +16,14 @@ COSTS: Final = frozenset({"seconds", "evaluations", "GFLOP", "GiB", "joules"})
 def digits(unit: str) -> int:
     """Digits after the decimal point for values of this unit."""
     return DIGITS.get(unit, 3)
+
+
+def span(seconds: float) -> str:
+    """Return a time for people.
+
+    >>> span(8), span(400), span(9000)
+    ('8 seconds', '7 minutes', '2.5 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -196,7 +196,7 @@ def generate(
         bool, typer.Option("--low-memory", help="One part, one layer and one image at a time: slower.")
     ] = False,
 ) -> None:
-    """Make one image per prompt: OUT/0000.png, OUT/0001.png …"""
+    """Make one image per prompt: OUT/0000.png, OUT/0001.png …, after those that are there."""
     from rich.progress import Progress
 
     from lumina_model.adapter import LuminaModel, checkpoint_parts
@@ -231,9 +231,10 @@ def generate(
             lambda done, total: progress.update(bar, completed=done, total=total),
             images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
         )  # fmt: skip
-    write_pictures(drawn, out)
-    names = "0000.png" if len(drawn) == 1 else f"0000.png to {len(drawn) - 1:04d}.png"
-    console.print(f"{names} in {out}", markup=False)
+    names = [file.name for file in write_pictures(drawn, out)]
+    console.print(
+        f"{' to '.join(names if len(names) == 1 else [names[0], names[-1]])} in {out}", markup=False
+    )
 
 
 @app.command()

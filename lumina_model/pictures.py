@@ -46,8 +46,12 @@ def read_pictures(files: Sequence[Path], count: int, height: int, width: int) ->
     return [read_picture(file, height, width) for file in [*files] * (count // len(files))]
 
 
-def write_pictures(pictures: Iterable[Picture], folder: Path) -> None:
-    """Write FOLDER/0000.png, FOLDER/0001.png …"""
+def write_pictures(pictures: Iterable[Picture], folder: Path) -> list[Path]:
+    """Write FOLDER/0000.png, FOLDER/0001.png … and return these; numbers go on after those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for index, picture in enumerate(pictures):
-        Image.fromarray(picture).save(folder / f"{index:04d}.png")
+    there = [int(file.stem) for file in folder.glob("*.png") if file.stem.isdecimal()]
+    files = []
+    for number, picture in enumerate(pictures, max(there, default=-1) + 1):
+        files.append(folder / f"{number:04d}.png")
+        Image.fromarray(picture).save(files[-1])
+    return files

@@ -212,6 +212,7 @@ def _measured(model: Any, link: str, how: How, streams: Output) -> Measured:
         most=most,
         peak_seconds=peak_seconds,
         tell=streams.warn,
+        progress=streams.say,
     )
     worth: Path | None = None
     if how.score:

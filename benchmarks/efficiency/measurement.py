@@ -81,14 +81,17 @@ def measure(
     most: int = 32,
     peak_seconds: float = 2.0,
     tell: Tell = lambda _: None,
+    progress: Tell = lambda _: None,
 ) -> Measurement:
     """Measure ``model`` on ``prompts``, taken in turn; batches double up to ``most`` while that pays.
 
-    A batch that does not fit in memory ends the doubling, and ``tell`` is told once.
+    A batch that does not fit in memory ends the doubling, and ``tell`` is told once. ``progress`` is told
+    what was found, as it is found.
     """
     device = str(model.device)
     reset_peak_memory(device)
     alone = timed(lambda: _generate(model, prompts, 1), device, repeats)
+    progress(f"one at a time: {alone.median:.3g} s an image")
     rates = {1: 1 / alone.median}
     for size in itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count(1))):
         try:
@@ -99,6 +102,7 @@ def measure(
             tell(f"a batch of {size} does not fit in memory; {size // 2} is the largest")
             break
         rates[size] = size / found.median
+        progress(f"batch of {size}: {rates[size]:.3g} images/s")
         if rates[size] < WORTH * rates[size // 2]:
             break
     best = max(rates, key=lambda size: rates[size])

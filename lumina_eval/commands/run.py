@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich import filesize
 
 from lumina_eval import plugins, rewriting
 from lumina_eval.commands import options as o
@@ -28,6 +29,7 @@ from lumina_eval.runs import find_runs, read_manifest, read_result
 from lumina_eval.statistics.gates import gate
 from lumina_eval.statistics.means import BOUNDS
 from lumina_eval.store import ImageStore
+from lumina_eval.units import span
 
 
 def run(
@@ -273,12 +275,12 @@ def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> 
         "usd": None if price is None else round(len(absent) * price, 4),
     }
     streams.emit(record)
-    hours = "unknown hours" if record["hours"] is None else f"about {record['hours']} hours"
-    disk = "unknown size" if size is None else f"at most {record['gigabytes_at_most']} GB"
+    spent = "unknown time" if speed is None else f"about {span(len(absent) * speed)}"
+    disk = "unknown size" if size is None else f"at most {filesize.decimal(int(len(absent) * size * 1e9))}"
     cost = "" if price is None else f", {record['usd']} USD without retries"
     streams.result(
         f"{title_of(model)}: {len(question.selection.items)} prompts, {len(plan.images)} images, "
-        f"{len(absent)} to make, {hours} on {model.device}, {disk}{cost}, into {site.store.root}"
+        f"{len(absent)} to make, {spent} on {model.device}, {disk}{cost}, into {site.store.root}"
     )
 
 

@@ -14,7 +14,7 @@ from lumina_model.adapter import LuminaModel, checkpoint_parts
 from lumina_model.cli import app, main
 from lumina_model.errors import UserError
 from lumina_model.formats import write_official
-from lumina_model.pictures import read_picture, read_pictures
+from lumina_model.pictures import read_picture, read_pictures, write_pictures
 
 SMALL = ["solver=euler", "steps=4", "max_text_tokens=200"]
 
@@ -65,6 +65,14 @@ def test_pictures_are_upright_on_white_and_not_squashed(tmp_path: Path) -> None:
     assert blue.any(axis=0).sum() == pytest.approx(blue.any(axis=1).sum(), abs=2)  # still a square
     with pytest.raises(UserError, match="expected one image or 3, found 2"):
         read_pictures([file, file], 3, 64, 64)
+
+
+def test_pictures_that_are_there_stay(tmp_path: Path) -> None:
+    white = np.full((8, 8, 3), 255, dtype=np.uint8)
+    assert [file.name for file in write_pictures([white, white], tmp_path)] == ["0000.png", "0001.png"]
+    (tmp_path / "cat.png").touch()
+    assert [file.name for file in write_pictures([0 * white], tmp_path)] == ["0002.png"]
+    assert [pixels(file).max() for file in sorted(tmp_path.glob("0*"))] == [255, 255, 0]
 
 
 def test_low_memory_and_another_transformer_with_an_adapter(
