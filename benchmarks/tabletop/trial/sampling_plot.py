@@ -17,8 +17,12 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    panels = figure.subplots(2, 3, sharex=True, sharey=True).flat
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    columns = len(GUIDANCE) // 2 + 1  # in two rows, so that one place at least is left for the legend
+    places = list(figure.subplots(2, columns, sharex=True, sharey=True).flat)
+    panels, spare = places[: len(GUIDANCE)], places[len(GUIDANCE) :]
+    for place in spare:
+        place.axis("off")
     low, high = next(row.overall.ci_prompts for row in rows if row.against is None) or (0.0, 0.0)
     for panel, guidance in zip(panels, GUIDANCE, strict=True):
         panel.axhspan(low, high, color="0.92", zorder=0)
@@ -38,11 +42,12 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         panel.set_title(guidance, fontsize=10)
         panel.set_xscale("log", base=2)
         panel.grid(alpha=0.3)
-    for panel in figure.axes[3:]:
+    for panel in panels[-columns:]:  # those with no panel below them
         panel.set_xlabel("passes through the joint blocks, per image")
         panel.set_xticks([10, 20, 40, 80], ["10", "20", "40", "80"])
-    for panel in figure.axes[::3]:
+        panel.tick_params(labelbottom=True)
+    for panel in panels[::columns]:
         panel.set_ylabel("GenEval overall, dev prompts")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    spare[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
     with said_clearly(path):
         figure.savefig(path, dpi=110)

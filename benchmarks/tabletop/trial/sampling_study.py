@@ -42,6 +42,7 @@ GUIDANCE: Final[Mapping[str, Mapping[str, Any]]] = {
     "cfg 4, renorm": {"guidance": 4.0, "renorm": 1.0},
     "cfg 4, rows": {"guidance": 4.0, "renorm": "rows"},
     "cfg 4, t < 0.25": {"guidance": 4.0, "renorm": None, "truncation": 0.25},
+    "cfg 4, every 2nd": {"guidance": 4.0, "renorm": None, "guidance_every": 2},
     "cfg 4, cache 0.3": {"guidance": 4.0, "renorm": None, "cache": 0.3},
 }
 REFERENCE: Final = ("rk4", 10, "cfg 4")
@@ -169,7 +170,7 @@ def rows(files: Mapping[Setting, Path], margin: float) -> list[Row]:
 def by_guidance(stage: str, files: Mapping[Setting, Path], margin: float) -> Table:
     """Return the score of each way of guidance, the mean over its solvers and steps, against ``cfg 4``.
 
-    Ninety settings are many questions of few images; what guidance does is one question of all of them.
+    A hundred settings are many questions of few images; what guidance does is one question of all of them.
     """
     values: dict[str, dict[tuple[str, str, int], list[float]]] = {}
     for setting, file in files.items():
