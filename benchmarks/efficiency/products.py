@@ -5,6 +5,9 @@ one input, their ratio, and how far both are from the product in float64, beside
 last two columns tell how many times faster than ours narrower formats are: bfloat16, from activations that
 are in it already, as in a sampling in bfloat16; and int8 with a scale for each token and each output, where
 rounding the activations and scaling back count. The sampler offers the first and not the second.
+
+A second table does the same for attention alone, of one sequence at the model's heads, at several lengths: in
+bfloat16, its casts from float32 and back counted.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention as attention
 
 from benchmarks.efficiency.command_line import without_traceback
 from benchmarks.efficiency.device import device_name
@@ -30,6 +34,8 @@ from lumina_model.checkpoint import read_transformer
 from lumina_model.linear import Linear, prefers_onednn
 from lumina_model.next_dit import Block
 
+#: Tokens of the sequences that attention is timed on: images of 128, 256, 512 and 1024 px with a text.
+LENGTHS: Final = (96, 288, 1_056, 4_128)
 LAYERS: Final = ("attn.to_q", "attn.to_k", "attn.to_out.0", "feed_forward.linear_1", "feed_forward.linear_2")
 
 
@@ -39,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--tokens", type=int, default=16 * 80, help="rows of the input")
     parser.add_argument("--repeats", type=int, default=50)
+    parser.add_argument("--longest", type=int, default=LENGTHS[-1], help="sequence of the attention")
     parser.add_argument("--threads", type=int, default=None, help="of torch, for both sides")
     given = parser.parse_args(arguments)
     if given.tokens < 1 or given.repeats < 1:
@@ -54,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     way = "through oneDNN" if prefers_onednn() else "torch's way on this processor, so ratios are noise"
     console = Console(width=130)
     console.print(f"{device_name('cpu')}; {given.tokens} tokens, float32; ours goes {way}")
-    console.print(_table(block, given.tokens, given.repeats))
+    console.print(_layers(block, given.tokens, given.repeats))
+    lengths = [length for length in LENGTHS if length <= given.longest]
+    console.print(_attention(block.attn.head_dim, block.attn.to_q.out_features, lengths, given.repeats))
 
 
-def _table(block: Block, tokens: int, repeats: int) -> Table:
+def _layers(block: Block, tokens: int, repeats: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     figures = ("torch, GFLOP/s", "ours, GFLOP/s", "ratio", "error, torch", "error, ours", "bfloat16", "int8")
     for column in ("layer", "in", "out", *figures):
@@ -83,6 +92,32 @@ def _table(block: Block, tokens: int, repeats: int) -> Table:
             *(f"{fast / one:.2f}x" for one in narrower),
         )  # fmt: skip
     return table
+
+
+def _attention(head_dim: int, width: int, lengths: Sequence[int], repeats: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("attention over", "float32, GFLOP/s", "bfloat16", "with casts"):
+        table.add_column(column, justify="left" if column == "attention over" else "right")
+    for length in lengths:
+        generator = torch.Generator().manual_seed(0)
+        exact = torch.randn(3, 1, width // head_dim, length, head_dim, generator=generator)  # q, k, v
+        narrow = exact.bfloat16()
+        calls = [
+            functools.partial(attention, *exact),
+            functools.partial(attention, *narrow),
+            functools.partial(in_bfloat16, exact),
+        ]
+        with torch.inference_mode():
+            seconds = [[seconds_of(call, "cpu") for call in calls] for _ in range(repeats + 1)][1:]
+        plain, *others = np.median(np.array(seconds), axis=0)
+        work = 4e-9 * length**2 * width
+        table.add_row(f"{length} tokens", f"{work / plain:.0f}", *(f"{plain / one:.2f}x" for one in others))
+    return table
+
+
+def in_bfloat16(heads: Tensor) -> Tensor:
+    """Attention of queries, keys and values (3, B, A, L, d), rounded to bfloat16 -> (B, A, L, d) float32."""
+    return attention(*heads.bfloat16()).float()
 
 
 def int8_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

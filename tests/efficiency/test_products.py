@@ -7,13 +7,16 @@ from benchmarks.efficiency.products import LAYERS, int8_product, int8_rows, main
 
 
 def test_every_layer_has_its_rates_and_errors_of_rounding(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--tokens", "8", "--repeats", "1"])
+    main(["--tokens", "8", "--repeats", "1", "--longest", "288"])
     lines = capsys.readouterr().out.splitlines()
     for layer in LAYERS:
         (line,) = [line.split() for line in lines if line.split()[:1] == [layer]]
         assert line[5].endswith("x")
         assert all(0 <= float(error) < 1e-5 for error in line[6:8])
         assert [ratio[-1] for ratio in line[8:]] == ["x", "x"]
+    attention = [line.split() for line in lines if "tokens" in line and "x" in line.split()[-1]]
+    assert [int(words[0]) for words in attention] == [96, 288]
+    assert all(float(ratio.rstrip("x")) > 0 for words in attention for ratio in words[-2:])
 
 
 def test_the_product_in_int8_is_the_product_but_for_eight_bits() -> None:
