@@ -357,6 +357,8 @@ class NextDiT(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """The official initialisation (models/model.py): every modulated block starts as the identity."""
+        if self.x_embedder.weight.is_meta:
+            return  # there are no values; torch would import its compiler, seconds, to draw none
         for module in self.modules():
             if isinstance(module, RMSNorm):
                 nn.init.ones_(module.weight)
