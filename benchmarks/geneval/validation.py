@@ -63,8 +63,11 @@ def _check_clause(clause: Any, place: int, vocabulary: Vocabulary, where: str) -
     name, count = clause.get("class"), clause.get("count")
     if name not in vocabulary.classes:
         raise UserError(f"{where}: unknown class {short(name)}; {nearest(str(name), vocabulary.classes)}")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise UserError(f"{where}: expected a count of 0 or more, found {short(count)}")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise UserError(
+            f"{where}: expected a count of 1 or more, found {short(count)}; fix: write how many objects the "
+            "clause is about, or leave the clause out"
+        )
     color, position = clause.get("color"), clause.get("position")
     if "color" in clause and color not in vocabulary.colors:
         raise UserError(f"{where}: unknown colour {short(color)}; {nearest(str(color), vocabulary.colors)}")
@@ -89,3 +92,14 @@ def _check_rows(rows: Any, where: str) -> None:
             raise UserError(f"{where}[{index}]: expected [x1, y1, x2, y2, score], found {short(row)}")
         if not all(abs(value) <= _LARGEST for value in row):
             raise UserError(f"{where}[{index}]: expected finite float32 numbers, found {short(row)}")
+        x1, y1, x2, y2, score = (np.float32(value) for value in row)
+        if x2 < x1 or y2 < y1:
+            raise UserError(
+                f"{where}[{index}]: expected corners with x1 <= x2 and y1 <= y2, found {short(row)}; "
+                "fix: write corners, not width and height"
+            )
+        if not 0 <= score <= 1:
+            raise UserError(
+                f"{where}[{index}]: expected a score from 0 to 1, found {short(row[4])}; "
+                "fix: write the detector's score as a share, not in percent"
+            )

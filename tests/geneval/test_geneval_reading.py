@@ -100,6 +100,21 @@ def test_colours_may_be_absent_where_no_rule_needs_them(tmp_path: Path, protocol
     assert len(verdicts) == 1
 
 
+def test_a_file_without_colours_is_scored_where_no_rule_asks_for_one(tmp_path: Path, protocol: Make) -> None:
+    plain = record(metadata=CAT, detections={"cat": [BOX]})
+    del plain["colors"]
+    _, verdicts = GenEval().read_verdicts(write(tmp_path, plain), protocol("official"))
+    assert verdicts[0].output["colors"] == {}
+
+
+def test_scores_and_boxes_at_their_limits_are_taken(tmp_path: Path, protocol: Make) -> None:
+    # A mask without pixels gives a box of zeros; in float32, where scores are compared, the last score is 1.
+    rows = [[0, 0, 0, 0, 0], [10, 10, 10, 50, 1], [10.0, 10.0, 50.0, 10.0, 1 + 1e-9]]
+    file = write(tmp_path, record(metadata=CAT, detections={"cat": rows}, colors={}))
+    _, verdicts = GenEval().read_verdicts(file, protocol("official"))
+    assert verdicts[0].output["detections"] == {"cat": rows}
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -137,7 +152,25 @@ def test_colours_may_be_absent_where_no_rule_needs_them(tmp_path: Path, protocol
             record(metadata={**RED_DOG, "include": [{"class": "dgo", "count": 1}]}),
             r"include\[0\]: unknown class",
         ),
-        (record(metadata={**RED_DOG, "include": [{"class": "dog"}]}), r"expected a count of 0 or more"),
+        (record(metadata={**RED_DOG, "include": [{"class": "dog"}]}), r"expected a count of 1 or more"),
+        (
+            record(metadata={**RED_DOG, "include": [{"class": "dog", "count": 0}]}),
+            r":2: metadata.include\[0\]: expected a count of 1 or more, found 0; fix: ",
+        ),
+        (
+            record(metadata={**RED_DOG, "exclude": [{"class": "dog", "count": 0}]}),
+            r":2: metadata.exclude\[0\]: expected a count of 1 or more, found 0; fix: ",
+        ),
+        (
+            record(detections={"dog": [BOX, [*BOX[:4], 92]]}),
+            r":2: detections\['dog'\]\[1\]: expected a score from 0 to 1, found 92; fix: .* not in percent",
+        ),
+        (record(detections={"dog": [[*BOX[:4], -0.1]]}), r"expected a score from 0 to 1, found -0.1; fix: "),
+        (
+            record(detections={"dog": [[50, 10, 10, 50, 0.9]]}),
+            r":2: detections\['dog'\]\[0\]: expected corners with x1 <= x2 and y1 <= y2, found \[50, 10, 10",
+        ),
+        (record(detections={"dog": [[10, 50, 50, 10, 0.9]]}), r"\[0\]: expected corners .*; fix: write corn"),
         (
             record(metadata={**CAT, "include": [{"class": "cat", "count": 1, "position": ["above", 0]}]}),
             r"include\[0\]: expected position = \[relation, index of an earlier clause\]",
