@@ -40,7 +40,7 @@ def rate(
         typer.Option(help="Reproduce the numbers of another tool.", show_default=False),
     ] = None,
     k: Annotated[
-        float | None, typer.Option("--k", min=0.0, help="Step of Elo; default 4.", show_default=False)
+        float | None, typer.Option("--k", help="Step of Elo, above 0; default 4.", show_default=False)
     ] = None,
     anchor: Annotated[
         str | None,
@@ -114,6 +114,8 @@ def rate(
         raise UserError("expected one of --json, --markdown and --csv, found several; fix: leave one")
     if k is not None and method != "elo":
         raise UserError(f"expected no --k for {method}, which has no step, found {k}; fix: --method elo")
+    if k is not None and not 0 < k < math.inf:
+        raise UserError(f"expected a number above 0 for --k, found {k:g}; fix: --k 4")
     if method == "elo" and compat == "arena-rank":
         raise UserError("expected fastchat or evalica for Elo, which arena-rank does not have; fix: --compat")
     if control and (method == "elo" or compat in ("evalica", "arena-rank")):
