@@ -94,9 +94,16 @@ class FunctionModel:
         return [self._image(one, len(prompts)) for one in images]
 
     def _image(self, found: Any, count: int) -> Image.Image | Exception | None:
-        if found is None or isinstance(found, Image.Image | Exception):
+        if found is None or isinstance(found, Exception):
             return found
-        if isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.shape[2:] == (3,):
+        if isinstance(found, Image.Image) and 0 not in found.size:
+            return found
+        if (
+            isinstance(found, np.ndarray)
+            and found.dtype == np.uint8
+            and found.shape[2:] == (3,)
+            and found.size
+        ):
             return Image.fromarray(np.ascontiguousarray(found), "RGB")
         raise self._unfit(count, f"{_described(found)} among them")
 
@@ -118,6 +125,8 @@ def _taken_apart(found: Any) -> list[Any] | None:
 
 def _described(found: Any) -> str:
     name = type(found).__name__
+    if isinstance(found, Image.Image):
+        return f"a picture of {found.width} by {found.height} pixels"
     if hasattr(found, "shape") and hasattr(found, "dtype"):
         return f"a {name} of {found.dtype} with shape {tuple(found.shape)}"
     return f"a {name}"

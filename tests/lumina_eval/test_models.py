@@ -101,6 +101,18 @@ def paths(prompts, seeds):
 def nothing(prompts, seeds):
     pass
 
+def flat(prompts, seeds):
+    return [np.zeros((0, 64, 3), dtype=np.uint8) for _ in prompts]
+
+def narrow(prompts, seeds):
+    return np.zeros((len(prompts), 64, 0, 3), dtype=np.uint8)
+
+def empty(prompts, seeds):
+    return [Image.new("RGB", (0, 64)) for _ in prompts]
+
+def alone(prompts, seeds):
+    return Image.new("RGB", (64, 64))
+
 def sometimes(prompts, seeds):
     if "prompt 0" in prompts:
         raise RuntimeError("out of memory")
@@ -149,6 +161,10 @@ def test_a_function_that_fails_on_one_batch_fails_that_batch(
         ("short", "3 images"),
         ("paths", "a str among them"),
         ("nothing", "a NoneType"),
+        ("flat", "a ndarray of uint8 with shape (0, 64, 3) among them"),
+        ("narrow", "a ndarray of uint8 with shape (64, 0, 3) among them"),
+        ("empty", "a picture of 0 by 64 pixels among them"),
+        ("alone", "a picture of 64 by 64 pixels"),
     ],
 )
 def test_what_is_no_image_per_prompt_stops_at_the_first_batch(
