@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
+import traceback
 from collections.abc import Collection
 from importlib.metadata import version
 from typing import Annotated
@@ -31,7 +32,7 @@ def top(
     """Honest evaluation of text-to-image models: any checkpoint, any benchmark, with intervals.
 
     Exit codes: 0 ok, 1 gate failed, 2 user's mistake, 3 this n cannot decide the gate, 4 incomplete coverage,
-    130 interrupted.
+    70 a fault of the program, 130 interrupted.
     """
 
 
@@ -85,7 +86,12 @@ def main() -> None:
             )
         if isinstance(error, PermissionError):
             _fail(f"{error.filename}: {error.strerror}; fix: mend the permissions, or choose another folder")
-        raise
+        traceback.print_exc()
+        print(
+            "error: a fault of the program or of a plug-in, not yours; what was written before is kept",
+            file=sys.stderr,
+        )
+        sys.exit(ExitCode.FAULT)
 
 
 def _fail(message: str) -> None:

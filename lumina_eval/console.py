@@ -45,11 +45,11 @@ class Output:
 
     def say(self, text: str) -> None:
         """Tell people a plain line, unwrapped and unstyled."""
-        self.people.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.people.print(text, soft_wrap=True)
 
     def result(self, text: str) -> None:
         """Show people a plain line of the result."""
-        self.tables.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.tables.print(text, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Warn people."""
@@ -177,6 +177,14 @@ def _interval(interval: Interval | None) -> str:
     return "-" if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}"
 
 
+def plain(**given: Any) -> Console:
+    """Return a rich console, with its own arguments, that shows names and messages as they are.
+
+    They come from users: brackets in them are no markup, and ``:x:`` is no picture.
+    """
+    return Console(markup=False, emoji=False, highlight=False, **given)
+
+
 def _console(stream: TextIO) -> Console:
-    console = Console(file=stream)
-    return console if console.is_terminal else Console(file=stream, width=PLAIN_WIDTH, no_color=True)
+    console = plain(file=stream)
+    return console if console.is_terminal else plain(file=stream, width=PLAIN_WIDTH, no_color=True)

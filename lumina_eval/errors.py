@@ -19,6 +19,8 @@ class ExitCode(enum.IntEnum):
     USER = 2
     UNDECIDABLE = 3
     INCOMPLETE = 4
+    FAULT = 70
+    """A fault of ours or of a plug-in (``EX_SOFTWARE``); Python's own 1 is a failed gate here."""
     INTERRUPTED = 130
 
 

@@ -32,7 +32,7 @@ def progress(console: Console, label: str, total: int, done: int = 0) -> Iterato
     """Show ``label`` with a bar over ``total`` images, of which ``done`` were there before."""
     if console.is_terminal:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -48,7 +48,7 @@ def progress(console: Console, label: str, total: int, done: int = 0) -> Iterato
     def tell() -> None:
         state["told"] = time.monotonic()
         told.append(int(state["done"]))
-        console.print(f"{label}: {told[-1]} of {total}", highlight=False)
+        _line(console, f"{label}: {told[-1]} of {total}")
 
     def advance(count: int) -> None:
         state["done"] += count
@@ -67,7 +67,7 @@ def byte_progress(console: Console, label: str, total: int | None) -> Iterator[A
     """Show how much of a file is there: called with the bytes so far, not with those that are new."""
     if console.is_terminal:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -77,13 +77,18 @@ def byte_progress(console: Console, label: str, total: int | None) -> Iterator[A
             task = bar.add_task(label, total=total)
             yield lambda count: bar.update(task, completed=count)
         return
-    console.print(label, highlight=False, markup=False, soft_wrap=True)
+    _line(console, label)
     state = {"told": time.monotonic()}
 
     def advance(count: int) -> None:
         if time.monotonic() - state["told"] >= LINE_EVERY:
             state["told"] = time.monotonic()
             of = "" if total is None else f" of {decimal(total)}"
-            console.print(f"{label}: {decimal(count)}{of}", highlight=False, markup=False, soft_wrap=True)
+            _line(console, f"{label}: {decimal(count)}{of}")
 
     yield advance
+
+
+def _line(console: Console, text: str) -> None:
+    """Print a line as it is, whatever the console makes of brackets and colons."""
+    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)

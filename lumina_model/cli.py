@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from lumina_model.console import plain
 from lumina_model.errors import UserError
 
 app = typer.Typer(
@@ -101,7 +101,7 @@ def export(
     from lumina_model.checkpoint import assemble_pipeline
 
     assemble_pipeline(_parts(model, stage), folder)
-    Console(stderr=True).print(f"{model} {stage} is at {folder}", markup=False)
+    plain(stderr=True).print(f"{model} {stage} is at {folder}")
 
 
 @app.command()
@@ -129,7 +129,7 @@ def convert(
     from lumina_model.formats.convert import convert
 
     convert(_any_model(source, stage), folder, to, weights, [parse_lora(item) for item in lora or ()], dtype)
-    Console(stderr=True).print(f"{source} is at {folder}, format {to}", markup=False)
+    plain(stderr=True).print(f"{source} is at {folder}, format {to}")
 
 
 @app.command()
@@ -162,7 +162,7 @@ def info(
     if as_json:
         print(json.dumps(record))
     else:
-        summary.show(record, Console())
+        summary.show(record, plain())
 
 
 @app.command()
@@ -223,7 +223,7 @@ def generate(
     settings = chosen.settings  # refused options are told here, before anything is made
     start = read_pictures(image, len(prompt), *settings.size) if image else None
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
+    console = plain(stderr=True)
     with Progress(console=console) as progress:
         bar = progress.add_task("steps", total=None)
         drawn = chosen.load(low_memory).generate(
@@ -232,9 +232,7 @@ def generate(
             images=start, strength=1.0 if start is None else 0.6 if strength is None else strength,
         )  # fmt: skip
     names = [file.name for file in write_pictures(drawn, out)]
-    console.print(
-        f"{' to '.join(names if len(names) == 1 else [names[0], names[-1]])} in {out}", markup=False
-    )
+    console.print(f"{' to '.join(names if len(names) == 1 else [names[0], names[-1]])} in {out}")
 
 
 @app.command()

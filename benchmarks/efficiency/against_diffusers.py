@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.efficiency.device import device_name
 from benchmarks.efficiency.timing import seconds_of
+from lumina_eval.console import plain
 from lumina_model import embedded
 from lumina_model.adapter import LuminaModel
 from lumina_model.compiled import CompiledBlocks
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    console = Console(width=110)
+    console = plain(width=110)
     options = {"device": "cpu", "renorm": "none", "solver": "euler"}
     model = LuminaModel("embedded", given.stage, embedded.parts(given.stage), options)
     sampling = model.settings

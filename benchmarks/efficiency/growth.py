@@ -15,13 +15,13 @@ from typing import Final
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.efficiency.command_line import key_values, without_traceback
 from benchmarks.efficiency.device import device_name
 from benchmarks.efficiency.flops import image_flops
 from benchmarks.efficiency.timing import timed
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError
 from lumina_model.adapter import LuminaModel
 from lumina_model.sampling import Sampling
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = open_models(given.model, {"device": given.device, **key_values(given.option, "--option")})[0]
     if not isinstance(model, LuminaModel):
         raise UserError(f"expected one of our checkpoints, found {given.model}; fix: --model lumina:DIR")
-    console = Console(width=110)
+    console = plain(width=110)
     beside = f"; {', '.join(given.option)}" if given.option else ""
     console.print(f"{device_name(model.device)}; {model.title}{beside}")
     measured = {

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -37,6 +36,7 @@ from benchmarks.efficiency.diffusers_loops import (
 )
 from benchmarks.efficiency.flops import image_flops
 from benchmarks.efficiency.timing import seconds_of
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError
 from lumina_model.branches import branches
 from lumina_model.compiled import CompiledBlocks
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = TRIAL if given.size == "trial" else CONFIGS[given.size]
     dtype = DTYPES[given.dtype]
     peak = matmul_peak(given.device, dtype, given.peak_seconds)
-    console = Console(width=120)
+    console = plain(width=120)
     console.print(
         f"{device_name(given.device)}; {given.size}, {given.side} px, {given.steps} steps, {given.dtype}; "
         f"{peak / 1e12:.2f} TFLOP/s sustained in matrix products"

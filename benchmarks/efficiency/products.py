@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 import torch
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention as attention
@@ -28,6 +27,7 @@ from torch.nn.functional import scaled_dot_product_attention as attention
 from benchmarks.efficiency.command_line import without_traceback
 from benchmarks.efficiency.device import device_name
 from benchmarks.efficiency.timing import seconds_of
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError
 from lumina_model import embedded
 from lumina_model.checkpoint import read_transformer
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     block = read_transformer(transformer, torch.float32).layers[0]
     assert isinstance(block, Block)
     way = "through oneDNN" if prefers_onednn() else "torch's way on this processor, so ratios are noise"
-    console = Console(width=130)
+    console = plain(width=130)
     console.print(f"{device_name('cpu')}; {given.tokens} tokens, float32; ours goes {way}")
     console.print(_layers(block, given.tokens, given.repeats))
     lengths = [length for length in LENGTHS if length <= given.longest]

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from benchmarks.efficiency.command_line import key_values, without_traceback
 from benchmarks.efficiency.price_tables import Priced, notes, table
 from benchmarks.efficiency.prices import Run, prices
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError, is_user_error
 from lumina_eval.evaluation import Question, Site, ask, evaluate
 from lumina_eval.files import make_folder
@@ -66,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     given = _parser().parse_args(arguments)
     _check(given.margin, given.repeats)
-    console = Console(stderr=True)
+    console = plain(stderr=True)
     base = {"device": given.device, **EXACT, **key_values(given.option, "--option")}
     exact = _one(given.model, base)
     chosen, told = _switches(given, base, exact)
     for line in told:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     asked = [
         ask(name, "tabletop" if given.protocol is None else given.protocol, suite=given.suite,
             limit=given.limit, images_per_prompt=given.images_per_prompt)
@@ -105,7 +104,7 @@ def run(
     prompts = [item.prompt for item in asked[0].selection.items[:TIMED_PROMPTS]]
     for switch in chosen:
         model = _one(name, {**base, **switch.options})
-        site.console.print(switch.name, markup=False)
+        site.console.print(switch.name)
         switched[switch.name] = [_scored(evaluate(question, model, judge, site)) for question, judge in pairs]
         faster[switch.name] = _faster(exact, model, prompts, repeats)
     return [

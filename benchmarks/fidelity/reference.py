@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
 from benchmarks.fidelity.features.dataset_images import SCHEME, images_of, place_of
@@ -26,6 +25,7 @@ from benchmarks.fidelity.features.pictures import find_pictures, pixel_key, read
 from benchmarks.fidelity.features.store import FeatureStore
 from benchmarks.fidelity.metrics.moments import Moments
 from benchmarks.fidelity.metrics.statistics_file import array_names, read_features, read_statistics
+from lumina_eval.console import plain
 from lumina_eval.digests import digest_of, sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.progress import progress
@@ -172,7 +172,7 @@ def given(address: str, extractor: Extractor | None, features: Path | None) -> R
 
 
 def _of_dataset(address: str, extractor: Extractor) -> Reference:
-    images = track(images_of(place_of(address)), "reference", console=Console(stderr=True), transient=True)
+    images = track(images_of(place_of(address)), "reference", console=plain(stderr=True), transient=True)
     parts: list[NDArray[np.float32]] = []
     keys: list[str] = []
     while batch := list(itertools.islice(images, _BATCH)):
@@ -191,7 +191,7 @@ def _of_folder(folder: Path, extractor: Extractor, features: Path | None) -> Ref
         rows, keys = _read_directly(paths, extractor)
     else:
         store = FeatureStore(features, extractor.digest, extractor.width)
-        with progress(Console(stderr=True), "reference", len(paths)) as advance:
+        with progress(plain(stderr=True), "reference", len(paths)) as advance:
             found = extract(paths, extractor, store, advance=advance)
         if found.broken:
             raise UserError(
@@ -208,7 +208,7 @@ def _read_directly(paths: Sequence[Path], extractor: Extractor) -> tuple[NDArray
     parts: list[NDArray[np.float32]] = []
     keys: list[str] = []
     starts = range(0, len(paths), _BATCH)
-    for start in track(starts, "reference", console=Console(stderr=True), transient=True):
+    for start in track(starts, "reference", console=plain(stderr=True), transient=True):
         pictures = [read_picture(path) for path in paths[start : start + _BATCH]]
         keys += map(pixel_key, pictures)
         parts.append(extractor.images(pictures))

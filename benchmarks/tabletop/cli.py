@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError
 from lumina_eval.files import make_folder
 from lumina_eval.progress import progress
@@ -83,13 +84,13 @@ def card(
     effort = cards.QUICK if quick else cards.Effort()
     if n is not None:
         effort = dataclasses.replace(effort, pictures=n, edits=max(12, n // 4), curve=max(12, n // 5))
-    console = Console()
+    console = plain()
     try:
         autoencoder = through(Roundtrip(vae or embedded_folder()))
     except UserError as error:
         if vae is not None:
             raise
-        console.print(f"without the autoencoder: {error}", markup=False)
+        console.print(f"without the autoencoder: {error}")
         autoencoder = None
     found = []
     for table in cards.tables(effort, autoencoder):
@@ -125,7 +126,7 @@ def sampling(
     items = study.chosen_prompts(per_task)
     make_folder(out)
     done = study.draw_and_judge(stage, wanted, items, images, out)
-    files = dict(track(done, total=len(wanted), description=stage, console=Console(stderr=True)))
+    files = dict(track(done, total=len(wanted), description=stage, console=plain(stderr=True)))
     rows = study.rows(files, margin)
     if plot is not None:
         sampling_plot.plot(rows, plot)
@@ -134,7 +135,7 @@ def sampling(
         print(cards.markdown(tables), end="")
     else:
         for table in tables:
-            _print(Console(), table)
+            _print(plain(), table)
 
 
 @app.command()
@@ -155,7 +156,7 @@ def extractor(
     from benchmarks.tabletop.extractor.training import Recipe, train
 
     torch.set_num_threads(threads)
-    console = Console(stderr=True)
+    console = plain(stderr=True)
     with progress(console, "draw", pool * CHUNK) as advance:
         drawn = draw_into(make_folder(out) / "pool", seed, pool, threads, advance)
     with progress(console, "train", steps) as advance:
@@ -185,7 +186,7 @@ def retrieval(
             for kind, (share, pairs) in found.right.items()
         ),
     ]
-    _print(Console(), cards.Table("Extractor", "", ("", "share", "pictures"), rows))
+    _print(plain(), cards.Table("Extractor", "", ("", "share", "pictures"), rows))
 
 
 def _print(console: Console, table: cards.Table) -> None:

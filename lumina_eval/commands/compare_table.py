@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from lumina_eval.records import Interval
@@ -36,7 +35,7 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
         less = ", less is better" if one.lower_is_better else ""
         digits = places(one.unit)
         table = Table(
-            title=escape(f"{one.candidate} minus {one.baseline}{less}: {one.verdict}"),
+            title=f"{one.candidate} minus {one.baseline}{less}: {one.verdict}",
             title_justify="left",
             box=SIMPLE_HEAD,
             pad_edge=False,
@@ -47,7 +46,7 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
         for row in (one.primary, *one.tasks):
             least = "-" if row.minimum_detectable is None else f"{row.minimum_detectable:.{digits}f}"
             table.add_row(
-                escape(row.name if row is one.primary else f"  {row.name}"),
+                row.name if row is one.primary else f"  {row.name}",
                 f"{row.baseline:.{digits}f}",
                 f"{row.candidate:.{digits}f}",
                 f"{row.difference:+.{digits}f}",
@@ -80,13 +79,13 @@ def front_table(compared: Sequence[Comparison]) -> Table:
     first = compared[0]
     table = Table(title="score and cost", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", overflow="fold")
-    table.add_column(escape(first.primary.name), justify="right")
+    table.add_column(first.primary.name, justify="right")
     table.add_column("seconds per image", justify="right")
     table.add_column("Pareto front", justify="center")
     for name, value, cost in costs_of(compared):
         seconds = "-" if cost is None else cost.in_words
         star = "*" if cost is not None and cost.on_front else ""
-        table.add_row(escape(name), f"{value:.{places(first.unit)}f}", seconds, star)
+        table.add_row(name, f"{value:.{places(first.unit)}f}", seconds, star)
     return table
 
 

@@ -215,7 +215,7 @@ def finish(
 def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool, streams: Output) -> ExitCode:
     """Say how it ended: incomplete coverage first, then the gate, which looks at the last checkpoint."""
     if minimum is not None:
-        _check_range(results[-1].metric("overall"), minimum)
+        check_gate(results[-1].metrics, minimum)
     if any(not result.coverage.complete for result in results):
         return ExitCode.INCOMPLETE
     if minimum is None:
@@ -233,11 +233,19 @@ def check_minimum(question: Question, minimum: float | None) -> None:
     """Refuse a gate that no score could ever pass, or none fail, before any image is made."""
     if minimum is not None:
         empty = question.benchmark.aggregate(question.protocol, question.selection.items, [])
-        _check_range(next((one for one in empty.metrics if one.name == "overall"), None), minimum)
+        check_gate(empty.metrics, minimum)
 
 
-def _check_range(overall: Metric | None, minimum: float) -> None:
-    low, high = BOUNDS.get(overall.unit, (-math.inf, math.inf)) if overall else (-math.inf, math.inf)
+def check_gate(metrics: Sequence[Metric], minimum: float) -> None:
+    """Raise UserError where these metrics, whatever their values, give the gate nothing to decide."""
+    overall = next((one for one in metrics if one.name == "overall"), None)
+    if overall is None:
+        names = ", ".join(one.name for one in metrics)
+        raise UserError(
+            f"expected a benchmark with an overall score for --min-overall, found one of {names}; fix: leave "
+            "it out, and gate on the difference: lumina-eval compare BASELINE RUN --margin NUMBER"
+        )
+    low, high = BOUNDS.get(overall.unit, (-math.inf, math.inf))
     if not low <= minimum <= high:
         raise UserError(
             f"expected --min-overall from {low:g} to {high:g}, the range of this score, found {minimum:g}; "

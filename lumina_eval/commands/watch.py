@@ -31,6 +31,9 @@ def watch(
     rewrite_option: o.RewriteOptions = o.NONE,
     suite: o.SuiteName = "quick",
     limit: o.Limit = None,
+    questions: o.Questions = None,
+    parses: o.Parses = None,
+    reference: o.Reference = None,
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
@@ -53,7 +56,10 @@ def watch(
     with output(as_json) as streams:
         if not folder.is_dir():
             raise UserError(f"expected the folder of a training run, found none at {folder}")
-        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt)
+        features = o.features_folder(out, store)
+        question = ask(
+            benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses, reference, features
+        )
         check_minimum(question, min_overall)
         judge = question.benchmark.judge(question.protocol)
         site = make_site(out, store, batch_size, streams, benchmark, [f"{scheme}:"])

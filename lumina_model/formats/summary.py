@@ -89,7 +89,7 @@ def show(record: dict[str, Any], console: Console) -> None:
         if record.get(key) is not None:
             value = record[key]
             text = ", ".join(value) if isinstance(value, list) else value
-            console.print(f"{key}: {text}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{key}: {text}", soft_wrap=True)
     if record.get("components"):
         table = Table("component", "parameters", "MiB", "sha256")
         for name, part in record["components"].items():

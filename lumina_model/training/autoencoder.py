@@ -25,9 +25,9 @@ from typing import Final, Literal
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from rich.console import Console
 
 from lumina_model.checkpoint import read_autoencoder
+from lumina_model.console import plain
 from lumina_model.digests import files_digest
 from lumina_model.errors import UserError
 from lumina_model.training.data import Example, batch_indices, load_images, read_examples
@@ -150,9 +150,7 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         again = f"delete {folder}"
         if settings.start != "new":
             again = f"put the autoencoder before it into {out / 'vae'} and {again}"
-        Console(stderr=True).print(
-            f"{label} is trained; to train it again, {again}", markup=False, highlight=False
-        )
+        plain(stderr=True).print(f"{label} is trained; to train it again, {again}", highlight=False)
         return
     examples = read_examples(data)
     torch.manual_seed(settings.seed)

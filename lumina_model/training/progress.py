@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lumina_model.console import plain
 
 #: Least time between two plain lines, in seconds.
 LINE_EVERY: Final = 30.0
@@ -28,10 +29,11 @@ def shown(label: str, total: int, done: int, unit: str, *, silent: bool = False)
         unit: of what, such as ``steps``.
         silent: show nothing, as all processes but one should.
     """
-    console = Console(stderr=True, quiet=silent)
+    console = plain(stderr=True, quiet=silent)
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                   TextColumn("{task.fields[note]}"))  # fmt: skip
+        texts = ("{task.description}", "{task.fields[note]}")
+        what, note = (TextColumn(text, markup=False) for text in texts)
+        columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
         with Progress(*columns, console=console, refresh_per_second=1) as progress:
             bar = progress.add_task(label, total=total, completed=done, note="")
             yield lambda now, note: progress.update(bar, completed=now, note=note)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from lumina_model.console import plain
 from lumina_model.prompt_templates import PROMPT_START, SYSTEM_PROMPTS
 from lumina_model.training.data import all_texts, read_examples
 
@@ -48,7 +48,7 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 def train_tokenizer(data: Path, out: Path, *, vocab_size: int = 2048, examples: int = 6000) -> None:
     """Train on the texts of the first examples of a training set and write ``out/tokenizer``."""
     chosen = read_examples(data)[:examples]
-    console = Console(stderr=True)
+    console = plain(stderr=True)
     console.print(f"{vocab_size} tokens from the captions of {len(chosen)} images", highlight=False)
     build_tokenizer(all_texts(chosen), vocab_size).save_pretrained(out / "tokenizer")
-    console.print(f"the tokenizer is at {out / 'tokenizer'}", markup=False, highlight=False)
+    console.print(f"the tokenizer is at {out / 'tokenizer'}", highlight=False)

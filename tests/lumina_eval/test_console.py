@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lumina_eval.console import column_names, stage_tables
+from lumina_eval.console import Output, column_names, stage_tables
 from lumina_eval.records import Coverage, Metric, RunResult
 
 
@@ -61,3 +61,15 @@ def test_a_column_is_named_by_its_stage_else_by_its_model() -> None:
     two = [result("mine", "low_res"), result("yours", "low_res")]
     assert column_names(two) == ["mine\nlow_res", "yours\nlow_res"]
     assert column_names([result("a-model-with-a-very-long-name")]) == ["a-model-with-a-\nvery-long-name"]
+
+
+def test_names_and_messages_are_shown_as_they_are() -> None:
+    """Brackets of a name are no markup, which would vanish or break, and `:x:` is no picture."""
+    out = io.StringIO()
+    streams = Output(False, out)
+    for table in stage_tables([result("ft[ema]"), result("ft[/b]"), result("run:x:1")], 100):
+        streams.tables.print(table)
+    streams.result("f_b.npz:x: [/b] [red]")
+    head = out.getvalue().splitlines()[1]
+    assert head.split() == ["ft[ema]", "ft[/b]", "run:x:1"]
+    assert out.getvalue().endswith("f_b.npz:x: [/b] [red]\n")

@@ -45,6 +45,15 @@ def test_the_last_count_is_told(console: Console) -> None:
     assert lines(console) == ["judge: 3 of 5", "judge: 5 of 5"]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_label_is_no_markup(console: Console, terminal: bool) -> None:
+    shown = Console(file=console.file, width=80, force_terminal=terminal, color_system=None)
+    with progress(shown, "generate ft[/ema]:x:", 3) as advance:
+        for _ in range(3):
+            advance(1)
+    assert any("generate ft[/ema]:x:" in line for line in lines(console))
+
+
 def test_what_broke_off_says_where(console: Console) -> None:
     def interrupted() -> None:
         with progress(console, "judge", 9) as advance:

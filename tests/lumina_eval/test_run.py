@@ -368,6 +368,33 @@ def test_a_judge_that_lacks_its_weights_stops_before_any_image(
     assert not list((tmp_path / "out").rglob("*.png"))
 
 
+def test_a_gate_where_there_is_no_overall_is_told_before_any_image(
+    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = world.aggregate
+
+    def by_kind(*given: Any) -> Any:
+        found = whole(*given)
+        found.metrics[0] = found.metrics[0].model_copy(update={"name": "color"})
+        return found
+
+    monkeypatch.setattr(world, "aggregate", by_kind)
+    done = call(*run_words, "--min-overall", 0.5)
+    assert done.code == 2
+    assert "found one of color; fix: leave it out, and gate on the difference" in done.stderr
+    assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_a_fault_of_the_program_is_no_failed_gate(
+    call: Cli, run_words: list[Any], world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "items", lambda protocol: 1 / 0)
+    done = call(*run_words)
+    assert done.code == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert "not yours; what was written before is kept" in done.stderr
+
+
 def test_a_gate_out_of_range_is_told_where_only_the_result_knows_the_unit(
     call: Cli, run_words: list[Any], tmp_path: Path
 ) -> None:

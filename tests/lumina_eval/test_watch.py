@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fake_world import Cli
 
 from lumina_eval.errors import UserError
@@ -72,6 +73,14 @@ def test_watch_scores_checkpoints_and_passes_broken_ones_over(
     assert [record["step"] for record in done.records] == [1, 3]
     assert "shard 1 is truncated" in done.stderr
     assert done.code == 2
+
+
+@pytest.mark.parametrize("option", ["questions", "parses", "reference"])
+def test_watch_hands_the_files_of_a_benchmark_on(call: Cli, tmp_path: Path, option: str) -> None:
+    (tmp_path / "training").mkdir()
+    done = call(*watch_words(tmp_path), f"--{option}", "file")
+    assert done.code == 2
+    assert f"expected no --{option} for benchmark fake" in done.stderr
 
 
 def test_watch_gives_each_checkpoint_the_rewritten_texts(call: Cli, tmp_path: Path, model_file: Path) -> None:

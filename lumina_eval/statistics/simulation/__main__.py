@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
+from lumina_eval.console import plain
 from lumina_eval.errors import UserError, unknown
 from lumina_eval.statistics.simulation.document import SECTIONS, table, write
 
@@ -31,7 +31,7 @@ def simulate(
         if name not in names:
             raise unknown("table", name, names)
     chosen = [section for section in SECTIONS if not sections or section.name in sections]
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=plain(stderr=True)) as progress:
         bar = progress.add_task("rows", total=sum(section.count for section in chosen))
         for section in chosen:
             progress.update(bar, description=section.name)
