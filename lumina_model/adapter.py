@@ -16,6 +16,7 @@ from lumina_model import embedded
 from lumina_model.batch_probe import best_batch
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
+from lumina_model.checkpoint_sampling import default_sampling
 from lumina_model.compiled import CompiledBlocks
 from lumina_model.device_memory import Memory, memory_of
 from lumina_model.errors import UserError
@@ -24,7 +25,7 @@ from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
 from lumina_model.idle_options import check_options
 from lumina_model.linear import prefers_onednn
-from lumina_model.pipeline import Pipeline, default_sampling
+from lumina_model.pipeline import Pipeline
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
 
 

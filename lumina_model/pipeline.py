@@ -4,25 +4,24 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lumina_model.autoencoder import Autoencoder, autoencoder_factor
+from lumina_model.autoencoder import Autoencoder
 from lumina_model.branches import branches
 from lumina_model.checkpoint import (
     Parts,
     component_folder,
     read_autoencoder,
-    read_schedule,
     read_text_encoder,
     read_transformer,
     read_transformer_config,
 )
-from lumina_model.checkpoint_record import FILE, read_checkpoint_record
+from lumina_model.checkpoint_sampling import default_sampling
 from lumina_model.errors import UserError
 from lumina_model.float8 import FLOAT8, stored_dtype, to_float8
 from lumina_model.guidance import guided_velocity
@@ -30,12 +29,12 @@ from lumina_model.image_sizes import Size
 from lumina_model.low_memory import Visitors, decode_in_tiles
 from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Blocks, Context, NextDiT
+from lumina_model.noise import draw_noise
 from lumina_model.pictures import Picture
 from lumina_model.sampling import DTYPES, ROWS, Sampling
 from lumina_model.solvers import EVALUATIONS_PER_STEP, SOLVERS, Callback, Velocity
 from lumina_model.step_cache import StepCache
 from lumina_model.text_encoder import TextEncoder
-from lumina_model.weights import read_json
 
 Progress = Callable[[int, int], None]
 """(steps done, steps in all), called after every solver step of a batch."""
@@ -320,46 +319,6 @@ class Pipeline:
                 "fix: draw them in calls of their own, or with a static shift"
             )
         return max(found)
-
-
-def default_sampling(source: str | os.PathLike[str] | Parts, dtype: torch.dtype = torch.float32) -> Sampling:
-    """The sampling of a checkpoint: its own size and shift, the rest official. Reads configs, no weights.
-
-    What `checkpoint.json` beside the transformer says of the sampling comes before all else.
-    """
-    levels = read_json(component_folder(source, "vae") / "config.json").get("block_out_channels", [64])
-    transformer = component_folder(source, "transformer")
-    side = read_json(transformer / "config.json").get("sample_size", 128)
-    sampling = Sampling(
-        height=side * autoencoder_factor(levels),
-        width=side * autoencoder_factor(levels),
-        dtype=next(name for name, value in DTYPES.items() if value == dtype),
-        **read_schedule(component_folder(source, "scheduler")),
-    )
-    if not (transformer.parent / FILE).is_file():
-        return sampling
-    own = read_checkpoint_record(transformer.parent).get("sampling", {})
-    try:
-        return replace(sampling, **own)
-    except TypeError as error:
-        raise UserError(
-            f"expected fields of Sampling, found {', '.join(own)}, in the sampling of "
-            f"{transformer.parent / FILE}; fix: restore the file that the trainer wrote"
-        ) from error
-
-
-def draw_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-    """Standard normal noise (B, *shape), float32 on the CPU, each from a generator of its own seed.
-
-    The same seed gives the same noise in any batch and on any device. Of a seed, torch's generator on the CPU
-    uses the lower 32 bits.
-    """
-    for seed in seeds:
-        if not 0 <= seed < 2**63:
-            raise UserError(f"expected a seed from 0 to 2^63 - 1, found {seed}; fix: choose another")
-    return torch.stack(
-        [torch.randn(shape, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
-    )
 
 
 def _velocity(

@@ -102,7 +102,8 @@ class Sampling:
 
     def __post_init__(self, points: int | None) -> None:
         if points is not None:
-            _expect(_is_int(points) and points >= 1, "points", "a whole number >= 1", points)
+            least = 1 if self.solver == "dpm" else 2
+            _expect(_is_int(points) and points >= least, "points", f"a whole number >= {least}", points)
             object.__setattr__(self, "steps", points if self.solver == "dpm" else points - 1)
         for name in _NUMBERS:  # 4 and 4.0 are one sampling
             value = getattr(self, name)
@@ -146,9 +147,10 @@ class Sampling:
         _expect(self.solver == "dpm" or self.grid != "dpm", "grid", "a grid from 0 to 1", self.grid)
 
     def canonical(self) -> dict[str, Any]:
-        """All fields as JSON values, defaults resolved: equal exactly when the same is drawn.
+        """All fields as JSON values, defaults resolved: where these are equal, the same is drawn.
 
-        Fields that came later are left out at their default: what was drawn before keeps its digest.
+        What has no effect beside the others counts too, as another shift does under the dynamic one. Fields
+        that came later are left out at their default: what was drawn before keeps its digest.
         """
         unset = {name: value for name, value in OFFICIAL.items() if getattr(self, name) is None}
         found = asdict(self) | unset | {"grid": self._grid()}

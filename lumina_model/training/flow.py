@@ -138,7 +138,7 @@ def flow_loss(
     features: Tensor,
     mask: Tensor,
     generator: torch.Generator,
-    mu: float | None = None,
+    mu: float,
 ) -> Tensor:
     """Mean squared error of the velocity at one random time per image.
 
@@ -151,16 +151,35 @@ def flow_loss(
         features: captions (B, T, F).
         mask: (B, T).
         generator: draws times and noise, on the CPU.
-        mu: shift of the times; None for the official one.
+        mu: logarithm of the shift of the times, e.g. :func:`official_mu`.
     """
-    if mu is None:
-        mu = official_mu((clean.shape[-1] // 2) * (clean.shape[-2] // 2))
     whole = len(clean) * world_size()
     t = share(sample_times(whole, mu, generator)).to(clean.device)  # (B,)
     noise = share(torch.randn(whole, *clean.shape[1:], generator=generator)).to(clean.device)  # (B, C, H, W)
     weight = t[:, None, None, None]
     velocity = model(weight * clean + (1 - weight) * noise, t, features, mask)
     return F.mse_loss(velocity.float(), clean - noise)
+
+
+def stage_loss(
+    model: nn.Module,
+    clean: Tensor,
+    features: Tensor,
+    mask: Tensor,
+    generator: torch.Generator,
+    settings: StageSettings,
+) -> Tensor:
+    """The loss of a stage: :func:`flow_loss`, and where it has a weight the same on the pooled latent.
+
+    Both have one law of times, that of the whole latent: the official code draws both from one transport.
+    """
+    tokens = clean.shape[-2] * clean.shape[-1] // settings.model.patch_size**2
+    mu = official_mu(tokens) if settings.time_mu is None else settings.time_mu
+    loss = flow_loss(model, clean, features, mask, generator, mu)
+    if settings.auxiliary_weight:
+        pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
+        loss = loss + settings.auxiliary_weight * flow_loss(model, pooled, features, mask, generator, mu)
+    return loss
 
 
 def caption_batch(
@@ -248,12 +267,7 @@ def _train_stage(data: Path, out: Path, settings: StageSettings, device: str, co
         clean = torch.from_numpy(latents[share(chosen)].astype(np.float32)).to(device)  # (B, C, H, W)
         with _fast(device):
             features, mask = (y.to(device) for y in features_of(texts, TEXT_MULTIPLE))
-            loss = flow_loss(model, clean, features, mask, generator, settings.time_mu)
-            if settings.auxiliary_weight:
-                pooled = F.avg_pool2d(clean, AUXILIARY_POOL)
-                small = flow_loss(model, pooled, features, mask, generator, settings.time_mu)
-                loss = loss + settings.auxiliary_weight * small
-        return loss
+            return stage_loss(model, clean, features, mask, generator, settings)
 
     steps_before = (
         read_checkpoint_record(out / "stages" / settings.init_from)["step"] if settings.init_from else 0

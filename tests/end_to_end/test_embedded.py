@@ -18,7 +18,8 @@ from lumina_model import embedded
 from lumina_model.adapter import open_embedded
 from lumina_model.checkpoint import assemble_pipeline
 from lumina_model.errors import UserError
-from lumina_model.pipeline import Pipeline, draw_noise
+from lumina_model.noise import draw_noise
+from lumina_model.pipeline import Pipeline
 from lumina_model.sampling import Sampling
 from lumina_model.weights import iterate_tensors
 

@@ -17,7 +17,8 @@ from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
 from lumina_model.low_memory import decode_in_tiles, offload_layers
 from lumina_model.mixed_sizes import crop, pad
-from lumina_model.pipeline import Pipeline, _last_steps, draw_noise
+from lumina_model.noise import draw_noise
+from lumina_model.pipeline import Pipeline, _last_steps
 from lumina_model.sampling import Sampling
 from lumina_model.solvers import SOLVERS
 

@@ -60,6 +60,17 @@ def test_new_model_returns_zero(config: NextDiTConfig) -> None:
     assert torch.count_nonzero(NextDiT(config)(x, t, feats, mask)) == 0
 
 
+def test_queries_keys_and_values_begin_as_parts_of_the_official_matrix() -> None:
+    """Official models/model.py: Xavier's bound is that of one matrix for all three."""
+    config = NextDiTConfig(hidden_size=192, num_layers=1, num_refiner_layers=1, num_attention_heads=6,
+                           num_kv_heads=2, axes_dim_rope=(8, 12, 12), cap_feat_dim=32)  # fmt: skip
+    fused = torch.nn.init.xavier_uniform_(torch.empty(192 + 2 * 64, 192))
+    attention = NextDiT(config).layers[0].attn
+    for linear in (attention.to_q, attention.to_k, attention.to_v):
+        assert linear.weight.std().item() == pytest.approx(fused.std().item(), rel=0.02)
+        assert linear.weight.abs().max() <= (6 / (192 + 320)) ** 0.5
+
+
 def test_block_with_zero_gates_is_the_identity(config: NextDiTConfig, model: NextDiT) -> None:
     block = model.layers[0]
     rotation = image_rotation(torch.tensor([3]), 2, 3, config.axes_dim_rope, config.rope_theta)

@@ -101,7 +101,7 @@ def test_text_options_mean_the_values(options: dict[str, object]) -> None:
         ({"solver": "rk5"}, "one of euler, midpoint, heun, rk4, dpm, found 'rk5'"),
         ({"grid": "karras"}, "one of auto, official, diffusers, dpm"),
         ({"grid": "dpm"}, "a grid from 0 to 1"),
-        ({"points": 1}, "steps"),
+        ({"points": 1}, ">= 2, found 1, in sampling points"),
         ({"truncation": 0.5, "truncation_ratio": 0.5}, "found both"),
         ({"renorm": "columns"}, "a number, none or rows, found 'columns'"),
         ({"truncation": float("nan")}, "after guidance_start"),

@@ -12,7 +12,8 @@ from torchdiffeq import odeint
 
 from lumina_model.checkpoint import write_scheduler
 from lumina_model.next_dit import Context, NextDiT
-from lumina_model.pipeline import Pipeline, draw_noise
+from lumina_model.noise import draw_noise
+from lumina_model.pipeline import Pipeline
 from lumina_model.prompt_templates import SYSTEM_PROMPTS
 from lumina_model.sampling import Sampling
 
