@@ -116,7 +116,10 @@ def _write_images(
             run, place = sources[name]
             stored = ImageStore(run.store).read(run.keys[place])
             if stored is None:
-                raise UserError(f"image {run.keys[place]} of {run.name} went away from {run.store} meanwhile")
+                raise UserError(
+                    f"expected image {run.keys[place]} of {run.name}, found none any more, in {run.store}; "
+                    "fix: lumina-eval run again, then export anew"
+                )
             longest = max(
                 longest, (folder / f"{name}.png").write_bytes(bare_png(on_canvas(stored.image, size)))
             )

@@ -98,7 +98,7 @@ def read_match_ups(folder: Path) -> list[Shown]:
         try:
             shown.append(Shown(**json.loads(line)))
         except (TypeError, ValueError) as error:
-            raise UserError(f"{path}:{number}: no match-up of ours: {error}") from error
+            raise UserError(f"{path}:{number}: no match-up of ours: {error}; fix: export anew") from error
     if not shown:
         raise UserError(f"expected match-ups, found an empty file, at {path}; fix: export anew")
     return shown

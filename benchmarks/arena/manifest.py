@@ -77,4 +77,7 @@ def read_manifest_of_export(path: Path) -> ArenaManifest:
             "fix: --manifest FILE says where it lies, lumina-eval arena export writes one"
         ) from error
     except ValidationError as error:
-        raise UserError(f"{path} is no manifest of an arena: {error.errors()[0]['msg']}") from error
+        raise UserError(
+            f"{path} is no manifest of an arena: {error.errors()[0]['msg']}; "
+            "fix: --manifest FILE names one that lumina-eval arena export wrote"
+        ) from error

@@ -148,7 +148,10 @@ def places_by_image(run_dir: Path) -> dict[tuple[str, int], Place]:
 def _entrant(run_dir: Path, name: str, store: Path | None) -> Entrant:
     manifest, plan = read_manifest(run_dir), read_plan(run_dir)
     if not plan:
-        raise UserError(f"expected a run that made images, found one that judged others', in {run_dir}")
+        raise UserError(
+            f"expected a run that made images, found one that judged others', in {run_dir}; "
+            "fix: name a run of lumina-eval run"
+        )
     places = places_by_image(run_dir)
     tasks = {item.id: item.task for item in read_items(run_dir)}
     return Entrant(

@@ -25,8 +25,16 @@ def reveal(table: Path, manifest: ArenaManifest, out: Path) -> int:
     try:
         rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8-sig"))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"expected a CSV table in UTF-8, found {error}, at {table}") from error
-    header = list(rows[0]) if rows else []
+        raise UserError(
+            f"expected a CSV table in UTF-8, found {error}, at {table}; fix: save the voters' table as such"
+        ) from error
+    header = [column for column in rows[0] if column is not None] if rows else []
+    for number, row in enumerate(rows, 2):
+        if None in row:  # csv.DictReader's key for cells beyond the header
+            raise UserError(
+                f"{table}:{number}: expected {len(header)} cells, found more; "
+                "fix: put a cell that holds a comma in quotes"
+            )
     images = [column for column in header if any(_name(row[column]) in manifest.images for row in rows)]
     if not images:
         raise UserError(
@@ -34,12 +42,13 @@ def reveal(table: Path, manifest: ArenaManifest, out: Path) -> int:
             f"{table}; fix: --manifest FILE of the export that was voted on"
         )
     for number, row in enumerate(rows, 2):
-        if None in row:  # csv.DictReader's key for cells beyond the header
-            raise UserError(f"{table}:{number}: expected {len(header)} cells, found more")
         for column in images:
             known = manifest.images.get(_name(row[column]))
             if known is None:
-                raise UserError(f"{table}:{number}: {row[column]!r} in {column} is no image of this export")
+                raise UserError(
+                    f"{table}:{number}: {row[column]!r} in {column} is no image of this export; fix: "
+                    "--manifest FILE of the export that was voted on, or take the row out"
+                )
             row[MODEL_OF.get(column, f"{column}_model")] = safe_cell(known.model)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

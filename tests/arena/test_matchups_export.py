@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 from benchmarks.arena.blinding import bare_png, on_canvas, padded
 from benchmarks.arena.cli import app
 from benchmarks.arena.export import export_arena
-from benchmarks.arena.layouts import read_match_ups
+from benchmarks.arena.layouts import MATCHUPS, read_match_ups
 from benchmarks.arena.manifest import manifest_path, read_manifest_of_export
 from benchmarks.arena.matchups import Place, entrants, match_ups, run_folders
+from benchmarks.arena.reveal import reveal
 from lumina_eval.errors import UserError
 
 MODELS = ("bright", "dull", "wild", "odd one")
@@ -185,6 +186,28 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a missing one at each place \\(4 in all\\)"):
         export_arena(entrants([one, bare]), tmp_path / "out", "arena")
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_an_export_that_were_changed_are_told(tmp_path: Path) -> None:
+    done = make_arena(tmp_path)
+    matchups = tmp_path / "arena" / MATCHUPS
+    matchups.write_text(matchups.read_text() + "{}\n")
+    with pytest.raises(UserError, match=rf"{MATCHUPS}:\d+: no match-up of ours: .*; fix: export anew"):
+        read_match_ups(tmp_path / "arena")
+    who = read_manifest_of_export(done.manifest)
+    done.manifest.write_text("{}")
+    with pytest.raises(UserError, match=r"is no manifest of an arena: .*; fix: --manifest FILE"):
+        read_manifest_of_export(done.manifest)
+    image = next(iter(who.images))
+    for table, message in [
+        (f"image\n{image}\nnone.png\n", ":3: 'none.png' in image is no image of this export; fix: "),
+        (f"image\n{image},more\n", ":2: expected 1 cells, found more; fix: put a cell"),
+        ("image\n\xff\n", "expected a CSV table in UTF-8, .*; fix: "),
+    ]:
+        (tmp_path / "t.csv").write_bytes(table.encode("latin-1"))
+        with pytest.raises(UserError, match=message):
+            reveal(tmp_path / "t.csv", who, tmp_path / "back.csv")
+    assert not (tmp_path / "back.csv").exists()
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
