@@ -235,7 +235,8 @@ def _checked(url: str) -> str:
         ) from None  # the cause may hold the password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(
-            f"expected the address of an endpoint such as http://127.0.0.1:8000/v1, found {shown!r}"
+            f"expected the address of an endpoint such as http://127.0.0.1:8000/v1, found {shown!r}; "
+            "fix: begin it with http:// or https:// and a host"
         )
     if parts.username or parts.password or parts.query:
         raise UserError(
@@ -254,7 +255,10 @@ def _number(options: Mapping[str, str], name: str, default: float, low: float, h
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise UserError(f"expected a number from {low:g} to {high:g} for {name}, found {text!r}")
+        raise UserError(
+            f"expected a number from {low:g} to {high:g} for {name}, found {text!r}; "
+            "fix: give one, or leave it out"
+        )
     return value
 
 

@@ -21,7 +21,9 @@ def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
     scheme, _, spec = text.partition(":")
     models: Sequence[Model] = plugins.load("models", scheme)(spec, options)
     if not models:
-        raise UserError(f"expected at least one checkpoint from --model {text}, found none")
+        raise UserError(
+            f"expected at least one checkpoint from --model {text}, found none; fix: name what holds one"
+        )
     return [plugins.whole(model, Model, f"--model {text}") for model in models]
 
 

@@ -55,5 +55,8 @@ def _usd(options: Mapping[str, str], name: str) -> Decimal | None:
     except InvalidOperation:
         value = Decimal("NaN")
     if not value.is_finite() or value < 0:
-        raise UserError(f"expected an amount of USD for {name}, found {options[name]!r}")
+        raise UserError(
+            f"expected an amount of USD for {name}, found {options[name]!r}; "
+            f"fix: give a number, such as --option {name}=0.04"
+        )
     return value

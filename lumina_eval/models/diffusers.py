@@ -37,7 +37,9 @@ RESERVED: Final = (
 def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
     """Find the pipeline's folder, fetching a published one at the revision named, and return it."""
     if not spec:
-        raise UserError("expected --model diffusers:DIR or diffusers:OWNER/NAME@REVISION, found no name")
+        raise UserError(
+            "expected --model diffusers:DIR or diffusers:OWNER/NAME@REVISION, found no name; fix: add one"
+        )
     folder = pinned_folder(spec, "a diffusers pipeline", "model_index.json", "--model diffusers:")
     return [DiffusersModel(folder, spec, options)]
 
@@ -110,7 +112,8 @@ class DiffusersModel:
         kind = getattr(diffusers, str(name), None)
         if not isinstance(kind, type):
             raise UserError(
-                f"expected a pipeline of diffusers, found {name!r}, in {self._folder}/model_index.json"
+                f"expected a pipeline of diffusers, found {name!r}, in {self._folder}/model_index.json; "
+                "fix: pip install --upgrade diffusers if it is a newer one, or name another pipeline"
             )
         return kind
 
@@ -124,7 +127,9 @@ class DiffusersModel:
                 self._folder, torch_dtype=getattr(torch, self._dtype)
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self._folder} does not load: {first_line(error)}") from error
+            raise UserError(
+                f"{self._folder} does not load: {first_line(error)}; fix: fetch or save the folder anew"
+            ) from error
         pipeline.set_progress_bar_config(disable=True)
         return pipeline.to(self.device)
 

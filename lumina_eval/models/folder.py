@@ -26,7 +26,9 @@ def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
     """Return the folder as the only model."""
     folder = Path(spec)
     if not spec or not folder.is_dir():
-        raise UserError(f"expected --model folder:DIR with a folder of images, found no folder {spec!r}")
+        raise UserError(
+            f"expected --model folder:DIR with a folder of images, found no folder {spec!r}; fix: name one"
+        )
     return [FolderModel(folder)]
 
 
@@ -43,7 +45,10 @@ class FolderModel:
         self._paths: dict[tuple[str, int], Path] = {}
         files = sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
         if not files:
-            raise UserError(f"expected images ({', '.join(SUFFIXES)}) in {folder}, found none")
+            raise UserError(
+                f"expected images ({', '.join(SUFFIXES)}) in {folder}, found none; "
+                "fix: name the folder that holds them"
+            )
         try:
             self._digest = digest_of([[p.relative_to(folder).as_posix(), sha256_file(p)] for p in files])
         except OSError as error:

@@ -38,10 +38,12 @@ def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
         raise UserError(f"expected --model FILE.py:function, found {text!r}; fix: name the function")
     path = Path(file)
     if not path.is_file():
-        raise UserError(f"expected a Python file with function {name!r}, found no file {path}")
+        raise UserError(
+            f"expected a Python file with function {name!r}, found no file {path}; fix: name another"
+        )
     spec = importlib.util.spec_from_file_location(f"lumina_eval_function_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise UserError(f"{path} cannot be loaded as Python")
+        raise UserError(f"{path} cannot be loaded as Python; fix: name a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up
     try:
@@ -49,11 +51,16 @@ def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
     except Exception as error:
         if is_user_error(error):
             raise
-        raise UserError(f"{path} does not load: {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"{path} does not load: {type(error).__name__}: {error}; "
+            "fix: mend the file, or install what it imports"
+        ) from error
     function = getattr(module, name, None)
     if not callable(function):
         names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise UserError(f"{path} has no function {name!r}; {nearest(name, names)}")
+        raise UserError(
+            f"{path} has no function {name!r} ({nearest(name, names)}); fix: name one that it defines"
+        )
     return [FunctionModel(function, path, name)]
 
 

@@ -44,7 +44,9 @@ GIVE_UP: Final = 8
 def open_models(spec: str, options: Mapping[str, str]) -> list[Model]:
     """Return the endpoint as the only model; nothing is sent yet."""
     if not spec:
-        raise UserError("expected --model images-api:URL, found no address")
+        raise UserError(
+            "expected --model images-api:URL, found no address; fix: --model images-api:http://…/v1"
+        )
     return [ImagesApiModel(spec.rstrip("/").removesuffix(PATH), options)]
 
 

@@ -261,5 +261,6 @@ def test_the_key_of_an_image_knows_model_revision_and_body_and_no_address(endpoi
 def test_mistakes_are_told_before_anything_is_sent(url: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         open_models(f"images-api:{url}", options)
+    assert "fix: " in str(error.value)
     assert "word" not in str(error.value).split("password")[0]
     assert "sk-1" not in str(error.value)

@@ -49,15 +49,34 @@ def test_another_image_in_the_folder_gives_other_keys(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"\.png, \.jpg"):
+    with pytest.raises(UserError, match=r"\.png, \.jpg.*; fix: name the folder"):
         open_models(f"folder:{tmp_path}", {})
 
 
 def test_a_file_that_does_not_load_is_a_mistake(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text("import nothing_of_this_name\n")
-    with pytest.raises(UserError, match="nothing_of_this_name"):
+    with pytest.raises(UserError, match="nothing_of_this_name'; fix: mend the file"):
         open_models(f"{path}:f", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("folder:nowhere", r"found no folder 'nowhere'; fix: "),
+        ("diffusers:", r"found no name; fix: "),
+        ("nowhere.py:f", r"function 'f', found no file nowhere.py; fix: "),
+        ("m.py:", r"expected --model FILE.py:function, found 'm.py:'; fix: "),
+        ("m.py:paint_", r"has no function 'paint_' \(did you mean paint\?\); fix: "),
+    ],
+)
+def test_a_model_that_is_not_there_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.py").write_text("def paint(prompts, seeds):\n    return []\n")
+    with pytest.raises(UserError, match=message):
+        open_models(text, {})
 
 
 ARRAYS = """
