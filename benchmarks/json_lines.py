@@ -30,7 +30,7 @@ def text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {file}: {error}") from error
+        raise UserError(f"cannot read {file}: {error}; fix: put a file of UTF-8 text there") from error
 
 
 def objects_of(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -45,9 +45,11 @@ def object_of(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: broken JSON: {expected_in(error)}") from error
+        raise UserError(
+            f"{where}: broken JSON: {expected_in(error)}; fix: write one whole JSON object there"
+        ) from error
     if not isinstance(value, dict):
-        raise UserError(f"{where}: expected a JSON object, found {short(value)}")
+        raise UserError(f"{where}: expected a JSON object, found {short(value)}; fix: write one, {{…}}")
     return value
 
 
@@ -81,8 +83,8 @@ def need(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     value = record.get(key)
     if not isinstance(value, kind):
         names: dict[type, str] = {str: "a string", list: "a list", dict: "an object"}
-        found = short(value) if key in record else "no such key"
-        raise UserError(f"{where}: expected {names[kind]} for {key!r}, found {found}")
+        found, fix = (short(value), "write one there") if key in record else ("no such key", "add it")
+        raise UserError(f"{where}: expected {names[kind]} for {key!r}, found {found}; fix: {fix}")
     return value
 
 

@@ -108,7 +108,10 @@ def write_images(folder: Path, images: Iterable[tuple[Item, int, Path]]) -> None
         )
     for item_id in of_item:
         if not item_id or Path(item_id).name != item_id or "." in item_id or item_id.startswith("."):
-            raise UserError(f"expected an item id that can be a file's name without dots, found {item_id!r}")
+            raise UserError(
+                f"expected an item id that can be a file's name without dots, found {item_id!r}; "
+                "fix: rename the item in the question file"
+            )
     _one_size([path for crops in of_item.values() for path in crops.values()])
     make_folder(folder)
     for item_id, crops in of_item.items():
@@ -182,7 +185,9 @@ def _one_size(paths: list[Path]) -> None:
     sizes = dict(_sizes(paths))
     unreadable = [path for path in paths if path not in sizes]
     if unreadable:
-        raise UserError(f"expected an image, found none that can be read, in {unreadable[0]}")
+        raise UserError(
+            f"expected an image, found none that can be read, in {unreadable[0]}; fix: make it again"
+        )
     different = sorted(set(sizes.values()))
     if len(different) != 1 or different[0][0] != different[0][1]:
         told = ", ".join(f"{width} by {height}" for width, height in different)

@@ -67,7 +67,7 @@ def _crop(record: Mapping[str, Any], where: str) -> int:
         found = short(value) if "crop" in record else "no such key"
         raise UserError(
             f"{where}: expected a crop from 0 to {CROPS - 1} (top left, top right, bottom left, "
-            f"bottom right), found {found}"
+            f"bottom right), found {found}; fix: write the place of the crop in its grid"
         )
     return value
 

@@ -60,7 +60,10 @@ def aggregate(
             if own and name == "clip_score":
                 one = _by_convention(one, verdicts, options.convention)
             elif verdicts and not own:
-                told.append(f"{name} is not measured: no prompt comes with a wrong caption")
+                told.append(
+                    f"{name} is not measured: no prompt comes with a wrong caption; "
+                    "fix: --set 'metrics=[\"clip_score\"]'"
+                )
             metrics.append(one)
             scores = scores or own
             continue

@@ -91,7 +91,10 @@ def read_annotations(file: Path, items: Mapping[str, Item]) -> Annotations:
         place = (item.id, int(row[_IMAGE]))
         votes[place] = (*votes.get(place, ()), vote)
     if not votes:
-        raise UserError(f"expected annotations of GenEval's prompts, found none, in {file}")
+        raise UserError(
+            f"expected annotations of GenEval's prompts, found none, in {file}; "
+            "fix: give a table of GenEval's annotations"
+        )
     return Annotations(votes, unusable)
 
 

@@ -61,7 +61,9 @@ def read_images(
     Raises UserError where the numbers count no images (seeds, dates), and for a layout that is broken.
     """
     if not folder.is_dir():
-        raise UserError(f"expected a folder of images, found none at {folder}")
+        raise UserError(
+            f"expected a folder of images, found none at {folder}; fix: name the folder above 00000/samples"
+        )
     book, found = ItemBook(vocabulary, known_ids), []
     numbers: dict[int, Path] = {}
     fullest = 0
@@ -70,7 +72,10 @@ def read_images(
         metadata = object_of(text_of(metadata_file), str(metadata_file))
         samples = prompt_folder / "samples"
         if not samples.is_dir():
-            raise UserError(f"expected the images of {prompt_folder} in {samples}, found no such folder")
+            raise UserError(
+                f"expected the images of {prompt_folder} in {samples}, found no such folder; "
+                f"fix: put them there, or take {prompt_folder.name} away"
+            )
         files = _numbered(samples)
         numbers |= files
         fullest = max(fullest, len(files))
@@ -80,7 +85,7 @@ def read_images(
     if not fullest:
         raise UserError(
             f"expected images like {folder}/00000/samples/0000.png beside {folder}/00000/metadata.jsonl, "
-            "found none"
+            "found none; fix: name the folder above 00000, or lay the images out so"
         )
     if max(numbers) >= max(2 * fullest, UNCOUNTED):
         raise UserError(
@@ -134,5 +139,5 @@ def read_verdicts(
             )
         )
     if not verdicts:
-        raise UserError(f"expected a verdict a line, found none, in {file}")
+        raise UserError(f"expected a verdict a line, found none, in {file}; fix: judge the images first")
     return list(book.items.values()), verdicts

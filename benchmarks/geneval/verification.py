@@ -119,7 +119,8 @@ def _of_model(verdicts: Sequence[Verdict], model: str, evidence: Evidence) -> li
             found[verdict.item_id, index] = verdict.model_copy(update={"index": index})
     if not found:
         raise UserError(
-            f"expected verdicts of .../{model}/00000/samples/00000.png, found none, in {evidence.verdicts}"
+            f"expected verdicts of .../{model}/00000/samples/00000.png, found none, in {evidence.verdicts}; "
+            "fix: name the folder of the model in each filename"
         )
     return [found[place] for place in sorted(found)]
 
@@ -132,7 +133,10 @@ def _sights(folder: Path, items: Mapping[str, Item]) -> list[Sight]:
             if item is not None and path.stem.isdigit():
                 found.append(Sight(item, int(path.stem), sha256_file(path), image_reader(path)))
     if not found:
-        raise UserError(f"expected images like {folder}/00000/samples/00000.png, found none")
+        raise UserError(
+            f"expected images like {folder}/00000/samples/00000.png, found none; "
+            "fix: name the folder above those of the models with --images"
+        )
     return found
 
 

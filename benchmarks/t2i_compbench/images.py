@@ -45,7 +45,8 @@ def read_images(
         found += _read_category(category, samples, items, images_per_prompt)
     if not found:
         raise UserError(
-            f"expected images like {folder}/{categories[0]}/{SAMPLES}/a red dog_000000.png, found none"
+            f"expected images like {folder}/{categories[0]}/{SAMPLES}/a red dog_000000.png, found none; "
+            "fix: name the folder above those of the categories, or lay the images out so"
         )
     return found
 
@@ -144,7 +145,8 @@ def _read_category(
         before = numbered.setdefault(item.id, {}).setdefault(number, path)
         if before != path:
             raise UserError(
-                f"expected one image of number {number} in {samples}, found {before.name!r} and {path.name!r}"
+                f"expected one image of number {number} in {samples}, found {before.name!r} and "
+                f"{path.name!r}; fix: take one of them away"
             )
         items[item.id] = item
     if strangers:
@@ -204,7 +206,8 @@ def _number(path: Path) -> int:
     digits = path.stem.rpartition("_")[2]
     if not re.fullmatch(r"[0-9]{1,18}", digits):
         raise UserError(
-            f"expected a number after the last '_' of {path.name!r}, found none, in {path.parent}"
+            f"expected a number after the last '_' of {path.name!r}, found none, in {path.parent}; "
+            "fix: name the image as the official layout does"
         )
     return int(digits)
 

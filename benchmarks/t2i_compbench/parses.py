@@ -87,7 +87,9 @@ def read_parses(file: Path) -> Parses:
             continue
         key = need(record, "prompt_sha256", str, where)
         if not re.fullmatch(r"[0-9a-f]{64}", key):
-            raise UserError(f"{where}: expected 64 hex digits for 'prompt_sha256', found {short(key)}")
+            raise UserError(
+                f"{where}: expected 64 hex digits for 'prompt_sha256', found {short(key)}; fix: {COMMAND}"
+            )
         if key in rows:
             raise UserError(
                 f"{where}: the prompt of this sha256 stands already in line {rows[key][0]}; "
@@ -121,10 +123,13 @@ def _check_spans(record: Mapping[str, Any], where: str) -> None:
                 and all(type(offset) is int for offset in span[:2])
                 and all(isinstance(pos, str) for pos in span[2:])
             ):
-                raise UserError(f"{where}: {key}[{place}]: expected {wanted}, found {short(span)}")
+                raise UserError(
+                    f"{where}: {key}[{place}]: expected {wanted}, found {short(span)}; fix: {COMMAND}"
+                )
             if not last <= span[0] < span[1]:
                 raise UserError(
-                    f"{where}: {key}[{place}]: expected offsets that rise from {last}, found {short(span)}"
+                    f"{where}: {key}[{place}]: expected offsets that rise from {last}, found {short(span)}; "
+                    f"fix: {COMMAND}"
                 )
             last = span[1]
 

@@ -42,7 +42,10 @@ def read_verdicts(file: Path, options: Options) -> tuple[list[Item], list[Verdic
         where = f"{file}:{number}"
         filename, category = need(record, "filename", str, where), need(record, "category", str, where)
         if category not in CATEGORIES:
-            raise UserError(f"{where}: unknown category {category!r}; {nearest(category, CATEGORIES)}")
+            raise UserError(
+                f"{where}: unknown category {category!r} ({nearest(category, CATEGORIES)}); "
+                f"fix: write one of {', '.join(CATEGORIES)}"
+            )
         before = lines_of.setdefault((category, filename), number)
         if before != number:
             raise UserError(
@@ -62,7 +65,7 @@ def read_verdicts(file: Path, options: Options) -> tuple[list[Item], list[Verdic
             raise UserError(f"{where}: {error}; fix: let the judge answer it for {filename!r}") from error
         found.append((order, item_of(category, prompt), output))
     if not found:
-        raise UserError(f"expected a verdict a line, found none, in {file}")
+        raise UserError(f"expected a verdict a line, found none, in {file}; fix: judge the images first")
     found.sort(key=lambda entry: (CATEGORIES.index(entry[1].task), entry[0]))
     items = {item.id: item for _, item, _ in found}
     return list(items.values()), _verdicts(found)

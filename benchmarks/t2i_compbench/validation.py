@@ -26,7 +26,9 @@ def check_phrases(record: Mapping[str, Any], where: str) -> list[dict[str, Any]]
     for place, phrase in enumerate(need(record, "phrases", list, where)):
         here = f"{where}: phrases[{place}]"
         if not isinstance(phrase, dict):
-            raise UserError(f"{here}: expected an object, found {short(phrase)}")
+            raise UserError(
+                f"{here}: expected an object, found {short(phrase)}; fix: write {{text, yes_probability}}"
+            )
         text = need(phrase, "text", str, here)
         if "yes_probability" not in phrase:
             raise UserError(
@@ -43,7 +45,8 @@ def check_tokens(record: Mapping[str, Any], where: str) -> list[list[str]]:
     for place, token in enumerate(tokens):
         if not isinstance(token, list) or len(token) != 2 or not all(isinstance(text, str) for text in token):
             raise UserError(
-                f"{where}: tokens[{place}]: expected [text, part of speech], found {short(token)}"
+                f"{where}: tokens[{place}]: expected [text, part of speech], found {short(token)}; "
+                "fix: write two strings for each word"
             )
     return tokens
 
@@ -54,9 +57,15 @@ def check_detections(record: Mapping[str, Any], where: str) -> list[list[Any]]:
     for place, row in enumerate(rows):
         here = f"{where}: detections[{place}]"
         if not isinstance(row, list) or len(row) != 6 or not isinstance(row[5], str):
-            raise UserError(f"{here}: expected [x1, y1, x2, y2, score, label], found {short(row)}")
+            raise UserError(
+                f"{here}: expected [x1, y1, x2, y2, score, label], found {short(row)}; "
+                "fix: write five numbers and a name for each detection"
+            )
         if not all(_is_number(value) and abs(value) <= _LARGEST for value in row[:5]):
-            raise UserError(f"{here}: expected five finite float32 numbers and a label, found {short(row)}")
+            raise UserError(
+                f"{here}: expected five finite float32 numbers and a label, found {short(row)}; "
+                "fix: write corners in pixels, or leave the detection out"
+            )
         x1, y1, x2, y2, score = row[:5]
         if x2 < x1 or y2 < y1:
             raise UserError(
@@ -64,7 +73,10 @@ def check_detections(record: Mapping[str, Any], where: str) -> list[list[Any]]:
                 "fix: write corners, not width and height"
             )
         if not 0 <= score <= 1:
-            raise UserError(f"{here}: expected a score from 0 to 1, found {score}")
+            raise UserError(
+                f"{here}: expected a score from 0 to 1, found {score}; "
+                "fix: write the detector's score as a share, not in percent"
+            )
     return rows
 
 
@@ -88,7 +100,10 @@ def check_depth(record: Mapping[str, Any], folder: Path, where: str) -> npt.NDAr
             "fix: save it with numpy.save as float32"
         )
     if not np.abs(depth).sum(dtype=np.float64) <= _LARGEST:  # so that every mean is finite; false for NaN
-        raise UserError(f"{where}: expected finite numbers in depth map {path}, found NaN or infinity")
+        raise UserError(
+            f"{where}: expected finite numbers in depth map {path}, found NaN or infinity; "
+            "fix: estimate the depth again, in float32"
+        )
     return depth
 
 
@@ -96,12 +111,15 @@ def check_nearness(record: Mapping[str, Any], detections: int, where: str) -> li
     """Return the mean depth of each detection, read [x, y] and [row, column]; null where the box has none."""
     rows: list[list[float | None]] = need(record, "nearness", list, where)
     if len(rows) != detections:
-        raise UserError(f"{where}: expected nearness of {detections} detections, found {len(rows)}")
+        raise UserError(
+            f"{where}: expected nearness of {detections} detections, found {len(rows)}; "
+            "fix: write one pair for each detection"
+        )
     for place, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != 2 or not all(x is None or _is_number(x) for x in row):
             raise UserError(
                 f"{where}: nearness[{place}]: expected two numbers or null, read [x, y] and [row, column], "
-                f"found {short(row)}"
+                f"found {short(row)}; fix: write null where the box has no depth"
             )
     return rows
 
@@ -111,7 +129,10 @@ def check_similarity(record: Mapping[str, Any], where: str) -> float:
     value = _number(record, "similarity", -1.0, 1.0, where)
     if value is None:
         found = "null" if "similarity" in record else "no such key"
-        raise UserError(f"{where}: expected a number for 'similarity', found {found}")
+        raise UserError(
+            f"{where}: expected a number for 'similarity', found {found}; "
+            "fix: write the cosine of text and image"
+        )
     return value
 
 
@@ -120,7 +141,9 @@ def check_scores(record: Mapping[str, Any], where: str) -> dict[str, float | Non
     scores = need(record, "scores", dict, where)
     for name in scores:
         if name not in _SCORES:
-            raise UserError(f"{where}: unknown score {name!r} in scores; known: {', '.join(_SCORES)}")
+            raise UserError(
+                f"{where}: unknown score {name!r} in scores; fix: write {', '.join(_SCORES)} alone"
+            )
     return {name: _number(scores, name, *limits, f"{where}: scores") for name, limits in _SCORES.items()}
 
 
@@ -134,7 +157,8 @@ def check_complex(record: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not given:
         raise UserError(
             f"{where}: expected 'scores' {{attribute, spatial, action}} for category 'complex' (or phrases, "
-            "tokens with detections, similarity), found none of them"
+            "tokens with detections, similarity), found none of them; "
+            "fix: add what the judge found"
         )
     return given
 
@@ -144,9 +168,15 @@ def _number(record: Mapping[str, Any], key: str, low: float, high: float, where:
     if value is None:
         return None
     if not _is_number(value):
-        raise UserError(f"{where}: expected a number for {key!r}, found {short(value)}")
+        raise UserError(
+            f"{where}: expected a number for {key!r}, found {short(value)}; fix: write one from "
+            f"{low:g} to {high:g}"
+        )
     if not low <= value <= high:
-        raise UserError(f"{where}: expected {key!r} from {low:g} to {high:g}, found {short(value)}")
+        raise UserError(
+            f"{where}: expected {key!r} from {low:g} to {high:g}, found {short(value)}; "
+            "fix: write it neither scaled nor in percent"
+        )
     return float(value)
 
 

@@ -322,13 +322,16 @@ def test_images_that_make_no_grid_are_not_written(judged: Any, tmp_path: Path) -
     cases = {
         r"found \[0, 1, 2\] of first": [(item, crop, path) for crop, path in four[:3]],
         r"found \[0\] of a": [*((item, crop, path) for crop, path in four), (other, 0, paths[0])],
-        "without dots, found 'x.y'": [(item.model_copy(update={"id": "x.y"}), 0, paths[0])],
+        "without dots, found 'x.y'; fix: ": [(item.model_copy(update={"id": "x.y"}), 0, paths[0])],
         "without dots, found '../x'": [(item.model_copy(update={"id": "../x"}), 0, paths[0])],
         "of any item": [],
     }
     for told, given in cases.items():
         with pytest.raises(Exception, match=told):
             bench.write_images(tmp_path / "written", protocol, given)
+    paths[3].write_bytes(b"no image")
+    with pytest.raises(Exception, match=r"none that can be read, in .*3\.png; fix: "):
+        bench.write_images(tmp_path / "written", protocol, [(item, crop, path) for crop, path in four])
     Image.new("RGB", (4, 6)).save(paths[3])
     with pytest.raises(Exception, match="one size, found 4 by 4, 4 by 6"):
         bench.write_images(tmp_path / "written", protocol, [(item, crop, path) for crop, path in four])

@@ -247,6 +247,7 @@ def test_bad_verdict_lines_are_named(judge: Cli, tmp_path: Path, line: str, told
     assert done.code == 2
     assert told in done.stderr
     assert f"{tmp_path / 'verdicts.txt'}" in done.stderr
+    assert "; fix: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
     assert not list((tmp_path / "out").glob("runs/*"))

@@ -133,4 +133,4 @@ def test_files_that_nothing_pins_are_named_with_their_sums(
 def test_a_gap_without_wrong_captions_is_told(judge: Judge) -> None:
     code, _, errors = judge("clip_score_gap", "cosine", "--images", "made")
     assert code == 2
-    assert "clip_score_gap is not measured: no prompt comes with a wrong caption" in errors
+    assert "clip_score_gap is not measured: no prompt comes with a wrong caption; fix: --set" in errors

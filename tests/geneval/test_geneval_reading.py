@@ -121,13 +121,13 @@ def test_scores_and_boxes_at_their_limits_are_taken(tmp_path: Path, protocol: Ma
         ('{"filename": ', r"verdicts.jsonl:2: broken JSON"),
         ("[]", r":2: expected a JSON object, found \[\]"),
         ('{"a": "b\tc"}', r"expected no raw control character in a string at column 9, found '\\tc\"}'"),
-        ('{"a": "b', r"expected the end of the string that begins at column 7, found the end$"),
+        ('{"a": "b', r"expected the end of the string that begins at column 7, found the end; fix: "),
         ("\ufeff{}", r":2: broken JSON: expected no byte order mark, which utf-8-sig reads, at column 1"),
         (record(filename=None), r":2: expected a string for 'filename', found null"),
         (record(filename="first.png"), r":2: filename 'first.png' stands already in line 1"),
         (record(metadata="dog"), r":2: expected an object for 'metadata'"),
         ({"filename": "y.png", "metadata": RED_DOG}, r"for 'detections', found no such key"),
-        (record(detections={"dgo": [BOX]}), r":2: unknown class 'dgo'; did you mean dog"),
+        (record(detections={"dgo": [BOX]}), r":2: unknown class \"dgo\" \(did you mean dog.*\); fix: "),
         (record(detections={"dog": [BOX[:4]]}), r":2: detections\['dog'\]\[0\]: expected \[x1, y1, x2, y2"),
         (record(detections={"dog": BOX}), r"detections\['dog'\]\[0\]: expected \[x1"),
         (record(detections={"dog": [[*BOX[:4], "0.9"]]}), r"detections\['dog'\]\[0\]: expected \[x1"),
@@ -137,7 +137,7 @@ def test_scores_and_boxes_at_their_limits_are_taken(tmp_path: Path, protocol: Ma
         (record(colors={"dog": ["red", "red"]}), r":2: expected 1 entries in colors\['dog'\]"),
         (
             record(colors={"dog": ["rde"]}),
-            r"unknown colour \"rde\" at colors\['dog'\]\[0\]; did you mean red",
+            r"colors\['dog'\]\[0\]: unknown colour \"rde\" \(did you mean red.*\); fix: ",
         ),
         (
             record(colors={"dog": [None]}),
@@ -179,14 +179,15 @@ def test_scores_and_boxes_at_their_limits_are_taken(tmp_path: Path, protocol: Ma
 )
 def test_bad_verdicts_are_named(tmp_path: Path, protocol: Make, bad: Any, message: str) -> None:
     file = write(tmp_path, record(filename="first.png"), bad)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as told:
         GenEval().read_verdicts(file, protocol("official"))
+    assert "; fix: " in str(told.value)
 
 
 def test_an_empty_or_absent_file_is_named(tmp_path: Path, protocol: Make) -> None:
-    with pytest.raises(UserError, match="found none"):
+    with pytest.raises(UserError, match=r"found none.*; fix: judge the images"):
         GenEval().read_verdicts(write(tmp_path), protocol("official"))
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match=r"cannot read.*; fix: "):
         GenEval().read_verdicts(tmp_path / "nowhere.jsonl", protocol("official"))
 
 
@@ -236,16 +237,16 @@ def test_numbers_that_count_no_images_are_refused(tmp_path: Path, protocol: Make
 
 def test_a_broken_layout_is_named(tmp_path: Path, protocol: Make) -> None:
     official = protocol("official")
-    with pytest.raises(UserError, match=r"expected images like .*00000/samples/0000.png"):
+    with pytest.raises(UserError, match=r"expected images like .*00000/samples/0000.png.*; fix: "):
         GenEval().read_images(tmp_path, official)
-    with pytest.raises(UserError, match="expected a folder of images"):
+    with pytest.raises(UserError, match=r"expected a folder of images.*; fix: "):
         GenEval().read_images(tmp_path / "nowhere", official)
     (tmp_path / "00000").mkdir()
-    with pytest.raises(UserError, match=r"cannot read .*metadata.jsonl"):
+    with pytest.raises(UserError, match=r"cannot read .*metadata.jsonl.*; fix: "):
         GenEval().read_images(tmp_path, official)
     (tmp_path / "00000" / "metadata.jsonl").write_text("{")
-    with pytest.raises(UserError, match=r"metadata.jsonl: broken JSON"):
+    with pytest.raises(UserError, match=r"metadata.jsonl: broken JSON.*; fix: "):
         GenEval().read_images(tmp_path, official)
     (tmp_path / "00000" / "metadata.jsonl").write_text(json.dumps(CAT))
-    with pytest.raises(UserError, match="found no such folder"):
+    with pytest.raises(UserError, match="found no such folder; fix: put them there"):
         GenEval().read_images(tmp_path, official)

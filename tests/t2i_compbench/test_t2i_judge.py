@@ -295,7 +295,7 @@ def test_complex_scores_can_be_made_by_the_rules(write: Write, judge: Any) -> No
         (color(1, float("nan")), "broken JSON: NaN is not a number that JSON has"),
         ({"category": "color"}, "expected a string for 'filename', found no such key"),
         ({"filename": "a_0.png"}, "expected a string for 'category', found no such key"),
-        ({**color(1), "category": "colour"}, "unknown category 'colour'; did you mean color?"),
+        ({**color(1), "category": "colour"}, "unknown category 'colour' (did you mean color?)"),
         ({**color(1), "category": None}, "expected a string for 'category', found null"),
         (color(0), "filename 'a red dog_000000.png' stands already in line 1 for category 'color'"),
         ({**color(1), "filename": "a red dog.png"}, "expected a filename like 'a red dog_000017.png'"),
@@ -339,6 +339,7 @@ def test_bad_lines_are_named(tmp_path: Path, write: Write, judge: Any, bad: Any,
     assert told.code == 2
     assert "saved.jsonl:3: " in told.stderr
     assert message in told.stderr
+    assert "; fix: " in told.stderr
     assert "Traceback" not in told.stderr
     assert not list((tmp_path / "out").glob("runs/*")), "nothing is written of what cannot be read"
 
@@ -371,6 +372,7 @@ def test_bad_depth_maps_are_named(tmp_path: Path, write: Write, judge: Any) -> N
         assert message in told.stderr, name
         assert "saved.jsonl:2: " in told.stderr
         assert name in told.stderr
+        assert "; fix: " in told.stderr
     for wrong in (None, 3):
         told = judge(write({**good, "depth": wrong}))
         assert told.code == 2

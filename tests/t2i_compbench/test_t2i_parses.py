@@ -161,8 +161,9 @@ def test_without_spacy_the_way_is_told(parse: Any) -> None:
     ],
 )  # fmt: skip
 def test_bad_files_are_named_by_line(tmp_path: Path, records: list[Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as told:
         read_parses(written(tmp_path, *records))
+    assert "; fix: " in str(told.value)
 
 
 def test_offsets_must_lie_in_the_prompt(tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def read_features(address: str) -> NDArray[np.floating[Any]]:
             f"expected one array, found {', '.join(names) or 'none'}, in {file}; fix: name one, {file}:KEY"
         )
     if key not in names:
-        raise UserError(f"expected an array {key!r} in {file}, found none; {nearest(key, names)}")
+        raise UserError(
+            f"expected an array {key!r} in {file}, found none ({nearest(key, names)}); "
+            f"fix: name one that is there, {file}:KEY"
+        )
     rows = _arrays(file, (key,))[key]
     if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.number) or np.iscomplexobj(rows):
         raise UserError(
