@@ -16,6 +16,7 @@ from lumina_eval.plugins import Model
 from lumina_eval.protocol import ResolvedProtocol, Suite
 from lumina_eval.records import ImageRef, Item
 from lumina_eval.seeds import image_seed
+from lumina_eval.subsets import subset_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,21 +26,8 @@ class Selection:
     items: tuple[Item, ...]
     images_per_prompt: int
     suite: str
-    per_task: int | None
-    whole: int
-    """Number of prompts of the whole protocol."""
-    usual_images: int
-    """Images per prompt where nothing else is asked for."""
-
-    @property
-    def subset(self) -> str | None:
-        """None for the whole protocol, else how much of it."""
-        parts = []
-        if len(self.items) < self.whole:
-            parts.append(f"{self.per_task} per task ({len(self.items)} of {self.whole} prompts)")
-        if self.images_per_prompt < self.usual_images:
-            parts.append(f"{self.images_per_prompt} of {self.usual_images} images per prompt")
-        return ", ".join(parts) or None
+    subset: str | None
+    """How much of the protocol, by :func:`lumina_eval.subsets.subset_of`; None for the whole."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +64,15 @@ def select(
             tasks[item.task].append(place)
         ranks = [sha256_bytes(f"{item.id}\0{item.prompt}".encode()) for item in items]
         chosen = {p for places in tasks.values() for p in sorted(places, key=ranks.__getitem__)[:per_task]}
+    images = images_per_prompt or suite.images_per_prompt
+    prompts = None
+    if len(chosen) < len(items):
+        prompts = f"{per_task} per task ({len(chosen)} of {len(items)} prompts)"
     return Selection(
         items=tuple(items[place] for place in sorted(chosen)),
-        images_per_prompt=images_per_prompt or suite.images_per_prompt,
+        images_per_prompt=images,
         suite=suite.name,
-        per_task=per_task,
-        whole=len(items),
-        usual_images=suite.images_per_prompt,
+        subset=subset_of(prompts, images, images, suite.images_per_prompt),
     )
 
 

@@ -17,7 +17,7 @@ from benchmarks.geneval.vocabulary import TASKS
 from lumina_eval.digests import sha256_file
 from lumina_eval.errors import UserError
 from lumina_eval.evaluation import find_protocol
-from lumina_eval.external import image_reader
+from lumina_eval.external.images import image_reader
 from lumina_eval.files import make_folder
 from lumina_eval.judging import Sight, judge_images
 from lumina_eval.progress import progress

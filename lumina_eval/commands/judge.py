@@ -11,7 +11,9 @@ from lumina_eval.commands import options as o
 from lumina_eval.commands.run import exit_code, finish, make_site
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.external import judge_features, judge_folder, judge_verdicts, statistics_writer
+from lumina_eval.external.features import judge_features, statistics_writer
+from lumina_eval.external.folder import judge_folder
+from lumina_eval.external.verdicts import judge_verdicts
 from lumina_eval.files import make_folder
 
 
@@ -42,7 +44,7 @@ def judge(
     set_: o.Changes = o.NONE,
     images_per_prompt: o.ImagesPerPrompt = None,
     complete: Annotated[
-        bool, typer.Option("--complete", help="Expect every prompt of the protocol.")
+        bool, typer.Option("--complete", help="Expect every prompt and image of the protocol.")
     ] = False,
     batch_size: o.BatchSize = o.DEFAULT_BATCH_SIZE,
     out: o.Out = o.OUT,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lumina_eval.errors import is_user_error, reason_of
+from lumina_eval.external.expected import GIVEN
 from lumina_eval.plan import select
 from lumina_eval.plugins import Benchmark
 from lumina_eval.protocol import ResolvedProtocol
@@ -122,7 +123,8 @@ def _other_metadata(
 
 def _from_elsewhere(receipt: Receipt, items: Sequence[Item], whole: Sequence[Item]) -> Finding:
     lacking = Counter(item.prompt for item in whole) - Counter(item.prompt for item in items)
-    if receipt.manifest.subset is None and lacking and receipt.result.coverage.complete:
+    said_a_part = GIVEN in (receipt.manifest.subset or "")
+    if lacking and not said_a_part and receipt.result.coverage.complete:
         return Finding("prompts", "FAIL", f"said to be all, {lacking.total()} of the protocol's are lacking")
     return Finding(
         "prompts", "NOTE", f"{len(items)} were given, {lacking.total()} of the protocol's were not"

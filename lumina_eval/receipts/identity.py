@@ -17,7 +17,7 @@ from lumina_eval.records import ImageRef, Item, Manifest
 from lumina_eval.runs import run_id
 from lumina_eval.store import ImageStore
 
-#: What stands for a model where images, verdicts or features came from elsewhere (lumina_eval/external.py).
+#: What stands for a model where images, verdicts or features came from elsewhere (lumina_eval/external).
 EXTERNAL: Final = ("images", "verdicts", "features")
 
 Wording = tuple[str, str]
@@ -112,7 +112,7 @@ def identity_findings(receipt: Receipt, evidence: Evidence, benchmark: Benchmark
 
 
 def _identities(receipt: Receipt, items: Sequence[Item], plan: Sequence[ImageRef]) -> list[dict[str, Any]]:
-    """Return what ``_manifest`` in evaluation.py, or that in external.py, may have made the digest of."""
+    """Return what ``_manifest`` in evaluation.py, or external/record.py, may have made the digest of."""
     made = receipt.manifest
     common: dict[str, Any] = {
         "benchmark": made.benchmark,

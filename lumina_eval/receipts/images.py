@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lumina_eval.errors import UserError
-from lumina_eval.external import image_reader
+from lumina_eval.external.images import image_reader
 from lumina_eval.plugins import Benchmark
 from lumina_eval.protocol import ResolvedProtocol
 from lumina_eval.receipts.findings import Finding

@@ -134,7 +134,8 @@ def test_saved_verdicts_are_whole_as_they_are_unless_more_is_demanded(call: Cli,
     assert done.records[0]["coverage"]["expected"] == done.records[0]["coverage"]["judged"] == 3
     assert done.records[0]["metrics"][0]["value"] == pytest.approx(0.75)
     assert call(*words, "--images-per-prompt", 2).code == 4
-    assert done.records[0]["subset"] == "2 of 6 prompts, those that were given"
+    given = "2 of 6 prompts, those that were given"
+    assert done.records[0]["subset"] == f"{given}, 1 to 2 of 2 images per prompt"
     whole = call(*words, "--complete").records[0]
     assert whole["coverage"]["expected"] == 12
     assert whole["subset"] is None
