@@ -84,11 +84,11 @@ def main() -> None:
                 f"no space left on the disk: {error}; all that was written before is kept; "
                 "fix: free some space and run the same command again"
             )
-        if isinstance(error, PermissionError):
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             _fail(f"{error.filename}: {error.strerror}; fix: mend the permissions, or choose another folder")
         traceback.print_exc()
         print(
-            "error: a fault of the program or of a plug-in, not yours; what was written before is kept",
+            "error: the program or a plug-in failed, as written above; what was written before is kept",
             file=sys.stderr,
         )
         sys.exit(ExitCode.FAULT)

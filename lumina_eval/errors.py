@@ -20,7 +20,7 @@ class ExitCode(enum.IntEnum):
     UNDECIDABLE = 3
     INCOMPLETE = 4
     FAULT = 70
-    """A fault of ours or of a plug-in (``EX_SOFTWARE``); Python's own 1 is a failed gate here."""
+    """What no message was written for (``EX_SOFTWARE``); Python's own 1 is a failed gate here."""
     INTERRUPTED = 130
 
 

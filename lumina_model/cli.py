@@ -176,7 +176,12 @@ def generate(
     ] = "embedded",
     stage: StageOption = "hq_tuning",
     out: Annotated[Path, typer.Option("--out", help="Folder of the images.")] = Path("."),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Zero is a seed like any other.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, help="Of the noise, the same for each prompt; zero is one like any other."
+        ),
+    ] = 0,
     option: Annotated[
         list[str] | None, typer.Option("--option", help="KEY=VALUE of the sampling, or device=…")
     ] = None,

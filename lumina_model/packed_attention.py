@@ -45,7 +45,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
         parts = [x[0, here].unflatten(0, (-1, length)).transpose(1, 2) for x in (q, k, v)]  # (n, A, L, d)
         out = F.scaled_dot_product_attention(*parts)  # (n, A, L, d)
         found.append(out.transpose(1, 2).flatten(0, 1))  # (n·L, A, d)
-    return (found[0] if len(found) == 1 else torch.cat(found))[None]  # (1, N, A, d)
+    # Contiguous, as is promised to the compiler; most kernels leave it so, and then nothing is copied.
+    return (found[0].contiguous() if len(found) == 1 else torch.cat(found))[None]  # (1, N, A, d)
 
 
 _opaque = torch.library.custom_op("lumina_model::attend", _attend, mutates_args=())

@@ -1,7 +1,7 @@
-"""diffusers' side of ``loop_against_diffusers``: its pipeline around our weights, at its best in four ways.
+"""diffusers' side of ``loop_against_diffusers``: its pipeline around our weights.
 
-As it is; compiled as its documentation advises; compiled without the one break in its graph; and with the
-cache of cache-dit. Text encoder and autoencoder are left out of all of them.
+As it is; compiled; compiled without the one break in its graph; and with the cache of cache-dit, compiled
+too. Text encoder and autoencoder are left out of all of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,22 @@ from lumina_model.next_dit import NextDiT
 from lumina_model.sampling import Sampling
 
 
-def their_pipeline(model: NextDiT) -> Any:
-    """Return diffusers' pipeline around the very weights of a model."""
+class Lumina2CachedPipeline(Lumina2Pipeline):  # type: ignore[misc]
+    """A class of its own for cache-dit, which changes a pipeline's class: the others stay as they are."""
+
+
+def their_pipeline(model: NextDiT, kind: type = Lumina2Pipeline) -> Any:
+    """Return diffusers' pipeline around the very weights of a model.
+
+    Its state is in the dtype of the model, where ours is in float32 always.
+    """
     known = {
         key: value for key, value in asdict(model.config).items() if key not in ("rope_theta", "qk_norm_eps")
     }
     with init_empty_weights():
         transformer = Lumina2Transformer2DModel(**known).eval()
     transformer.load_state_dict(model.state_dict(), assign=True)
-    pipeline = Lumina2Pipeline(transformer, FlowMatchEulerDiscreteScheduler(shift=6.0), None, None, None)
+    pipeline = kind(transformer, FlowMatchEulerDiscreteScheduler(shift=6.0), None, None, None)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -66,7 +73,16 @@ def their_latents(
     return found
 
 
-def compiled_without_break(pipeline: Any) -> Any:
+def compiled(pipeline: Any, mode: str) -> Any:
+    """Compile the transformer of a pipeline in a mode of ``torch.compile``, and return the pipeline.
+
+    Without ``fullgraph``, which diffusers' documentation advises: this transformer breaks the graph.
+    """
+    pipeline.transformer.compile(mode=mode)
+    return pipeline
+
+
+def compiled_without_break(pipeline: Any, mode: str) -> Any:
     """Compile the transformer of a pipeline into one graph, and return the pipeline.
 
     Its rotary embedder asks the device for the lengths of the texts at each call, which breaks the graph of
@@ -79,7 +95,7 @@ def compiled_without_break(pipeline: Any) -> Any:
         transformer.rope_embedder.ask(given["hidden_states"], given["encoder_attention_mask"])
 
     transformer.register_forward_pre_hook(ask, with_kwargs=True)
-    transformer.forward = torch.compile(transformer.forward, fullgraph=True)
+    transformer.forward = torch.compile(transformer.forward, fullgraph=True, mode=mode)
     return pipeline
 
 
@@ -108,22 +124,28 @@ class AskedOnce(nn.Module):
         return patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2), *self.answer
 
 
-def cached(pipeline: Any, sampling: Sampling, skips: Collection[int]) -> Any:
-    """Put cache-dit's adapter for Lumina2 around a pipeline, on a fixed schedule, and return the pipeline.
-
-    Its method needs the first block at every step; the others are left out at those of ``skips``.
-
-    Raises:
-        UserError: cache-dit is not installed.
-    """
+def check_cache_dit() -> None:
+    """Raise UserError where cache-dit is not installed."""
     if importlib.util.find_spec("cache_dit") is None:
         raise UserError(
             "expected the package cache-dit for --cache, found none; fix: pip install "
             "'lumina-eval[cache-dit]', or --no-cache"
         )
+
+
+def cached(model: NextDiT, sampling: Sampling, skips: Collection[int], mode: str | None = None) -> Any:
+    """Return diffusers' pipeline with cache-dit's adapter for Lumina2, on a fixed schedule.
+
+    Its method needs the first block at every step; the others are left out at those of ``skips``. With a
+    ``mode`` each block is compiled in it.
+    """
+    logging.disable(logging.INFO)  # else a dozen lines of what was asked for, on standard output
     import cache_dit
 
-    logging.getLogger("CACHE_DIT").setLevel(logging.WARNING)  # else a dozen lines of what was asked for
+    pipeline = their_pipeline(model, Lumina2CachedPipeline)
+    if mode is not None:
+        for layer in pipeline.transformer.layers:
+            layer.compile(mode=mode)
     schedule = [int(step not in skips) for step in range(sampling.steps)]
     cache_dit.enable_cache(
         pipeline,
@@ -136,4 +158,5 @@ def cached(pipeline: Any, sampling: Sampling, skips: Collection[int]) -> Any:
             steps_computation_policy="static",
         ),
     )
+    logging.disable(logging.NOTSET)
     return pipeline

@@ -6,8 +6,9 @@ autoencoder and text encoder. Beside the seconds stand the share of the device's
 useful operations only, and how far the latents are apart.
 
 diffusers runs as it is, compiled, and compiled without the break in its graph (``diffusers_loops``). A cache
-skips the same evaluations on both sides, for on random weights it has nothing to go by. Last comes the whole
-chain of ``chain``, which draws other latents than the rest, with and without the cache.
+skips the same evaluations on both sides, for on random weights it has nothing to go by; cache-dit's needs the
+first block at every step. Last comes the whole chain of ``chain``, which draws other latents than the rest,
+with and without the cache.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -30,6 +32,8 @@ from benchmarks.efficiency.command_line import without_traceback
 from benchmarks.efficiency.device import device_name, matmul_peak
 from benchmarks.efficiency.diffusers_loops import (
     cached,
+    check_cache_dit,
+    compiled,
     compiled_without_break,
     their_latents,
     their_pipeline,
@@ -74,6 +78,8 @@ class Loop:
     sampling: Sampling
     skips: Collection[int] = ()
     """Evaluations that a cache skips."""
+    rounded: bool = False
+    """Its products are in float8, whose peak is another one."""
 
 
 @without_traceback
@@ -84,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = TRIAL if given.size == "trial" else CONFIGS[given.size]
     dtype = DTYPES[given.dtype]
     peak = matmul_peak(given.device, dtype, given.peak_seconds)
-    console = plain(width=120)
+    console = plain(width=130)
     console.print(
         f"{device_name(given.device)}; {given.size}, {given.side} px, {given.steps} steps, {given.dtype}; "
         f"{peak / 1e12:.2f} TFLOP/s sustained in matrix products"
@@ -94,10 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with torch.inference_mode():
         loops = _loops(model, sampling, given)
         for batch in given.batches:
-            try:
-                console.print(_compared(loops, config, batch, given, dtype, peak))
-            except torch.OutOfMemoryError:
-                console.print(f"batch {batch} does not fit in the memory of {given.device}: left out")
+            torch._dynamo.reset()  # each size of batch compiled by itself, and never too many for its limit
+            console.print(_compared(loops, config, batch, given, dtype, peak, console))
 
 
 def random_model(config: NextDiTConfig) -> NextDiT:
@@ -120,39 +124,43 @@ def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> lis
 
     def ours(
         name: str, model: NextDiT = model, sampling: Sampling = sampling, skips: Collection[int] = (),
-        compiled: bool = False,
+        compile_blocks: bool = False,
     ) -> Loop:  # fmt: skip
         name = f"ours, {name}" if name else "ours"
-        blocks = CompiledBlocks() if compiled else None
-        return Loop(name, functools.partial(_ours, model, sampling, skips, blocks), sampling, skips)
+        blocks = CompiledBlocks() if compile_blocks else None
+        draw = functools.partial(_ours, model, sampling, skips, blocks)
+        return Loop(name, draw, sampling, skips, "float8" in name)
 
     skips = skipped(sampling, given.cache_every)
+    mode = given.mode or ("max-autotune" if next(model.parameters()).is_cuda else "default")
     loops = [theirs(REFERENCE, their_pipeline(model))]
     if given.compile:
-        whole = their_pipeline(model)
-        whole.transformer.compile()
-        loops.append(theirs("diffusers, compiled", whole))
-        loops.append(theirs("diffusers, one graph", compiled_without_break(their_pipeline(model))))
+        loops.append(theirs("diffusers, compiled", compiled(their_pipeline(model), mode)))
+        loops.append(theirs("diffusers, one graph", compiled_without_break(their_pipeline(model), mode)))
     if given.cache:
-        loops.append(theirs("diffusers, cache-dit", cached(their_pipeline(model), sampling, skips), skips))
+        loops.append(theirs("diffusers, cache-dit", cached(model, sampling, skips), skips))
+        if given.compile:
+            whole = cached(model, sampling, skips, mode)
+            loops.append(theirs("diffusers, cache-dit, compiled", whole, skips))
     loops.append(ours(""))
     if given.compile:
-        loops.append(ours("compiled", compiled=True))
+        loops.append(ours("compiled", compile_blocks=True))
     rounded = to_float8(copy.deepcopy(model)) if given.float8 else model
     if given.float8:
         loops.append(ours("float8", rounded))
         if given.compile:
-            loops.append(ours("float8, compiled", rounded, compiled=True))
+            loops.append(ours("float8, compiled", rounded, compile_blocks=True))
     if given.cache:
         loops.append(ours("cache", skips=skips))
         if given.compile:
-            loops.append(ours("cache, compiled", skips=skips, compiled=True))
+            loops.append(ours("cache, compiled", skips=skips, compile_blocks=True))
     chain = replace(sampling.updated(settings()[-1][1]), cache=None)
     every = [word for word, used in (("float8", given.float8), ("compiled", given.compile)) if used]
-    loops.append(ours(", ".join(["chain", *every]), rounded, chain, compiled=given.compile))
+    every = [f"chain of {chain.steps} {chain.solver}", *every]
+    loops.append(ours(", ".join(every), rounded, chain, compile_blocks=given.compile))
     if given.cache:
         skips = skipped(chain, given.cache_every)
-        loops.append(ours(", ".join(["chain", *every, "cache"]), rounded, chain, skips, given.compile))
+        loops.append(ours(", ".join([*every, "cache"]), rounded, chain, skips, given.compile))
     return loops
 
 
@@ -185,14 +193,25 @@ def _ours(
 
 def _compared(
     loops: Sequence[Loop], config: NextDiTConfig, batch: int, given: argparse.Namespace, dtype: torch.dtype,
-    peak: float,
+    peak: float, console: Console,
 ) -> Table:  # fmt: skip
-    """Time all loops in turns, so that a busy moment of the machine hits all of them alike."""
+    """Time all loops in turns, so that a busy moment of the machine hits all of them alike.
+
+    What does not fit in memory is left out and told.
+    """
     side = given.side // 8
     noise = torch.randn(batch, config.in_channels, side, side, generator=torch.Generator().manual_seed(1))
     feats = torch.randn(batch, given.tokens, config.cap_feat_dim, generator=torch.Generator().manual_seed(2))
     noise, feats = noise.to(given.device, dtype), feats.to(given.device, dtype)
-    drawn = {loop.name: loop.draw(noise, feats).float() for loop in loops}  # compiles and warms up
+    drawn: dict[str, Tensor] = {}
+    for loop in loops:
+        try:
+            drawn[loop.name] = loop.draw(noise, feats).float()  # compiles and warms up
+        except torch.OutOfMemoryError:
+            console.print(
+                f"batch {batch} of {loop.name} does not fit in the memory of {given.device}: left out"
+            )
+    loops = [loop for loop in loops if loop.name in drawn]
     kind = torch.device(given.device).type
     seconds = np.array(
         [[seconds_of(functools.partial(loop.draw, noise, feats), kind) for loop in loops]
@@ -201,18 +220,18 @@ def _compared(
     found = dict(zip(drawn, np.median(seconds, axis=0) / batch, strict=True))
     table = Table(title=f"batch {batch}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("", "s/image", "faster than diffusers", "of peak", "latents apart (relative, mean)"):
-        table.add_column(column, justify="right" if column else "left")
-    ours = drawn["ours"]
+        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    ours = drawn.get("ours", next(iter(drawn.values()), noise))
     for loop in loops:
         useful = image_flops(
             config, loop.sampling, [given.tokens], NEGATIVE_TOKENS, (side // config.patch_size) ** 2
         )
-        alike = loop.sampling == loops[0].sampling and not loop.skips
+        alike = loop.sampling.solver == "euler" and not loop.skips
         table.add_row(
             loop.name,
             f"{found[loop.name]:.3f}",
-            f"{found[REFERENCE] / found[loop.name]:.2f}x",
-            "" if loop.skips else f"{useful / found[loop.name] / peak:.0%}",
+            f"{found[REFERENCE] / found[loop.name]:.2f}x" if REFERENCE in found else "",
+            "" if loop.skips or loop.rounded else f"{useful / found[loop.name] / peak:.0%}",
             f"{float((drawn[loop.name] - ours).abs().mean() / ours.abs().mean()):.1e}" if alike else "",
         )
     return table
@@ -224,8 +243,27 @@ def _check(given: argparse.Namespace) -> None:
         raise UserError(
             "expected an NVIDIA GPU for --device cuda, found none; fix: --size trial --side 128 --device cpu"
         )
+    if given.peak_seconds <= 0:
+        raise UserError(f"expected --peak-seconds above 0, found {given.peak_seconds:g}; fix: leave it out")
+    if given.cache and given.steps < 3:
+        raise UserError(
+            f"expected --steps of 3 or more for a cache, which computes the first and the last, found "
+            f"{given.steps}; fix: --steps 30, or --no-cache"
+        )
+    for name, least in (("repeats", 1), ("steps", 1), ("tokens", 1)):
+        if getattr(given, name) < least:
+            raise UserError(
+                f"expected --{name} of {least} or more, found {getattr(given, name)}; fix: leave it out"
+            )
+    if min(given.batches) < 1 or given.tokens >= TRIAL.axes_lens[0]:
+        raise UserError(
+            f"expected batches of 1 or more and fewer than {TRIAL.axes_lens[0]} tokens, found "
+            f"{min(given.batches)} and {given.tokens}; fix: --batches 1 4 --tokens 64"
+        )
     if given.side < 16 or given.side % 16:
         raise UserError(f"expected --side of a multiple of 16 pixels, found {given.side}; fix: --side 1024")
+    if given.cache:
+        check_cache_dit()
     if given.cache and given.cache_every < 2:
         raise UserError(
             f"expected --cache-every of 2 or more, found {given.cache_every}; fix: 2 or more, or --no-cache"
@@ -245,6 +283,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peak-seconds", type=float, default=10.0)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--mode", help="of torch.compile, for diffusers; max-autotune on a GPU, else default")
     parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--cache-every", type=int, default=2, help="evaluation that a cache computes")
     return parser

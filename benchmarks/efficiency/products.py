@@ -109,9 +109,9 @@ def _attention(head_dim: int, width: int, lengths: Sequence[int], repeats: int) 
         ]
         with torch.inference_mode():
             seconds = [[seconds_of(call, "cpu") for call in calls] for _ in range(repeats + 1)][1:]
-        plain, *others = np.median(np.array(seconds), axis=0)
+        whole, *others = np.median(np.array(seconds), axis=0)
         work = 4e-9 * length**2 * width
-        table.add_row(f"{length} tokens", f"{work / plain:.0f}", *(f"{plain / one:.2f}x" for one in others))
+        table.add_row(f"{length} tokens", f"{work / whole:.0f}", *(f"{whole / one:.2f}x" for one in others))
     return table
 
 

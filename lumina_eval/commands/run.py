@@ -214,16 +214,14 @@ def finish(
 
 def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool, streams: Output) -> ExitCode:
     """Say how it ended: incomplete coverage first, then the gate, which looks at the last checkpoint."""
-    if minimum is not None:
-        check_gate(results[-1].metrics, minimum)
     if any(not result.coverage.complete for result in results):
         return ExitCode.INCOMPLETE
     if minimum is None:
         return ExitCode.OK
     last = results[-1]
-    overall = last.metric("overall")
-    state = "undecided" if overall is None else gate(overall, minimum, strict)
-    found = "unknown" if overall is None or overall.value is None else f"{overall.value:.4f}"
+    overall = check_gate(last.metrics, minimum)
+    state = gate(overall, minimum, strict)
+    found = "unknown" if overall.value is None else f"{overall.value:.4f}"
     streams.say(f"gate {state}: overall of {last.title} is {found}, the minimum is {minimum}")
     codes = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "undecided": ExitCode.UNDECIDABLE}
     return codes[state]
@@ -236,8 +234,8 @@ def check_minimum(question: Question, minimum: float | None) -> None:
         check_gate(empty.metrics, minimum)
 
 
-def check_gate(metrics: Sequence[Metric], minimum: float) -> None:
-    """Raise UserError where these metrics, whatever their values, give the gate nothing to decide."""
+def check_gate(metrics: Sequence[Metric], minimum: float) -> Metric:
+    """Return the score that the gate looks at; UserError where there is none, or none could pass or fail."""
     overall = next((one for one in metrics if one.name == "overall"), None)
     if overall is None:
         names = ", ".join(one.name for one in metrics)
@@ -251,6 +249,7 @@ def check_gate(metrics: Sequence[Metric], minimum: float) -> None:
             f"expected --min-overall from {low:g} to {high:g}, the range of this score, found {minimum:g}; "
             "fix: give it in the unit of the table"
         )
+    return overall
 
 
 def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> None:

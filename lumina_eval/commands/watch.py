@@ -94,7 +94,8 @@ def watch(
         if not run_dirs:
             streams.warn(f"no whole checkpoint below {folder}")
         results = [read_result(run_dir) for run_dir in run_dirs]
-        code = exit_code(results, min_overall, strict_gate, streams) if results else ExitCode.OK
+        nothing = ExitCode.OK if min_overall is None else ExitCode.UNDECIDABLE
+        code = exit_code(results, min_overall, strict_gate, streams) if results else nothing
         if broken and code == ExitCode.OK:
             code = ExitCode.USER
     raise typer.Exit(code)

@@ -150,7 +150,7 @@ def train_autoencoder(data: Path, out: Path, settings: AutoencoderSettings) -> N
         again = f"delete {folder}"
         if settings.start != "new":
             again = f"put the autoencoder before it into {out / 'vae'} and {again}"
-        plain(stderr=True).print(f"{label} is trained; to train it again, {again}", highlight=False)
+        plain(stderr=True).print(f"{label} is trained; to train it again, {again}")
         return
     examples = read_examples(data)
     torch.manual_seed(settings.seed)

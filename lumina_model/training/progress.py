@@ -38,14 +38,12 @@ def shown(label: str, total: int, done: int, unit: str, *, silent: bool = False)
             bar = progress.add_task(label, total=total, completed=done, note="")
             yield lambda now, note: progress.update(bar, completed=now, note=note)
         return
-    console.print(f"{label}: {done} of {total} {unit}", highlight=False)
+    console.print(f"{label}: {done} of {total} {unit}")
     state = {"told": time.monotonic()}
 
     def show(now: int, note: str) -> None:
         if now >= total or time.monotonic() - state["told"] >= LINE_EVERY:
             state["told"] = time.monotonic()
-            console.print(
-                ", ".join(filter(None, (f"{label}: {now} of {total} {unit}", note))), highlight=False
-            )
+            console.print(", ".join(filter(None, (f"{label}: {now} of {total} {unit}", note))))
 
     yield show

@@ -49,6 +49,6 @@ def train_tokenizer(data: Path, out: Path, *, vocab_size: int = 2048, examples: 
     """Train on the texts of the first examples of a training set and write ``out/tokenizer``."""
     chosen = read_examples(data)[:examples]
     console = plain(stderr=True)
-    console.print(f"{vocab_size} tokens from the captions of {len(chosen)} images", highlight=False)
+    console.print(f"{vocab_size} tokens from the captions of {len(chosen)} images")
     build_tokenizer(all_texts(chosen), vocab_size).save_pretrained(out / "tokenizer")
-    console.print(f"the tokenizer is at {out / 'tokenizer'}", highlight=False)
+    console.print(f"the tokenizer is at {out / 'tokenizer'}")

@@ -1,7 +1,10 @@
 """The program that sets our loop beside diffusers': its ways draw the same latents, caches skip as told."""
 
+import re
+
 import pytest
 import torch
+from diffusers import Lumina2Pipeline
 
 from benchmarks.efficiency.diffusers_loops import (
     cached,
@@ -33,32 +36,49 @@ def given() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_all_loops_have_a_row_and_those_of_one_sampling_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    main([*SMALL, "--dtype", "float32", "--no-compile"])
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "x" in line and "%" in line]
-    names = [
-        " ".join(words[: next(i for i, word in enumerate(words) if word[0].isdigit())]) for words in lines
-    ]
-    assert names == ["diffusers", "ours", "ours, chain"]
-    assert float(lines[0][-1]) < 1e-5
-    assert float(lines[1][-1]) == 0
+    main([*SMALL, "--dtype", "float32", "--no-compile", "--float8"])
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    rows = {line.split("  ")[0]: line.split() for line in shown if re.search(r" \d+\.\d+x", line)}
+    assert list(rows) == [
+        "diffusers", "diffusers, cache-dit", "ours", "ours, float8", "ours, cache",
+        "ours, chain of 18 dpm, float8", "ours, chain of 18 dpm, float8, cache",
+    ]  # fmt: skip
+    assert float(rows["diffusers"][-1]) < 1e-5
+    assert float(rows["ours"][-1]) == 0
+    assert 1e-4 < float(rows["ours, float8"][-1]) < 0.5
+    assert all(rows[name][-1].endswith("x") for name in rows if "cache" in name), "no share, no distance"
 
 
-def test_a_graph_without_a_break_draws_the_same(
-    given: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`fullgraph` raises where a graph breaks, so drawing is the proof."""
+@pytest.fixture
+def no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.compile` makes graphs, and runs them as they are."""
     whole = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda call, **how: whole(call, backend="eager", **how))
+    monkeypatch.setattr(torch, "compile", lambda call, mode=None, **how: whole(call, backend="eager", **how))
+
+
+@pytest.mark.usefixtures("no_code")
+def test_batches_of_many_sizes_are_compiled_each(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--dtype=float32", "--no-cache", "--batches", "1", "2", "3", "4", "5", "--steps=3"])
+    shown = capsys.readouterr().out
+    assert all(f"batch {size}" in shown for size in range(1, 6))
+    assert shown.count("diffusers, one graph") == shown.count("ours, compiled") == 5
+
+
+@pytest.mark.usefixtures("no_code")
+def test_a_graph_without_a_break_draws_the_same(given: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """`fullgraph` raises where a graph breaks, so drawing is the proof."""
     model = random_model(TRIAL)
     with torch.inference_mode():
         plain = their_latents(their_pipeline(model), SAMPLING, NEGATIVE_TOKENS, *given)
-        unbroken = compiled_without_break(their_pipeline(model))
+        unbroken = compiled_without_break(their_pipeline(model), "default")
         for _ in range(2):  # a new generation has new masks
             torch.testing.assert_close(their_latents(unbroken, SAMPLING, NEGATIVE_TOKENS, *given), plain)
 
 
 def test_cache_dit_computes_the_asked_for_steps(given: tuple[torch.Tensor, torch.Tensor]) -> None:
-    pipeline = cached(their_pipeline(random_model(TRIAL)), SAMPLING, skipped(SAMPLING, 2))
+    untouched = Lumina2Pipeline.__call__
+    pipeline = cached(random_model(TRIAL), SAMPLING, skipped(SAMPLING, 2))
+    assert Lumina2Pipeline.__call__ is untouched, "the others run as diffusers made them"
     calls: list[int] = []
     pipeline.transformer.layers[1].register_forward_pre_hook(lambda *_: calls.append(1))
     with torch.inference_mode():
@@ -76,6 +96,11 @@ def test_the_schedule_keeps_the_first_and_the_last_evaluation() -> None:
     [
         (["--device", "cpu", "--side", "100"], "multiple of 16 pixels, found 100"),
         (["--device", "cpu", "--cache-every", "1"], "--cache-every of 2 or more"),
+        (["--device", "cpu", "--repeats", "0"], "--repeats of 1 or more, found 0"),
+        (["--device", "cpu", "--steps", "2"], "--steps of 3 or more for a cache"),
+        (["--device", "cpu", "--batches", "0"], "batches of 1 or more"),
+        (["--device", "cpu", "--tokens", "300"], "fewer than 300 tokens"),
+        (["--device", "cpu", "--peak-seconds", "0"], "--peak-seconds above 0"),
     ],
 )
 def test_mistakes_are_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -392,7 +392,7 @@ def test_a_fault_of_the_program_is_no_failed_gate(
     done = call(*run_words)
     assert done.code == 70
     assert "ZeroDivisionError" in done.stderr
-    assert "not yours; what was written before is kept" in done.stderr
+    assert "failed, as written above; what was written before is kept" in done.stderr
 
 
 def test_a_gate_out_of_range_is_told_where_only_the_result_knows_the_unit(

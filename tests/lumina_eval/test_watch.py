@@ -75,6 +75,12 @@ def test_watch_scores_checkpoints_and_passes_broken_ones_over(
     assert done.code == 2
 
 
+def test_a_gate_over_no_checkpoint_is_not_passed(call: Cli, tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    assert call(*watch_words(tmp_path)).code == 0
+    assert call(*watch_words(tmp_path), "--min-overall", "0.5").code == 3
+
+
 @pytest.mark.parametrize("option", ["questions", "parses", "reference"])
 def test_watch_hands_the_files_of_a_benchmark_on(call: Cli, tmp_path: Path, option: str) -> None:
     (tmp_path / "training").mkdir()
