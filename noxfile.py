@@ -57,10 +57,6 @@ EMBEDDED = {
 @nox.session(reuse_venv=True, default=False)
 def project(session: nox.Session) -> None:
     """Install the project with all that tests, types and docs need, in the environment that is shared."""
-    if (
-        Path(sys.prefix) == ROOT / ".nox" / "project"
-    ):  # it may be made anew, under the feet of this very program
-        session.error("nox runs in the environment that it keeps; fix: deactivate, then the same command")
     groups = nox.project.dependency_groups(PYPROJECT, "test", "types", "docs")
     session.install("-c", CONSTRAINTS, "-e", ".", *groups, env=PINNED_BUILD)
 

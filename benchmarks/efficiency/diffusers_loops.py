@@ -139,24 +139,23 @@ def cached(model: NextDiT, sampling: Sampling, skips: Collection[int], mode: str
     Its method needs the first block at every step; the others are left out at those of ``skips``. With a
     ``mode`` each block is compiled in it.
     """
-    logging.disable(logging.INFO)  # else a dozen lines of what was asked for, on standard output
     import cache_dit
 
     pipeline = their_pipeline(model, Lumina2CachedPipeline)
     if mode is not None:
         for layer in pipeline.transformer.layers:
             layer.compile(mode=mode)
-    schedule = [int(step not in skips) for step in range(sampling.steps)]
-    cache_dit.enable_cache(
-        pipeline,
-        cache_config=cache_dit.DBCacheConfig(
-            Fn_compute_blocks=1,
-            Bn_compute_blocks=0,
-            max_warmup_steps=0,
-            num_inference_steps=sampling.steps,
-            steps_computation_mask=schedule,
-            steps_computation_policy="static",
-        ),
+    config = cache_dit.DBCacheConfig(
+        Fn_compute_blocks=1,
+        Bn_compute_blocks=0,
+        max_warmup_steps=0,
+        num_inference_steps=sampling.steps,
+        steps_computation_mask=[int(step not in skips) for step in range(sampling.steps)],
+        steps_computation_policy="static",
     )
-    logging.disable(logging.NOTSET)
+    logging.disable(logging.INFO)  # else it repeats what was asked for, on standard output
+    try:
+        cache_dit.enable_cache(pipeline, cache_config=config)
+    finally:
+        logging.disable(logging.NOTSET)
     return pipeline

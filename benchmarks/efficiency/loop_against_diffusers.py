@@ -86,8 +86,8 @@ class Loop:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, time all loops, print the tables."""
     given = _parser().parse_args(arguments)
-    _check(given)
     config = TRIAL if given.size == "trial" else CONFIGS[given.size]
+    _check(given, config)
     dtype = DTYPES[given.dtype]
     peak = matmul_peak(given.device, dtype, given.peak_seconds)
     console = plain(width=130)
@@ -117,19 +117,21 @@ def random_model(config: NextDiTConfig) -> NextDiT:
 
 
 def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> list[Loop]:
+    rounded = to_float8(copy.deepcopy(model)) if given.float8 else model
+
     def theirs(name: str, pipeline: Any, skips: Collection[int] = ()) -> Loop:
         return Loop(
             name, functools.partial(their_latents, pipeline, sampling, NEGATIVE_TOKENS), sampling, skips
         )
 
     def ours(
-        name: str, model: NextDiT = model, sampling: Sampling = sampling, skips: Collection[int] = (),
-        compile_blocks: bool = False,
+        name: str, sampling: Sampling = sampling, skips: Collection[int] = (), compile_blocks: bool = False,
+        float8: bool = False,
     ) -> Loop:  # fmt: skip
         name = f"ours, {name}" if name else "ours"
         blocks = CompiledBlocks() if compile_blocks else None
-        draw = functools.partial(_ours, model, sampling, skips, blocks)
-        return Loop(name, draw, sampling, skips, "float8" in name)
+        draw = functools.partial(_ours, rounded if float8 else model, sampling, skips, blocks)
+        return Loop(name, draw, sampling, skips, float8)
 
     skips = skipped(sampling, given.cache_every)
     mode = given.mode or ("max-autotune" if next(model.parameters()).is_cuda else "default")
@@ -145,11 +147,10 @@ def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> lis
     loops.append(ours(""))
     if given.compile:
         loops.append(ours("compiled", compile_blocks=True))
-    rounded = to_float8(copy.deepcopy(model)) if given.float8 else model
     if given.float8:
-        loops.append(ours("float8", rounded))
+        loops.append(ours("float8", float8=True))
         if given.compile:
-            loops.append(ours("float8, compiled", rounded, compile_blocks=True))
+            loops.append(ours("float8, compiled", float8=True, compile_blocks=True))
     if given.cache:
         loops.append(ours("cache", skips=skips))
         if given.compile:
@@ -157,10 +158,10 @@ def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> lis
     chain = replace(sampling.updated(settings()[-1][1]), cache=None)
     every = [word for word, used in (("float8", given.float8), ("compiled", given.compile)) if used]
     every = [f"chain of {chain.steps} {chain.solver}", *every]
-    loops.append(ours(", ".join(every), rounded, chain, compile_blocks=given.compile))
+    loops.append(ours(", ".join(every), chain, (), given.compile, given.float8))
     if given.cache:
         skips = skipped(chain, given.cache_every)
-        loops.append(ours(", ".join([*every, "cache"]), rounded, chain, skips, given.compile))
+        loops.append(ours(", ".join([*every, "cache"]), chain, skips, given.compile, given.float8))
     return loops
 
 
@@ -237,7 +238,7 @@ def _compared(
     return table
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(given: argparse.Namespace, config: NextDiTConfig) -> None:
     """Raise UserError for what would fail, or mean nothing, after the model is made."""
     if torch.device(given.device).type == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -255,9 +256,9 @@ def _check(given: argparse.Namespace) -> None:
             raise UserError(
                 f"expected --{name} of {least} or more, found {getattr(given, name)}; fix: leave it out"
             )
-    if min(given.batches) < 1 or given.tokens >= TRIAL.axes_lens[0]:
+    if min(given.batches) < 1 or given.tokens >= config.axes_lens[0]:
         raise UserError(
-            f"expected batches of 1 or more and fewer than {TRIAL.axes_lens[0]} tokens, found "
+            f"expected batches of 1 or more and fewer than {config.axes_lens[0]} tokens, found "
             f"{min(given.batches)} and {given.tokens}; fix: --batches 1 4 --tokens 64"
         )
     if given.side < 16 or given.side % 16:
