@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from PIL import Image
 
@@ -23,7 +24,13 @@ T = TypeVar("T")
 Outcome = Image.Image | str
 """An RGB image, or the reason why there is none."""
 
-Each = Callable[[Sequence[str], Sequence[int]], Iterator[tuple[int, Image.Image | Exception | None]]]
+Found = Image.Image | Exception | None
+Each = Callable[[Sequence[str], Sequence[int]], Iterator[tuple[int, Found]]]
+Begin = Callable[[Sequence[str], Sequence[int]], Callable[[], Sequence[Found]]]
+
+Made = list[tuple[Planned, Outcome]]
+Step = Callable[[], Made]
+"""A batch that was begun; called, it waits for its images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,20 +55,21 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
     that are there are left untouched: a resumed run ends with the same bytes. A batch that the model fails on
     is recorded as failed; nothing is stored in its place. A model that makes its images one by one
     (``generate_each``) is asked for the absent ones alone. Errors for the user are passed on. Images are
-    written while the next batch is made.
+    written while the next batch is made; where a model can (``begin``), they are finished meanwhile, too.
     """
-    origin = {**model_identity(model), "made_with": made_with(model)}
-    made = 0
+    identity, made = model_identity(model), 0
     failed: dict[str, str] = {}
     each: Each | None = getattr(model, "generate_each", None)
     steps = _by_batches(plan, model, absent) if each is None else _one_by_one(plan, each, absent)
 
-    def write(step: list[tuple[Planned, Outcome]]) -> list[tuple[Planned, Outcome]]:
-        for planned, outcome in step:
+    def write(step: Step) -> Made:
+        batch = step()
+        origin = {**identity, "made_with": made_with(model)}  # a model may learn how while it makes them
+        for planned, outcome in batch:
             if not isinstance(outcome, str):
                 text = model.final_text(planned.item.prompt)
                 store.write(planned.ref.key, outcome, {**origin, "text": text, "seed": planned.ref.seed})
-        return step
+        return batch
 
     with ThreadPoolExecutor(1, "image writer") as writer:
         for written in _one_behind(writer.submit(write, step) for step in steps):
@@ -89,35 +97,58 @@ def made_with(model: Model) -> Mapping[str, Any]:
     return {**package_versions(LIBRARIES), **environment()}
 
 
-def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[list[tuple[Planned, Outcome]]]:
+def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[Step]:
+    begin: Begin | None = getattr(model, "begin", None)
     for batch in plan.batches:
         if not any(image.ref.key in absent for image in batch):
             continue
-        try:
-            outcomes = _batch(batch, model)
-        except Exception as error:
-            if is_user_error(error):
-                raise
-            outcomes = [reason_of(error)] * len(batch)
-        yield [pair for pair in zip(batch, outcomes, strict=True) if pair[0].ref.key in absent]
+        prompts, seeds = [image.item.prompt for image in batch], [image.ref.seed for image in batch]
+        if begin is None:
+            found = _checked(functools.partial(model.generate, prompts, seeds), batch, model.name)
+            step: Callable[[], list[Outcome]] = functools.partial(list, found)
+        else:
+            step = functools.partial(_checked, _begun(begin, prompts, seeds), batch, model.name)
+        yield functools.partial(_wanted, step, batch, absent)
 
 
-def _batch(batch: Sequence[Planned], model: Model) -> list[Outcome]:
-    """Run the model on a whole batch and check what comes back.
+def _begun(begin: Begin, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], Sequence[Found]]:
+    """Let the model begin; what is returned gives the images, or raises why the model could not begin."""
+    try:
+        return begin(prompts, seeds)
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        return functools.partial(_raise, error)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _checked(images: Callable[[], Sequence[Found]], batch: Sequence[Planned], name: str) -> list[Outcome]:
+    """Ask for the images of a batch and check what comes back.
 
     What breaks the contract would break it in each batch, so it is for the user's eyes at the first one.
     """
-    prompts = [image.item.prompt for image in batch]
-    images = list(model.generate(prompts, [image.ref.seed for image in batch]))
-    if len(images) != len(batch):
+    try:
+        found = list(images())
+    except Exception as error:
+        if is_user_error(error):
+            raise
+        return [reason_of(error)] * len(batch)
+    if len(found) != len(batch):
         raise UserError(
-            f"expected {len(batch)} images from {model.name} for {len(batch)} prompts, found {len(images)}; "
+            f"expected {len(batch)} images from {name} for {len(batch)} prompts, found {len(found)}; "
             "fix: return one image for each prompt, None where there is none"
         )
-    return [_outcome(image, model.name) for image in images]
+    return [_outcome(image, name) for image in found]
 
 
-def _one_by_one(plan: Plan, each: Each, absent: set[str]) -> Iterator[list[tuple[Planned, Outcome]]]:
+def _wanted(step: Callable[[], list[Outcome]], batch: Sequence[Planned], absent: set[str]) -> Made:
+    return [pair for pair in zip(batch, step(), strict=True) if pair[0].ref.key in absent]
+
+
+def _one_by_one(plan: Plan, each: Each, absent: set[str]) -> Iterator[Step]:
     wanted = [image for batch in plan.batches for image in batch if image.ref.key in absent]
     left = dict(enumerate(wanted))
     why = "the model gave no image"
@@ -126,16 +157,16 @@ def _one_by_one(plan: Plan, each: Each, absent: set[str]) -> Iterator[list[tuple
             [image.item.prompt for image in wanted], [image.ref.seed for image in wanted]
         ):
             outcome = _outcome(found, "generate_each")
-            yield [(left.pop(place), outcome)]
+            yield functools.partial(list, [(left.pop(place), outcome)])
     except Exception as error:
         if is_user_error(error):
             raise
         why = reason_of(error)
     if left:
-        yield [(image, why) for image in left.values()]
+        yield functools.partial(list, [(image, why) for image in left.values()])
 
 
-def _outcome(found: Image.Image | Exception | None, source: str) -> Outcome:
+def _outcome(found: Found, source: str) -> Outcome:
     if found is None:
         return "the model gave no image"
     if isinstance(found, Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
 from lumina_model.checkpoint_sampling import default_sampling
 from lumina_model.compiled import CompiledBlocks
+from lumina_model.cuda_graph import Graphs
 from lumina_model.device_memory import Memory, memory_of
 from lumina_model.errors import UserError
 from lumina_model.float8 import stored_dtype
@@ -25,8 +26,10 @@ from lumina_model.formats.chosen import OPTIONS, Chosen
 from lumina_model.formats.hub import is_hub_id, local_pipeline
 from lumina_model.idle_options import check_options
 from lumina_model.linear import prefers_onednn
+from lumina_model.pictures import Picture
 from lumina_model.pipeline import Pipeline
 from lumina_model.sampling import DTYPES, SAMPLER_VERSION, Sampling
+from lumina_model.side_stream import SideStream
 
 
 class LuminaModel:
@@ -44,7 +47,8 @@ class LuminaModel:
             checkpoint: for people: stage name or folder.
             parts: folder of each component; ``checkpoint.json`` is looked for beside the transformer.
             options: ``device`` (auto, cpu, cuda…), ``compile`` (see :mod:`lumina_model.compiled`),
-                ``transformer`` and ``lora`` (see :class:`Chosen`), and fields of :class:`Sampling`.
+                ``cuda_graph`` (see :mod:`lumina_model.cuda_graph`), ``transformer`` and ``lora`` (see
+                :class:`Chosen`), and fields of :class:`Sampling`.
 
         Raises:
             UserError: an unknown option, no such device, or a broken ``checkpoint.json``.
@@ -61,7 +65,8 @@ class LuminaModel:
         self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
         self._compile = _switch("compile", options.get("compile", "false"))
-        own = ("device", "compile", *OPTIONS)
+        self._graphs = _switch("cuda_graph", options.get("cuda_graph", "false"))
+        own = ("device", "compile", "cuda_graph", *OPTIONS)
         self._options = {key: value for key, value in options.items() if key not in own}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
         self._most: int | None = None  # images that fit in memory together, once that was found out
@@ -78,13 +83,17 @@ class LuminaModel:
         pipeline = Pipeline.load(
             self._parts, self._device, dtype, low_memory, self._chosen.reader(stored_dtype(dtype))
         )
-        return replace(pipeline, blocks=CompiledBlocks()) if self._compile else pipeline
+        return replace(
+            pipeline,
+            blocks=CompiledBlocks() if self._compile else None,
+            graphs=Graphs() if self._graphs else None,
+        )
 
     @functools.cached_property
     def settings(self) -> Sampling:
         """The sampling of the checkpoint, changed by the options."""
         found = default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
-        check_options(self._options, found, self._device, self._compile)
+        check_options(self._options, found, self._device, self._compile, self._graphs)
         return found
 
     @functools.cached_property
@@ -110,6 +119,8 @@ class LuminaModel:
             "threads": torch.get_num_threads(),
             "onednn": prefers_onednn(),
             "compiled": self._compile,
+            "cuda_graph": self._graphs,
+            "decoded_in_tiles": "pipeline" in vars(self) and self.pipeline.autoencoder.tiled,
         }
 
     def best_batch(
@@ -120,22 +131,28 @@ class LuminaModel:
         Nothing of it stays: images drawn later are the same as without it. Compiled blocks are not tried, for
         each size would wait for the compiler.
         """
-        return best_batch(replace(self.pipeline, blocks=None), self.settings, prompts, memory).record()
+        return best_batch(
+            replace(self.pipeline, blocks=None, graphs=None), self.settings, prompts, memory
+        ).record()
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image]:
-        """Return one image per prompt; see :meth:`Pipeline.generate`.
+        """Return one image per prompt; see :meth:`Pipeline.begin`."""
+        return self.begin(prompts, seeds)()
+
+    def begin(self, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], list[Image.Image]]:
+        """Draw one image per prompt; on a GPU the returned call decodes them while it draws the next.
 
         A batch that does not fit in the device's memory is drawn in halves, and so are those after it.
         """
         most = self._most or len(prompts)
         parts = [slice(i, i + most) for i in range(0, len(prompts), most)]
         try:
-            drawn = [self.pipeline.generate(prompts[part], seeds[part], self.settings) for part in parts]
+            begun = [self._begun(prompts[part], seeds[part]) for part in parts]
         except torch.OutOfMemoryError:
             if most == 1:
                 raise
         else:
-            return [Image.fromarray(image) for images in drawn for image in images]
+            return lambda: [Image.fromarray(image) for images in begun for image in images()]
         self._most = (most + 1) // 2
         warnings.warn(
             f"{most} images do not fit in the memory of {self._device}: from here {self._most} at a time",
@@ -143,7 +160,14 @@ class LuminaModel:
         )
         if self.device == "cuda":
             torch.cuda.empty_cache()
-        return self.generate(prompts, seeds)
+        return self.begin(prompts, seeds)
+
+    def _begun(self, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], Iterable[Picture]]:
+        return self._side.beside(self.pipeline.begin(prompts, seeds, self.settings))
+
+    @functools.cached_property
+    def _side(self) -> SideStream:
+        return SideStream(torch.device(self._device))
 
 
 def open_embedded(spec: str, options: Mapping[str, str]) -> list[LuminaModel]:

@@ -1,12 +1,21 @@
 """Images to normalised latents and back, with the FLUX.1-style autoencoder (8x smaller, 16 channels)."""
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from lumina_model.errors import UserError
+
+#: Pixels decoded at once. On a CPU so many stay in its caches, and a batch is decoded faster than whole
+#: (``python -m benchmarks.efficiency.decoder``). An accelerator is full with one large image, and more of
+#: them would take memory.
+AT_ONCE: Final = {"cpu": 2**16}
+AT_ONCE_ELSEWHERE: Final = 2**22
+#: Side of a tile in pixels; diffusers' own are as large as the images that the autoencoder was trained on.
+TILE: Final = 512
 
 
 def autoencoder_factor(block_out_channels: Sequence[int]) -> int:
@@ -26,6 +35,15 @@ class Autoencoder:
         self.shift = float(vae.config.shift_factor or 0.0)
         self.factor = autoencoder_factor(vae.config.block_out_channels)
         self.channels = int(vae.config.latent_channels)
+        self.tiled = False
+        """Whether images with a side above `TILE` are decoded in tiles, whose seams differ a little."""
+
+    def decode_in_tiles(self) -> None:
+        """Decode large images in overlapping tiles from here on (diffusers does it)."""
+        self.tiled = True
+        self.vae.enable_tiling()
+        self.vae.tile_sample_min_size = TILE
+        self.vae.tile_latent_min_size = TILE // self.factor
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
@@ -45,7 +63,37 @@ class Autoencoder:
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
-        """Normalised latents (B, C, h, w) -> images (B, h·factor, w·factor, 3), uint8 on the CPU."""
+        """Normalised latents (B, C, h, w) -> images (B, h·factor, w·factor, 3), uint8 on the CPU.
+
+        Some at a time, whatever B is; what does not fit in the device's memory in halves, and an image that
+        does not fit alone in tiles, which is said.
+        """
+        pixels = latents.shape[2] * latents.shape[3] * self.factor**2  # of one image
+        at_once = AT_ONCE.get(self.vae.device.type, AT_ONCE_ELSEWHERE)
+        parts = latents.split(max(1, at_once // pixels))
+        return torch.cat([self._within_memory(part) for part in parts])  # (B, H, W, 3)
+
+    def _within_memory(self, latents: Tensor) -> Tensor:
+        try:
+            return self._decoded(latents)
+        except torch.OutOfMemoryError:
+            if len(latents) == 1 and self.tiled:
+                raise
+        # Out of the handler, which would keep what did not fit.
+        if latents.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(latents) > 1:
+            return torch.cat([self._within_memory(part) for part in latents.chunk(2)])
+        self.decode_in_tiles()
+        warnings.warn(
+            f"an image of {latents.shape[2] * self.factor} x {latents.shape[3] * self.factor} pixels is not "
+            f"decoded whole in the memory of {latents.device}: from here in tiles of {TILE} pixels, whose "
+            "seams differ a little",
+            stacklevel=2,
+        )
+        return self._within_memory(latents)
+
+    def _decoded(self, latents: Tensor) -> Tensor:
         pixels = self.decode_values(latents)  # (B, 3, H, W)
         pixels = (pixels / 2 + 0.5).clamp(0, 1).mul(255).round()
         return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()  # (B, H, W, 3)

@@ -13,7 +13,7 @@ Shape legend, beside that of `next_dit.py`: Q sequences (B, or 2B with guidance)
 them, ΣI image tokens of the B images, N = ΣT + Q/B·ΣI tokens of the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,6 +85,7 @@ class Row:
 def branches(
     model: NextDiT, cond: Context, uncond: Context | None, latents: Sequence[int],
     sizes: Sequence[Size] | None = None, blocks: Blocks | None = None,
+    prepared: Callable[[Velocity], Velocity] | None = None,
 ) -> tuple[Velocity, Both]:  # fmt: skip
     """The conditional branch, and both.
 
@@ -95,17 +96,23 @@ def branches(
         latents: shape of the state, (B, C, H, W).
         sizes: (h, w) of the latents of each sample; None where all fill the state.
         blocks: what runs the joint blocks in place of `NextDiT.run_blocks`, e.g. a `StepCache`.
+        prepared: gives what is called in place of a row at each evaluation, e.g. `cuda_graph.Graphs`.
     """
-    conditional = row(model, [cond], latents, sizes, blocks)
+    prepared = prepared or _as_is
+    conditional = prepared(row(model, [cond], latents, sizes, blocks))
     if uncond is None:
         return conditional, lambda x, t: (conditional(x, t),) * 2
-    joint = row(model, [cond, uncond], latents, sizes, blocks)
+    joint = prepared(row(model, [cond, uncond], latents, sizes, blocks))
 
     def both(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         v_cond, v_uncond = joint(x, t).chunk(2)
         return v_cond, v_uncond
 
     return conditional, both
+
+
+def _as_is(velocity: Velocity) -> Velocity:
+    return velocity
 
 
 def row(

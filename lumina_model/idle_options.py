@@ -27,7 +27,9 @@ _OF_GUIDANCE = {
 _LEAST_FOR_CACHE = 3  # the first and the last evaluation are always computed
 
 
-def check_options(named: Collection[str], sampling: Sampling, device: str, compiled: bool) -> None:
+def check_options(
+    named: Collection[str], sampling: Sampling, device: str, compiled: bool, graphs: bool = False
+) -> None:
     """Check a sampling that options have changed; a warning tells of a dtype that is slow here.
 
     Args:
@@ -35,10 +37,11 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         sampling: what came of them.
         device: e.g. ``cpu`` or ``cuda:1``.
         compiled: blocks are to be compiled.
+        graphs: evaluations are to be replayed from CUDA graphs.
 
     Raises:
         UserError: an option that was named has no effect, two that exclude each other, guidance that never
-            takes place, or compiled blocks where there are none.
+            takes place, or compiled blocks or graphs where there are none.
     """
     visited, stop, kind = _visited(sampling), _stop(sampling), torch.device(device).type
     for name, reason in _idle(sampling, stop, visited).items():
@@ -57,6 +60,13 @@ def check_options(named: Collection[str], sampling: Sampling, device: str, compi
         )
     if compiled and kind not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for compile, found {device}; fix: compile=false")
+    if graphs and (kind != "cuda" or torch.version.hip is not None):
+        raise UserError(f"expected an NVIDIA GPU for cuda_graph, found {device}; fix: cuda_graph=false")
+    if graphs and sampling.cache is not None:
+        raise UserError(
+            "expected one of cuda_graph and cache, found both: a graph replays all blocks, and the cache "
+            "decides at each step which to skip; fix: drop one"
+        )
     if sampling.dtype == "float8" and kind not in ("cpu", "cuda"):
         raise UserError(f"expected device cpu or cuda for float8, found {device}; fix: dtype=bfloat16")
     if sampling.dtype == "float8" and not has_float8(torch.device(device)):

@@ -9,15 +9,12 @@ overlapping tiles (diffusers does it), whose seams differ a little from the whol
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from lumina_model.next_dit import NextDiT
 from lumina_model.text_encoder import TextEncoder
-
-TILE = 512  # pixels; diffusers' own tiles are as large as the images that the autoencoder was trained on
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,3 @@ def offload_layers(module: nn.Module, device: torch.device) -> None:
     from accelerate import cpu_offload
 
     cpu_offload(module, execution_device=device)
-
-
-def decode_in_tiles(vae: Any) -> None:
-    """Let a diffusers `AutoencoderKL` decode images one by one, and beyond `TILE` pixels in tiles."""
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    vae.enable_slicing()
-    vae.enable_tiling()
-    vae.tile_sample_min_size = TILE
-    vae.tile_latent_min_size = TILE // factor

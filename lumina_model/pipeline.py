@@ -22,11 +22,12 @@ from lumina_model.checkpoint import (
     read_transformer_config,
 )
 from lumina_model.checkpoint_sampling import default_sampling
+from lumina_model.cuda_graph import Graphs
 from lumina_model.errors import UserError
 from lumina_model.float8 import FLOAT8, stored_dtype, to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.image_sizes import Size
-from lumina_model.low_memory import Visitors, decode_in_tiles
+from lumina_model.low_memory import Visitors
 from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Blocks, Context, NextDiT
 from lumina_model.noise import draw_noise
@@ -60,6 +61,8 @@ class Pipeline:
     visitors: Visitors | None = None
     blocks: Blocks | None = None
     """What runs the joint blocks, e.g. compiled ones (`compiled.py`); under a step cache too."""
+    graphs: Graphs | None = None
+    """Replays a batch's evaluations (`cuda_graph.py`); not beside a step cache, which decides at each."""
 
     def __post_init__(self) -> None:
         if self.text_encoder and self.text_encoder.dim != self.transformer.config.cap_feat_dim:
@@ -125,7 +128,8 @@ class Pipeline:
         autoencoder = read_autoencoder(component_folder(source, "vae"), kept)
         autoencoder.vae.to(device, memory_format=torch.channels_last)  # as its convolutions compute
         if low_memory:
-            decode_in_tiles(autoencoder.vae)
+            autoencoder.vae.enable_slicing()
+            autoencoder.decode_in_tiles()
         return cls(
             model, encoder, autoencoder, device, dtype, default_sampling(source, dtype),
             visitors if low_memory else None,
@@ -160,7 +164,15 @@ class Pipeline:
         progress: Progress | None = None, *, sizes: Sequence[Size] | None = None,
         images: Sequence[Picture] | None = None, strength: float = 1.0,
     ) -> Picture | list[Picture]:  # fmt: skip
-        """One image per (prompt, seed), all in one batch.
+        """One image per (prompt, seed), all in one batch: `begin`, and its call."""
+        return self.begin(prompts, seeds, sampling, progress, sizes=sizes, images=images, strength=strength)()
+
+    def begin(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling | None = None,
+        progress: Progress | None = None, *, sizes: Sequence[Size] | None = None,
+        images: Sequence[Picture] | None = None, strength: float = 1.0,
+    ) -> Callable[[], Picture | list[Picture]]:  # fmt: skip
+        """Draw the latents of one image per (prompt, seed), all in one batch; the returned call decodes them.
 
         Args:
             prompts: the user's words, without system prompt.
@@ -173,9 +185,9 @@ class Pipeline:
                 image. The first steps are left out, as many as in diffusers' pipelines for flows.
 
         Returns:
-            uint8 (N, H, W, 3) in the order of the prompts; with `sizes` a list of (H, W, 3). An image is a
-            function of its own prompt and noise; only the rounding of floating point depends on the batch,
-            by its size and the lengths of its texts.
+            A call for uint8 (N, H, W, 3) in the order of the prompts; with `sizes` for a list of (H, W, 3).
+            An image is a function of its own prompt and noise; only the rounding of floating point depends
+            on the batch, by its size and the lengths of its texts.
         """
         sampling = (sampling or self.sampling).completed(self.sampling)
         _expect_same_number(prompts, seeds, "seeds")
@@ -189,10 +201,14 @@ class Pipeline:
             start=None if images is None else self._latents_of(images, pixels),
             strength=strength,
         )  # fmt: skip
+        return functools.partial(
+            self._decoded, latents, None if sizes is None else [shape[1:] for shape in shapes]
+        )
+
+    def _decoded(self, latents: Tensor, sizes: Sequence[Size] | None) -> Picture | list[Picture]:
         if sizes is None:
             return self.autoencoder.decode(latents).numpy()  # (N, H, W, 3)
-        each = crop(latents, [shape[1:] for shape in shapes])
-        return [self.autoencoder.decode(one[None])[0].numpy() for one in each]
+        return [self.autoencoder.decode(one[None])[0].numpy() for one in crop(latents, sizes)]
 
     @torch.inference_mode()
     def generate_latents(
@@ -236,7 +252,7 @@ class Pipeline:
                 velocity = _velocity(
                     model, (positive[0][part], positive[1][part]), negative, sampling,
                     sampling.guidance_stop(grid), len(times) - 1, noise.shape, sizes[part] if sizes else None,
-                    self.blocks,
+                    self.blocks, self.graphs,
                 )  # fmt: skip
                 x = noise[part].to(self.device)
                 if start is not None and strength < 1:
@@ -324,6 +340,7 @@ class Pipeline:
 def _velocity(
     model: NextDiT, positive: Features, negative: Features | None, sampling: Sampling, stop: float | None,
     steps: int, shape: Sequence[int], sizes: Sequence[Size] | None, blocks: Blocks | None,
+    graphs: Graphs | None,
 ) -> Velocity:  # fmt: skip
     """The guided velocity field of one batch, with the step cache if there is one."""
     cond = model.encode_context(*positive)
@@ -331,7 +348,10 @@ def _velocity(
     if sampling.cache is not None:
         evaluations = steps * EVALUATIONS_PER_STEP[sampling.solver]
         blocks = StepCache(sampling.cache, evaluations, sampling.cache_coefficients, blocks)
-    conditional, both = branches(model, cond, uncond, (len(cond.tokens), *shape[1:]), sizes, blocks)
+    if sampling.cache is not None and graphs is not None:
+        raise UserError("expected a step cache or graphs, found both, in the sampling; fix: drop one")
+    latents = (len(cond.tokens), *shape[1:])
+    conditional, both = branches(model, cond, uncond, latents, sizes, blocks, graphs)
     return guided_velocity(
         conditional,
         both,

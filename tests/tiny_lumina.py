@@ -10,7 +10,7 @@ from transformers import Gemma2Config, Gemma2Model, PreTrainedTokenizerFast
 
 from lumina_model.autoencoder import Autoencoder
 from lumina_model.checkpoint import write_pipeline
-from lumina_model.next_dit import NextDiT, NextDiTConfig
+from lumina_model.next_dit import Context, NextDiT, NextDiTConfig
 from lumina_model.text_encoder import TextEncoder
 
 TEXT_DIM = 40
@@ -111,3 +111,12 @@ def pipeline_folder(
     folder = tmp_path / "pipeline"
     write_pipeline(folder, model, text_encoder, autoencoder, shift=6.0, sample_size=8)
     return folder
+
+
+def contexts(model: NextDiT, longest: int, padded: int = 44) -> tuple[Context, Context]:
+    """Two prompts, of `longest` tokens and of 3, and an unconditional text of one; all padded alike."""
+    feats = torch.randn(4, padded, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
+    feats = feats.to(next(model.parameters()).dtype)
+    mask = (torch.arange(padded) < torch.tensor([[longest], [3], [1], [1]])).long()
+    both = model.encode_context(feats, mask)
+    return Context(both.tokens[:2], both.mask[:2]), Context(both.tokens[2:], both.mask[2:])

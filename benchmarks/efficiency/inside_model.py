@@ -142,7 +142,7 @@ def _watched(words: Sequence[str], report: Path) -> None:
     spans.watch(NextDiT, "encode_context", "denoiser")
     spans.watch(Row, "__call__", "denoiser")
     spans.watch(Autoencoder, "decode", "decoder")
-    spans.watch(pipeline.Pipeline, "generate", "noise, solver, guidance")
+    spans.watch(pipeline.Pipeline, "begin", "noise, solver, guidance")
     spans.watch(pipeline.Pipeline, "load", WEIGHTS)
     spans.watch(adapter, "component_digests", "digests of weights")
     spans.watch(ImageStore, "write", "writing images")

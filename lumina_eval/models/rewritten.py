@@ -32,6 +32,8 @@ class RewrittenModel:
         self.cost_per_image: float | None = getattr(model, "cost_per_image", None)
         if hasattr(model, "generate_each"):
             self.generate_each = self._generate_each
+        if hasattr(model, "begin"):
+            self.begin = self._begin
         if hasattr(model, "best_batch"):
             self.best_batch = self._best_batch
 
@@ -75,6 +77,13 @@ class RewrittenModel:
         each: Callable[..., Iterator[tuple[int, Image.Image | Exception | None]]]
         each = self._model.generate_each  # type: ignore[attr-defined]
         yield from each([self._texts[prompt] for prompt in prompts], seeds)
+
+    def _begin(
+        self, prompts: Sequence[str], seeds: Sequence[int]
+    ) -> Callable[[], Sequence[Image.Image | Exception | None]]:
+        begin: Callable[..., Callable[[], Sequence[Image.Image | Exception | None]]]
+        begin = self._model.begin  # type: ignore[attr-defined]
+        return begin([self._texts[prompt] for prompt in prompts], seeds)
 
     def _best_batch(self, prompts: Sequence[str]) -> Mapping[str, Any]:
         best: Callable[..., Mapping[str, Any]] = self._model.best_batch  # type: ignore[attr-defined]

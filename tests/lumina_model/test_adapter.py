@@ -1,6 +1,7 @@
 """The checkpoint as the harness drives it, where memory is short."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ PROMPTS, SEEDS = ["a cube", "a cone", "a ball", "a cube", "a cone"], [1, 2, 3, 4
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Batches asked for; of a device that holds two images at once."""
     asked: list[int] = []
-    generate = Pipeline.generate
+    begin = Pipeline.begin
 
     def within_memory(self: Pipeline, prompts: Sequence[str], *rest: Any) -> Any:
         asked.append(len(prompts))
         if len(prompts) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return generate(self, prompts, *rest)
+        return begin(self, prompts, *rest)
 
-    monkeypatch.setattr(Pipeline, "generate", within_memory)
+    monkeypatch.setattr(Pipeline, "begin", within_memory)
     return asked
 
 
@@ -52,7 +53,7 @@ def test_an_image_that_does_not_fit_alone_is_an_error(
     def never(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Pipeline, "generate", never)
+    monkeypatch.setattr(Pipeline, "begin", never)
     model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), OPTIONS)
     with pytest.raises(torch.OutOfMemoryError), pytest.warns(UserWarning, match="1 at a time"):
         model.generate(PROMPTS[:2], SEEDS[:2])
@@ -64,3 +65,34 @@ def test_compile_takes_true_or_false(pipeline_folder: Path) -> None:
         LuminaModel("m", "m", parts, OPTIONS | {"compile": "yes please"})
     assert LuminaModel("m", "m", parts, OPTIONS | {"compile": "true"}).environment()["compiled"] is True
     assert LuminaModel("m", "m", parts, OPTIONS).load().blocks is None
+
+
+def test_on_a_cpu_images_are_whole_when_the_next_batch_begins(
+    pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no time to spare: what is decoded beside would only be in the way."""
+    model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), OPTIONS)
+    begun = model.begin(PROMPTS[:2], SEEDS[:2])
+    expected = model.generate(PROMPTS[:2], SEEDS[:2])
+    monkeypatch.setattr(model.pipeline.autoencoder, "decode", None)
+    assert all(np.array_equal(one, other) for one, other in zip(begun(), expected, strict=True))
+
+
+def test_what_is_decoded_in_tiles_is_told_beside_the_image(pipeline_folder: Path) -> None:
+    model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), OPTIONS)
+    assert model.environment()["decoded_in_tiles"] is False
+    model.pipeline.autoencoder.decode_in_tiles()
+    assert model.environment()["decoded_in_tiles"] is True
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_a_batch_is_decoded_while_the_next_is_drawn(pipeline_folder: Path) -> None:
+    model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), OPTIONS | {"device": "cuda"})
+    expected = [model.generate([prompt], [seed]) for prompt, seed in zip(PROMPTS, SEEDS, strict=True)]
+    with ThreadPoolExecutor(1) as other:
+        found = [
+            other.submit(model.begin([prompt], [seed])) for prompt, seed in zip(PROMPTS, SEEDS, strict=True)
+        ]
+    for one, images in zip(found, expected, strict=True):
+        assert np.array_equal(one.result()[0], images[0])

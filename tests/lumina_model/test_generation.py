@@ -15,7 +15,7 @@ from lumina_model import load_pipeline
 from lumina_model.branches import branches
 from lumina_model.errors import UserError
 from lumina_model.guidance import guided_velocity
-from lumina_model.low_memory import decode_in_tiles, offload_layers
+from lumina_model.low_memory import offload_layers
 from lumina_model.mixed_sizes import crop, pad
 from lumina_model.noise import draw_noise
 from lumina_model.pipeline import Pipeline, _last_steps
@@ -231,8 +231,8 @@ def test_layers_that_visit_the_device_compute_the_same(pipeline: Pipeline) -> No
 def test_large_images_are_decoded_in_tiles(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     latents = draw_noise([1, 2], (16, 8, 24))
     first = pipeline.autoencoder.decode(latents[..., :8]).numpy()  # (2, 64, 64, 3)
-    monkeypatch.setattr("lumina_model.low_memory.TILE", 64)
-    decode_in_tiles(pipeline.autoencoder.vae)
+    monkeypatch.setattr("lumina_model.autoencoder.TILE", 64)
+    pipeline.autoencoder.decode_in_tiles()
     tiled = pipeline.autoencoder.decode(latents).numpy()
     assert tiled.shape == (2, 64, 192, 3)
     assert np.array_equal(tiled[:, :48, :48], first[:, :48, :48])  # the rest is blended with its neighbours
