@@ -7,8 +7,9 @@ useful operations only, and how far the latents are apart.
 
 diffusers runs as it is, compiled, and compiled without the break in its graph (``diffusers_loops``). A cache
 skips the same evaluations on both sides, for on random weights it has nothing to go by; cache-dit's needs the
-first block at every step. Last comes the whole chain of ``chain``, which draws other latents than the rest,
-with and without the cache.
+first block at every step. On a GPU ours runs from CUDA graphs as well, each batch recorded anew as in a
+sampling. Last comes the whole chain of ``chain``, which draws other latents than the rest, with and without
+the cache.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from lumina_eval.errors import UserError
 from lumina_model.branches import branches
 from lumina_model.compiled import CompiledBlocks
 from lumina_model.config import CONFIGS, NextDiTConfig
+from lumina_model.cuda_graph import Graphs
 from lumina_model.float8 import to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.next_dit import Blocks, NextDiT
@@ -126,11 +128,11 @@ def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> lis
 
     def ours(
         name: str, sampling: Sampling = sampling, skips: Collection[int] = (), compile_blocks: bool = False,
-        float8: bool = False,
+        float8: bool = False, graph: bool = False,
     ) -> Loop:  # fmt: skip
         name = f"ours, {name}" if name else "ours"
-        blocks = CompiledBlocks() if compile_blocks else None
-        draw = functools.partial(_ours, rounded if float8 else model, sampling, skips, blocks)
+        blocks, graphs = CompiledBlocks() if compile_blocks else None, Graphs() if graph else None
+        draw = functools.partial(_ours, rounded if float8 else model, sampling, skips, blocks, graphs)
         return Loop(name, draw, sampling, skips, float8)
 
     skips = skipped(sampling, given.cache_every)
@@ -147,6 +149,10 @@ def _loops(model: NextDiT, sampling: Sampling, given: argparse.Namespace) -> lis
     loops.append(ours(""))
     if given.compile:
         loops.append(ours("compiled", compile_blocks=True))
+    if next(model.parameters()).is_cuda:
+        loops.append(ours("CUDA graph", graph=True))
+        if given.compile:
+            loops.append(ours("compiled, CUDA graph", compile_blocks=True, graph=True))
     if given.float8:
         loops.append(ours("float8", float8=True))
         if given.compile:
@@ -176,6 +182,7 @@ def _ours(
     sampling: Sampling,
     skips: Collection[int],
     blocks: Blocks | None,
+    graphs: Graphs | None,
     noise: Tensor,
     feats: Tensor,
 ) -> Tensor:
@@ -186,7 +193,7 @@ def _ours(
         blocks = StepCache(0, sampling.evaluations(), blocks=blocks, skips=skips)
     times = sampling.times(noise.shape[-1] * noise.shape[-2] // model.config.patch_size**2)
     velocity = guided_velocity(
-        *branches(model, cond, uncond, noise.shape, blocks=blocks), sampling.guidance,
+        *branches(model, cond, uncond, noise.shape, blocks=blocks, prepared=graphs), sampling.guidance,
         None if isinstance(sampling.renorm, str) else sampling.renorm, sampling.guidance_stop(times),
     )  # fmt: skip
     return SOLVERS[sampling.solver](velocity, noise.float(), times, None)
