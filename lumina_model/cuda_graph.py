@@ -61,7 +61,8 @@ def record_cuda_graph(velocity: Velocity, x: Tensor, t: Tensor) -> Velocity:
     """Record an evaluation at the shape of x, on a GPU; see `Recorder`."""
     own_x, own_t = x.clone(), t.clone()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Of this thread alone: another one may be decoding the batch before, which allocates.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         out = velocity(own_x, own_t)
 
     def replay(x: Tensor, t: Tensor) -> Tensor:
