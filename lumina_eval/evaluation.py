@@ -274,9 +274,11 @@ def _failures(plan: Plan, generated: Generated, judged: Judged) -> list[dict[str
 def _warnings(failures: Sequence[Mapping[str, Any]], expected: int, judged: int) -> list[str]:
     if judged >= expected:
         return []
-    told = (
-        (f"{f['step']} failed for image {f['index']} of item {f['item_id']}", str(f["reason"]))
-        for f in failures
-    )
-    shown = grouped(told, SHOWN_FAILURES)
+    shown = grouped(((_failed(failure), str(failure["reason"])) for failure in failures), SHOWN_FAILURES)
     return [f"incomplete: {judged} of {expected} images were judged", *shown]
+
+
+def _failed(failure: Mapping[str, Any]) -> str:
+    """Name the step, the image by its index from 0, as every record does, and its file if it is known."""
+    file = f" ({failure['file']})" if failure.get("file") else ""
+    return f"{failure['step']} failed for image {failure['index']} of item {failure['item_id']}{file}"

@@ -11,7 +11,7 @@ from lumina_eval.records import Metric
 from reports import caveats, curves, gallery, stage_tables
 from reports.gallery import TaskGallery
 from reports.groups import Group, group_runs, metric_of, value_of
-from reports.loading import load_runs
+from reports.loading import RunView, load_runs
 from reports.numbers import count, counted, digits, fixed, percent
 from reports.paired import paired
 from reports.reproduce import Recipe, recipe
@@ -81,9 +81,19 @@ def lead(group: Group) -> str:
         *_said("with these prompts and other noise", metric.ci_seeds, places),
         *_said("with other prompts as well", metric.ci_prompts, places),
     ]
-    over = [counted(metric.n_prompts, "prompt"), counted(metric.n_images, "image")]
-    over += [] if group.timed else [f"coverage {percent(cover.judged, cover.expected)}"]
-    return f"{'; '.join(said)}. {', '.join(over)}."
+    if group.timed:
+        return f"{'; '.join(said)}. {_timed_on(group, run, metric)}."
+    return f"{'; '.join(said)}. {_size(metric)}, coverage {percent(cover.judged, cover.expected)}."
+
+
+def _timed_on(group: Group, run: RunView, timed: Metric) -> str:
+    """Say how much was timed, and of how much its score is: not of the images that were timed."""
+    scores = [metric for name in group.beside() if (metric := metric_of(run, name)) is not None]
+    return "; ".join([f"Timed on {_size(timed)}", *(f"the score is of {_size(one)}" for one in scores)])
+
+
+def _size(metric: Metric) -> str:
+    return f"{counted(metric.n_prompts, 'prompt')}, {counted(metric.n_images, 'image')}"
 
 
 def _beside(name: str, metric: Metric | None) -> str:

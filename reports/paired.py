@@ -9,6 +9,7 @@ from lumina_eval.errors import UserError
 from lumina_eval.statistics.comparison import Comparison, compare
 from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.endpoint import endpoint_of
+from lumina_eval.statistics.power import in_words
 from reports.groups import NOTE_MEAN, Group
 from reports.loading import RunView
 from reports.numbers import count, digits, fixed, p_value
@@ -19,7 +20,8 @@ from reports.table import Cell, Column, Footnote, Row, Table, interval
 ALPHA: Final = 0.05
 NOTE_TEST: Final = "p: two-sided studentised sign-flip test over prompts, one endpoint per comparison."
 NOTE_MDE: Final = (
-    "detectable: the true difference that these prompts would have shown with power 0.8. "
+    "detectable: the true difference that these prompts would have shown with power 0.8; none where it is "
+    "more than the whole range of the score. "
     "pairs: prompts (groups of prompts for a measure of whole sets) on which the later checkpoint is better, "
     "worse, or the same."
 )
@@ -83,7 +85,7 @@ def _primary(group: Group, compared: list[Comparison]) -> Table:
             Cell(value=one.candidate),
             _difference(group, one),
             Cell(p_value(one.p_adjusted), one.p_adjusted),
-            Cell(value=one.minimum_detectable),
+            _detectable(group, one.minimum_detectable),
             *(Cell(value=number) for number in (one.wins, one.losses, one.ties)),
         )
         rows.append(Row(cells))
@@ -121,6 +123,10 @@ def _table(
 
 def _title(found: Comparison) -> str:
     return f"{found.baseline} → {found.candidate}"
+
+
+def _detectable(group: Group, least: float | None) -> Cell:
+    return Cell(None if least is None else in_words(least, group.unit, digits(group.unit)), least)
 
 
 def _difference(group: Group, found: Difference) -> Cell:

@@ -35,8 +35,7 @@ def overview(group: Group) -> Table:
         _column(group, group.primary),
         *(_column(group, name) for name in group.beside()),
         *(_column(group, name, name.split("/")[0]) for name in group.splits()),
-        Column("prompts", unit="count"),
-        Column("images", unit="count"),
+        *(Column(f"{name} timed" if group.timed else name, unit="count") for name in ("prompts", "images")),
         *([] if group.timed else [Column("coverage")]),
     ]
     rows = []

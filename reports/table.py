@@ -196,7 +196,7 @@ class Table:
 
         Only measured rows compete, in columns that have a direction and at least two of them with a value.
         Values that are *shown* alike are equally good: what cannot be told apart on the page is not ranked on
-        it. Two that share the first place are followed by a second.
+        it. Two that share the first place are followed by a second; where all share it, none is the best.
         """
         found: list[list[Literal[1, 2] | None]] = [[None] * len(self.columns) for _ in self.rows]
         for index, column in enumerate(self.columns):
@@ -217,7 +217,7 @@ class Table:
 
 def _leaders(competing: Sequence[tuple[float, str]]) -> list[str]:
     """Return the shown forms of the best and, where there are enough, of the second."""
-    if len(competing) < 2:
-        return []
     order = list(dict.fromkeys(text for _, text in sorted(competing)))
+    if len(order) < 2:
+        return []
     return order[:2] if len(competing) >= FEWEST_FOR_SECOND else order[:1]

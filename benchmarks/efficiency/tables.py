@@ -63,7 +63,8 @@ def notes(found: Sequence[Measurement]) -> list[str]:
     """What a reader must know of these numbers."""
     first = found[0]
     said = [
-        f"{first.device}; {first.n_prompts} prompts, {first.repeats} repetitions after a warm-up.",
+        f"{first.device}; timed on {first.n_prompts} prompt{'s' if first.n_prompts > 1 else ''}, "
+        f"{first.repeats} repetition{'s' if first.repeats > 1 else ''} after a warm-up.",
         "s/image: median of one image at a time; images/s: at the best batch. Text encoding and decoding are "
         "in both; writing files is not.",
     ]
@@ -74,7 +75,8 @@ def notes(found: Sequence[Measurement]) -> list[str]:
         )
     if any(one.sampling.get("cache") is not None for one in found):
         said.append("A step cache leaves out operations that NFE and GFLOP still count.")
-    said += [f"score: {name}." for name in sorted({one.score_of for one in found if one.score_of})]
+    scores = sorted({one.score_of for one in found if one.score_of})
+    said += [f"score: {name}, over images of its own, not over those that were timed." for name in scores]
     if all(one.score is None for one in found):
         said.append("score: not measured (--score); a speed alone does not say what it costs.")
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from lumina_eval.runs import read_manifest, read_result, read_scores
 from lumina_eval.statistics.comparison import Comparison, compare_many
 from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
 from lumina_eval.statistics.gates import comparison_gate
+from lumina_eval.statistics.pairing import pair_runs
 from lumina_eval.statistics.pareto import Cost, cost_of, front
 from lumina_eval.statistics.selection import best_of
 from lumina_eval.units import digits as places
@@ -66,7 +68,8 @@ def compare(
 ) -> None:
     """Compare runs with the first one, paired by prompt: differences, intervals, wins and losses, cost.
 
-    Of a folder that holds runs/ the first one is that of the lowest training step.
+    Of a folder that holds runs/ the first one is that of the lowest training step. A run on other prompts
+    than the first one's is left out, and said.
     """
     with output(as_json) as streams:
         folders = _in_order(run_dirs, streams)
@@ -77,10 +80,17 @@ def compare(
         manifests, results = [read_manifest(f) for f in folders], [read_result(f) for f in folders]
         _refuse(manifests, results)
         names = names_of(folders, results)
-        costs = [cost_of(folder) for folder in folders]
-        for text in (told := list(warnings_of(manifests, results, costs, names, margin))):
-            streams.warn(text)
         scores = dict(zip(names, (read_scores(f) for f in folders), strict=True))
+        apart = _on_other_prompts(scores, needed=names[-1] if gate else None)
+        kept = [name not in apart for name in names]
+        folders, names = list(compress(folders, kept)), list(compress(names, kept))
+        manifests, results = list(compress(manifests, kept)), list(compress(results, kept))
+        scores = {name: scores[name] for name in names}
+        costs = [cost_of(folder) for folder in folders]
+        told = [f"{name} is not compared: {reason}" for name, reason in apart.items()]
+        told += warnings_of(manifests, results, costs, names, margin)
+        for text in told:
+            streams.warn(text)
         endpoint = endpoint_of(list(zip(results, scores.values(), strict=True)))
         compared = _compared(scores, costs, endpoint, margin)
         if gate:
@@ -148,6 +158,27 @@ def _refuse(manifests: Sequence[Manifest], results: Sequence[RunResult]) -> None
         raise UserError(
             f"expected distances from one reference, found {found}; fix: compare runs with the same reference"
         )
+
+
+def _on_other_prompts(scores: Mapping[str, Sequence[Score]], needed: str | None) -> dict[str, str]:
+    """Say of each run that did not answer the prompts of the first one why it cannot be compared with it.
+
+    One without any score is for :func:`endpoint_of` to refuse. Raises UserError if no other run is left, or
+    if the one that is ``needed`` is not: a gate on another run than the last one would decide for it.
+    """
+    (first, own), *others = scores.items()
+    apart: dict[str, UserError] = {}
+    for name, theirs in others:
+        try:
+            if own and theirs:
+                pair_runs(own, theirs, (first, name))
+        except UserError as error:
+            apart[name] = error
+    if needed in apart:
+        raise apart[needed]
+    if apart and len(apart) == len(others):
+        raise next(iter(apart.values()))
+    return {name: str(error) for name, error in apart.items()}
 
 
 def _compared(

@@ -18,7 +18,9 @@ from lumina_eval.records import Manifest, RunResult
 from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference, PromptChange
 from lumina_eval.statistics.gates import MOST_AT_MARGIN, comparison_gate
+from lumina_eval.statistics.means import reach_of
 from lumina_eval.statistics.planning import prompts_to_decide
+from lumina_eval.statistics.power import in_words
 from lumina_eval.units import digits as places
 
 _LONGEST: Final = 120
@@ -88,7 +90,7 @@ def _row(row: Difference, one: Comparison) -> str:
         limits(row.ci, digits),
         counts(row).replace("/", " / "),
         "< 0.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}",
-        "–" if row.minimum_detectable is None else f"{row.minimum_detectable:.{digits}f}",
+        "–" if row.minimum_detectable is None else in_words(row.minimum_detectable, one.unit, digits),
     )
     name = f"**{escaped(row.name)}**" if row is one.primary else escaped(row.name)
     return f"| {name} | {' | '.join(cells).replace('-', '−')} |"
@@ -107,12 +109,18 @@ def _statements(one: Comparison, gated: bool) -> Iterator[str]:
     if least is not None:
         yield (
             f"- Detectable: these {one.primary.n_prompts} {one.pairs} would have shown a true difference of "
-            f"{least:.{digits}f} in 80 of 100 tries. Won, lost and tied are counts of them."
+            f"{in_words(least, one.unit, digits)} in 80 of 100 tries{_none_so_large(least, one.unit)}. Won, "
+            "lost and tied are counts of them."
         )
     if not one.published:
         yield "- The benchmark has no score over all categories; the first row is their unweighted mean."
     if gated and comparison_gate(one) == "undecided":
         yield from _to_decide(one)
+
+
+def _none_so_large(least: float, unit: str) -> str:
+    reach = reach_of(unit)
+    return "" if reach is None or least <= reach else ", and no two scores differ by so much"
 
 
 def _to_decide(one: Comparison) -> Iterator[str]:

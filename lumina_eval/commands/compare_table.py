@@ -12,6 +12,7 @@ from lumina_eval.records import Interval
 from lumina_eval.statistics.comparison import Comparison
 from lumina_eval.statistics.contrast import Difference
 from lumina_eval.statistics.pareto import Cost
+from lumina_eval.statistics.power import in_words
 from lumina_eval.statistics.selection import Choice
 from lumina_eval.units import digits as places
 
@@ -44,7 +45,7 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
         for name in ("baseline", "run", "difference", "95 % prompts", "won/lost/tied", "p", "detectable"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in (one.primary, *one.tasks):
-            least = "-" if row.minimum_detectable is None else f"{row.minimum_detectable:.{digits}f}"
+            least = row.minimum_detectable
             table.add_row(
                 row.name if row is one.primary else f"  {row.name}",
                 f"{row.baseline:.{digits}f}",
@@ -53,7 +54,7 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
                 limits(row.ci, digits),
                 counts(row),
                 f"{row.p_adjusted:.4f}",
-                least,
+                "-" if least is None else in_words(least, one.unit, digits),
             )
         yield table
 
@@ -64,7 +65,10 @@ def legend(compared: Sequence[Comparison]) -> Iterator[str]:
         yield "The benchmark has no score over all categories; the first row is their unweighted mean."
     over = ", and over the runs" if len(compared) > 1 else ""
     yield f"won/lost/tied: {compared[0].pairs}. p: sign-flip test, corrected over categories{over}."
-    yield "detectable: the true difference that would have been seen with power 0.8."
+    yield (
+        "detectable: the true difference that would have been seen with power 0.8; none where it is more "
+        "than the whole range."
+    )
 
 
 def costs_of(compared: Sequence[Comparison]) -> list[tuple[str, float, Cost | None]]:

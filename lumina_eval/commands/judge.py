@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lumina_eval import plugins
 from lumina_eval.commands import options as o
-from lumina_eval.commands.run import exit_code, finish, make_site
+from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
+from lumina_eval.evaluation import Question, find_protocol
+from lumina_eval.external.asking import prompts_at_hand
 from lumina_eval.external.features import judge_features, statistics_writer
 from lumina_eval.external.folder import judge_folder
 from lumina_eval.external.verdicts import judge_verdicts
 from lumina_eval.files import make_folder
+from lumina_eval.plan import Selection
+from lumina_eval.plugins import Benchmark
 
 
 def judge(
@@ -83,10 +89,13 @@ def judge(
                 "expected --complete with --images or --verdicts, found it with --features, whose rows are "
                 "of no prompts; fix: leave it out"
             )
+        kept = o.features_folder(out, store)
+        if min_overall is not None:
+            bench = plugins.benchmark(benchmark, questions, parses, held_against, kept)
+            _check_minimum(bench, protocol, set_, min_overall)
         write = None if write_statistics is None else statistics_writer(benchmark, write_statistics)
         site = make_site(out, store, batch_size, streams, benchmark, [])
         make_folder(out)
-        kept = o.features_folder(out, store)
         if features is not None:
             run_dir = judge_features(benchmark, protocol, set_, features, site, held_against, kept)
         elif images is not None:
@@ -112,3 +121,10 @@ def judge(
         if allow_missing and code == ExitCode.INCOMPLETE:
             code = ExitCode.OK
     raise typer.Exit(code)
+
+
+def _check_minimum(bench: Benchmark, name: str, changes: Sequence[str], minimum: float) -> None:
+    """Refuse, before anything is judged, a gate that no score could ever pass, or none fail."""
+    protocol = find_protocol(bench, name, changes)
+    items = tuple(prompts_at_hand(bench, protocol) or ())
+    check_minimum(Question(bench, protocol, Selection(items, 1, "external", None)), minimum)

@@ -23,7 +23,7 @@ from lumina_eval.statistics.endpoint import Endpoint, endpoint_of
 from lumina_eval.statistics.pareto import cost_of
 from lumina_eval.statistics.planning import Plan
 from lumina_eval.statistics.planning import plan as make_plan
-from lumina_eval.statistics.power import POWER
+from lumina_eval.statistics.power import POWER, in_words
 from lumina_eval.timed import CLOCK
 from lumina_eval.units import digits as places
 
@@ -201,16 +201,19 @@ def _show(found: Plan, whose: str, endpoint: Endpoint, streams: Output) -> None:
         hours = "-" if row.hours is None else f"{row.hours:.1f}"
         cells = [f"{row.images_per_prompt}", f"{row.prompts:,}", f"{row.images:,}", hours]
         if row.smallest_difference is not None:
-            cells.append(f"{row.smallest_difference:.{digits}f}")
+            cells.append(in_words(row.smallest_difference, endpoint.unit, digits))
         table.add_row(*cells)
     streams.tables.print(table)
     streams.result("Images and hours are those of one checkpoint.")
     usual = next((row for row in found.rows if row.images_per_prompt == 4), found.rows[-1])
-    if at_hand is not None and usual.smallest_difference is not None:
+    if usual.smallest_difference is not None and found.smallest_possible is not None:
+        least, possible = (
+            in_words(one, endpoint.unit, digits)
+            for one in (usual.smallest_difference, found.smallest_possible)
+        )
         streams.result(
             f"With the {at_hand} prompts of {whose} and {usual.images_per_prompt} images each, the smallest "
-            f"difference you can see is {usual.smallest_difference:.{digits}f}; with any number of images "
-            f"it is {found.smallest_possible:.{digits}f}."
+            f"difference you can see is {least}; with any number of images it is {possible}."
         )
     streams.result(f"Variances: from {found.source}.")
     if not found.runs:

@@ -228,7 +228,7 @@ def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool,
 
 
 def check_minimum(question: Question, minimum: float | None) -> None:
-    """Refuse a gate that no score could ever pass, or none fail, before any image is made."""
+    """Refuse a gate that no score could ever pass, or none fail, before any image is made or judged."""
     if minimum is not None:
         empty = question.benchmark.aggregate(question.protocol, question.selection.items, [])
         check_gate(empty.metrics, minimum)

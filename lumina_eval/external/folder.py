@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,9 +68,10 @@ def judge_folder(
         manifest = run.begin(manifest, expected.items, [])
         judged = judge_sights(sights, judge, site, run, manifest.title)
         failures = [
-            {"item_id": item_id, "index": index, "key": None, "step": "judge", "reason": reason}
-            for (item_id, index), reason in judged.failed.items()
-        ]
+            {"item_id": place[0], "index": place[1], "key": None, "step": "judge", "reason": reason,
+             "file": os.path.relpath(places[place], folder)}
+            for place, reason in judged.failed.items()
+        ]  # fmt: skip
         failures += expected.failures("no image in the folder")
         question = Question(bench, resolved, expected.selection)
         there = sum(sight.sha256 is not None for sight in sights)

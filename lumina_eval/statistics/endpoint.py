@@ -14,7 +14,7 @@ from typing import Final, Literal
 from lumina_eval.errors import UserError
 from lumina_eval.records import Metric, RunResult, Score
 from lumina_eval.statistics.clusters import Clusters
-from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, metric, moments
+from lumina_eval.statistics.means import BOUNDS, LOWER_IS_BETTER, Bounds, Weights, metric, moments, reach_of
 
 Pairs = Literal["prompts", "groups of prompts"]
 
@@ -46,7 +46,7 @@ class Endpoint:
     @property
     def reach(self) -> float | None:
         """The largest difference of two scores."""
-        return None if self.bounds is None else self.bounds[1] - self.bounds[0]
+        return reach_of(self.unit)
 
     @property
     def lower_is_better(self) -> bool:

@@ -55,6 +55,12 @@ LOWER_IS_BETTER = frozenset({"distance", "squared_mmd"})
 """Units of which less is better."""
 
 
+def reach_of(unit: str) -> float | None:
+    """Return the largest difference of two scores of this unit; None if it is unbounded."""
+    bounds = BOUNDS.get(unit)
+    return None if bounds is None else bounds[1] - bounds[0]
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A stratified mean, its two intervals, and what they rest on; None is what cannot be said.

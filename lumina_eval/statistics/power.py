@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import scipy
 
+from lumina_eval.statistics.means import reach_of
+
 POWER: Final = 0.8
 _NORMAL: Final = 1e5
 """Degrees of freedom from which on t is taken as normal: the noncentral t is slow and inexact there."""
@@ -37,6 +39,19 @@ def minimum_detectable(error: float, df: float, level: float = 0.95, power: floa
         lambda shift: power_of(shift, 1.0, df, level) - power, 0.0, 3 * max(near, 1.0)
     )
     return float(found) * error
+
+
+def in_words(difference: float, unit: str, digits: int) -> str:
+    """Return a smallest difference for people, with ``digits`` after the point.
+
+    One that is larger than any difference of two scores of this ``unit`` is of no use as a number: that
+    nothing can be seen is said by the range alone.
+
+    >>> in_words(0.25, "fraction", 3), in_words(4.084, "fraction", 3), in_words(4.084, "distance", 3)
+    ('0.250', 'more than 1', '4.084')
+    """
+    reach = reach_of(unit)
+    return f"{difference:.{digits}f}" if reach is None or difference <= reach else f"more than {reach:g}"
 
 
 def prompts_needed(

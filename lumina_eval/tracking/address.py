@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from lumina_eval.errors import first_line
@@ -23,12 +25,23 @@ def shown_uri(uri: str) -> str:
 
 
 def ui_command(uri: str) -> str:
-    """Return what shows the runs: a shell line for a database, the address itself for a server."""
+    """Return what shows the runs: a shell line for a database, the address itself for a server.
+
+    The line names the ``mlflow`` of this environment, by its path where a shell would not find it.
+    """
     if "://" in uri and not uri.startswith(("sqlite:", "mysql", "postgresql", "mssql")):
         return shown_uri(uri)
     database = sqlite_file(uri)
     store = shown_uri(uri) if database is None else f"sqlite:///{database}"
-    return f"mlflow ui --backend-store-uri {shlex.quote(store)} --host 127.0.0.1 --port 5000"
+    return f"{_mlflow()} ui --backend-store-uri {shlex.quote(store)} --host 127.0.0.1 --port 5000"
+
+
+def _mlflow() -> str:
+    """Return the word for a shell: ``mlflow`` if that is this environment's own, or if it has no other."""
+    own, found = Path(sys.executable).with_name("mlflow"), shutil.which("mlflow")
+    if not own.is_file() or (found is not None and own.samefile(found)):
+        return "mlflow"
+    return shlex.quote(str(own))
 
 
 def sqlite_file(uri: str) -> Path | None:

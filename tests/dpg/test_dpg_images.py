@@ -175,7 +175,7 @@ def test_images_that_are_absent_are_counted_and_named(judged: Any, tmp_path: Pat
     (folder / "a.png").write_bytes(b"no image")
     broken = judged(folder)
     assert (broken.code, broken.record["coverage"]["judged"]) == (4, 7)
-    assert "of item a: the image cannot be read" in broken.stderr
+    assert "of item a (a.png): the image cannot be read" in broken.stderr
 
 
 def test_complete_asks_for_every_item(judged: Any, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_an_image_without_an_answer_has_no_verdict(judged: Any, table: Table, tm
     assert done.code == 4
     coverage = done.record["coverage"]
     assert (coverage["expected"], coverage["judged"], coverage["failed"]) == (12, 11, 1)
-    assert "image 1 of item a: UnansweredError: 3 of 3 questions have no answer" in done.stderr
+    assert "image 1 of item a (a.png): UnansweredError: 3 of 3 questions have no answer" in done.stderr
     assert "it is silent" in done.stderr
     expected = 100 * ((1 + 2 / 3 + 1 / 3) / 3 + 3 / 4) / 2
     assert done.values["overall"] == pytest.approx(expected)

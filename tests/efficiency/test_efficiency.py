@@ -177,6 +177,12 @@ def test_a_speed_without_a_score_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert not any("not measured" in note for note in notes([measurement(1.0, 0.6)]))
 
 
+def test_the_notes_tell_the_prompts_that_were_timed_from_those_of_the_score() -> None:
+    told = notes([measurement(1.0, 0.6, n_prompts=8, repeats=3)])
+    assert told[0] == "d; timed on 8 prompts, 3 repetitions after a warm-up."
+    assert "score: geneval tabletop overall, over images of its own, not over those that were timed." in told
+
+
 def test_each_link_of_the_chain_keeps_those_before_it() -> None:
     links = settings()
     assert links[0][0] == "base"

@@ -110,7 +110,11 @@ def test_seconds_stand_for_a_measurement_whatever_its_counts_add_up_to(measured:
 
 def test_headings_and_notes_are_those_of_measures(measured: Measured, scored_run: Path) -> None:
     (section,) = speeds(measured(scored_run, repeats=1))
-    assert section.lead.endswith("1 prompt, 1 image.")
+    assert section.lead.endswith("Timed on 1 prompt, 1 image; the score is of 2 prompts, 2 images.")
+    labels = [column.label for column in section.overview.columns]
+    assert labels[-2:] == ["prompts timed", "images timed"]
+    (unscored,) = speeds(measured(repeats=1))
+    assert unscored.lead.endswith("Timed on 1 prompt, 1 image.")
     assert any("ci_prompts" in note for note in section.overview.notes)
     assert not any("ci_prompts" in note for table in section.parts for note in table.notes)
     text, _ = page(document([scored_run.parent / section.group.first.folder.name], None))

@@ -327,6 +327,52 @@ def test_what_does_not_compare_is_refused_or_told(call, made):
     assert "one benchmark and protocol" in call("compare", one, strange).stderr
 
 
+def test_a_run_on_other_prompts_is_left_out_and_named(call, made):
+    one, other, odd = made("before", GOOD), made("after", drawn(0.7, 2)), made("odd", GOOD)
+    lines = (odd / "scores.jsonl").read_text().splitlines(keepends=True)
+    (odd / "scores.jsonl").write_text("".join(lines[IMAGES:]))
+    done = call("compare", one, odd, other, "--json")
+    assert done.code == 0
+    assert [(record["baseline"], record["candidate"]) for record in done.records] == [("before", "after")]
+    assert done.records == call("compare", one, other, "--json").records
+    reason = (
+        "odd is not compared: expected the same prompts in both runs, found 1 only in before (even/00000)"
+    )
+    assert reason in done.stderr
+    gated = call("compare", one, odd, other, "--gate", "--margin", 0.5)
+    assert gated.code == 0
+    assert "odd is not compared" in gated.stdout
+    assert "odd" in call("compare", one, odd, other, "--best").stderr
+    for words in ([one, odd], [odd, one, other], [one, other, odd, "--gate"]):
+        refused = call("compare", *words)
+        assert (refused.code, refused.stdout) == (2, "")
+        assert "expected the same prompts in both runs" in refused.stderr
+
+
+def test_a_difference_beyond_the_range_is_no_detectable_one(call, made):
+    """Two prompts see nothing: a number of 6 beside scores from 0 to 1 would look as if they could."""
+    one_of_two = np.zeros((PROMPTS, IMAGES))
+    one_of_two[0] = 1
+    folders = []
+    for name, values in (("before", 0 * one_of_two), ("after", one_of_two)):
+        folders.append(folder := made(name, values))
+        lines = (folder / "scores.jsonl").read_text().splitlines()
+        scores = [one for one in map(Score.model_validate_json, lines) if one.item_id in ("00000", "00002")]
+        (folder / "scores.jsonl").write_text("".join(f"{one.model_dump_json()}\n" for one in scores))
+        content = json.loads((folder / "metrics.json").read_text())
+        content["metrics"] = [metric("overall", scores).model_dump(mode="json")]
+        (folder / "metrics.json").write_text(json.dumps(content))
+    (record,) = call("compare", *folders, "--json").records
+    least = record["primary"]["minimum_detectable"]
+    assert least > 1
+    shown = call("compare", *folders).stdout
+    assert "more than 1" in shown
+    text = call("compare", *folders, "--gate", "--margin", 0.1).stdout
+    assert "| more than 1 |" in text
+    assert "true difference of more than 1 in 80 of 100 tries, and no two scores differ by so much." in text
+    assert f"{least:.3f}" not in shown + text
+
+
 def test_another_protocol_value_is_named(call, made):
     one, other = made("one", GOOD), made("other", GOOD, protocol_digest="f" * 64, changed=["threshold=0.5"])
     assert "threshold=0.5" in call("compare", one, other).stderr

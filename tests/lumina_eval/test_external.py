@@ -77,7 +77,9 @@ def test_an_unreadable_image_is_a_failure(call: Cli, folder: Path, tmp_path: Pat
     (folder / "00001_1.png").write_bytes(b"no image")
     done = call(*words(folder, tmp_path))
     assert done.code == 4
-    assert "cannot be read" in done.stderr
+    assert "judge failed for image 1 of item 00001 (00001_1.png): the image cannot be read" in done.stderr
+    (failure,) = Path(done.records[0]["run_dir"], "failures.jsonl").read_text().splitlines()
+    assert json.loads(failure)["file"] == "00001_1.png"
 
 
 def test_more_images_can_be_demanded(call: Cli, folder: Path, tmp_path: Path) -> None:
@@ -159,6 +161,18 @@ def test_a_benchmark_that_judges_prompts_as_a_whole_names_the_images_without_ver
     coverage = done.records[0]["coverage"]
     assert (coverage["expected"], coverage["judged"], coverage["failed"]) == (4, 3, 1)
     assert "judge failed for image 0 of item 00001: no verdict in the file" in done.stderr
+
+
+def test_what_a_benchmark_does_not_take_is_told_with_what_it_takes(call: Cli, tmp_path: Path) -> None:
+    words = ["judge", "fake", "--protocol", "plain", "--features", tmp_path / "rows.npz"]
+    done = call(*words, "--out", tmp_path / "out")
+    assert done.code == 2
+    said = "expected a benchmark that takes --features, found fake; fix: give --images DIR or --verdicts FILE"
+    assert said in " ".join(done.stderr.split())
+    files = ["--images", tmp_path, "--write-statistics", tmp_path / "mu.npz"]
+    done = call("judge", "fake", "--protocol", "plain", *files, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "takes --write-statistics, found fake; fix: leave the option out" in done.stderr
 
 
 def test_a_benchmark_with_questions_of_its_own_takes_none(call: Cli, tmp_path: Path) -> None:

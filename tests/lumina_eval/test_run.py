@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from fake_world import Cli, Done, FakeBenchmark, RedJudge, with_model
+from PIL import Image
 
 from lumina_eval import files
 from lumina_eval.errors import UserError
@@ -385,6 +386,31 @@ def test_a_gate_where_there_is_no_overall_is_told_before_any_image(
     assert not list((tmp_path / "out").rglob("*.png"))
 
 
+def test_judge_refuses_a_gate_where_there_is_no_overall_before_it_judges(
+    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(*run_words)
+    whole = world.aggregate
+
+    def by_kind(*given: Any) -> Any:
+        found = whole(*given)
+        found.metrics[0] = found.metrics[0].model_copy(update={"name": "color"})
+        return found
+
+    monkeypatch.setattr(world, "aggregate", by_kind)
+    folder = tmp_path / "made"
+    folder.mkdir()
+    Image.new("RGB", (8, 8), "red").save(folder / "00000_0.png")
+    verdicts = the_run(tmp_path / "out") / "verdicts.jsonl"
+    judged, out = world.the_judge.calls, tmp_path / "again"
+    for given in (["--images", folder], ["--verdicts", verdicts]):
+        done = call("judge", "fake", "--protocol", "plain", *given, "--out", out, "--min-overall", 0.5)
+        assert done.code == 2
+        assert "found one of color; fix: leave it out, and gate on the difference" in done.stderr
+    assert world.the_judge.calls == judged
+    assert not out.exists()
+
+
 def test_a_fault_of_the_program_is_no_failed_gate(
     call: Cli, run_words: list[Any], world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,7 +421,7 @@ def test_a_fault_of_the_program_is_no_failed_gate(
     assert "failed, as written above; what was written before is kept" in done.stderr
 
 
-def test_a_gate_out_of_range_is_told_where_only_the_result_knows_the_unit(
+def test_a_gate_out_of_range_is_told_before_saved_verdicts_are_added_up(
     call: Cli, run_words: list[Any], tmp_path: Path
 ) -> None:
     run_dir = call(*run_words, "--json").records[0]["run_dir"]
@@ -403,6 +429,7 @@ def test_a_gate_out_of_range_is_told_where_only_the_result_knows_the_unit(
     done = call(*words, "--out", tmp_path / "again", "--min-overall", 66)
     assert done.code == 2
     assert "expected --min-overall from 0 to 1" in done.stderr
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_reader_that_has_had_enough_ends_the_prompts_quietly(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,7 @@ def test_a_broken_folder_does_not_stop_the_others(sent, tmp_path):
 
 def test_address(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     local = address.resolve_uri(None, tmp_path)
     assert local == f"sqlite:///{tmp_path}/mlflow.db"
     assert address.ui_command(local) == f"mlflow ui --backend-store-uri {local} --host 127.0.0.1 --port 5000"
@@ -239,6 +241,20 @@ def test_address(tmp_path, monkeypatch):
     assert address.resolve_uri("sqlite:///x.db", tmp_path) == "sqlite:///x.db"
     monkeypatch.chdir(tmp_path)
     assert f"sqlite:///{os.getcwd()}/x.db" in address.ui_command("sqlite:///x.db")
+
+
+def test_the_line_for_a_shell_names_the_mlflow_of_this_environment(tmp_path, monkeypatch):
+    own, other = tmp_path / "my env" / "bin", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+        (folder / "mlflow").write_text("")
+        (folder / "mlflow").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(own / "python"))
+    for path, shown in ((own, "mlflow"), (other, f"'{own}/mlflow'"), (tmp_path, f"'{own}/mlflow'")):
+        monkeypatch.setenv("PATH", str(path))
+        assert address.ui_command("sqlite:///x.db").startswith(f"{shown} ui --backend-store-uri sqlite:///")
+    (own / "mlflow").unlink()
+    assert address.ui_command("sqlite:///x.db").startswith("mlflow ui ")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

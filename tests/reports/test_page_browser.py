@@ -179,7 +179,7 @@ def test_the_lightbox_by_keyboard(page: chromium.Page) -> None:
     page.press("Enter")
     page.wait("document.getElementById('lightbox').open")
     total = 3 * 2 * len(PROMPTS)
-    assert page.evaluate(place) == f"2 of {total} · 00000, image 1"
+    assert page.evaluate(place) == f"2 of {total} · 00000, image 0"  # as in 0000.png
     page.wait("document.querySelector('#lightbox .picture').naturalWidth === 64")
     assert page.evaluate("document.querySelector('#lightbox .picture').alt") == PROMPTS[0]
     for key, expected, named in (

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lumina_eval.records import Metric
+from lumina_eval.records import Item, Metric
 from reports.document import document
 from reports.groups import NOTE_MEAN, group_runs
 from reports.loading import load_runs
 from reports.page.across import across
 from reports.paired import paired
+from reports.renderers.json import json_table
+from reports.renderers.markdown import markdown_table
 
 MakeRun = Callable[..., Path]
 
@@ -76,3 +79,17 @@ def test_the_mean_that_is_compared_is_the_headline_everywhere(make_run: MakeRun)
     assert table is not None
     assert "mean of categories" in table.columns[1].label
     assert table.rows[1].cells[1].value == pytest.approx(after)
+
+
+def test_a_detectable_difference_beyond_the_range_is_told_in_words(make_run: MakeRun) -> None:
+    items = [Item(id=f"{n:05d}", prompt=f"disc {n}", task="counting", metadata={}) for n in range(2)]
+    runs = [make_run("low_res", 100, 0.0, items=items), make_run("hq", 901, 0.5, items=items)]
+    (group,) = group_runs(load_runs(runs))
+    (primary, *_), _ = paired(group)
+    place = [column.label for column in primary.columns].index("detectable")
+    cell = primary.rows[0].cells[place]
+    assert cell.value is not None
+    assert cell.value > 1
+    assert primary.columns[place].shows(cell) == "more than 1"
+    assert json.loads(json_table(primary))["rows"][0]["cells"][place]["value"] == cell.value
+    assert "| more than 1 |" in markdown_table(primary)

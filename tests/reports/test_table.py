@@ -87,6 +87,15 @@ def test_a_single_value_is_not_the_best_and_the_worse_of_two_is_no_second() -> N
     assert ranks(table(0.5, 0.4)) == [1, None]
 
 
+@pytest.mark.parametrize("render", [markdown_table, html_table, latex_table, json_table])
+def test_where_all_are_equally_good_none_is_the_best(render: object) -> None:
+    assert ranks(table(0.0, 0.0)) == [None, None]
+    assert ranks(table(0.701, 0.704, 0.7, None, ceiling=0.9)) == [None] * 5
+    marks = r"\*\*0|\\textbf\{0|class=\"num best|\"rank\": 1"
+    assert not re.search(marks, render(table(0.0, 0.0)))  # type: ignore[operator]
+    assert re.search(marks, render(table(0.0, 0.5)))  # type: ignore[operator]
+
+
 def test_a_column_without_a_direction_has_no_best() -> None:
     found = table(0.1, 0.2, 0.3)
     plain = dataclasses.replace(found, columns=(found.columns[0], Column("score")))

@@ -133,7 +133,7 @@ class Wall {
     const head = element("div", "head");
     const prompt = element("p", "prompt", text);
     prompt.dir = "auto";
-    head.append(prompt, element("p", "id", `${id} · image ${row.index + 1}`));
+    head.append(prompt, element("p", "id", `${id} · image ${row.index}`));
     const tiles = element("div", "tiles");
     tiles.style.setProperty("--columns", Math.min(this.shown.length, 5));
     tiles.append(...this.shown.map((column) => this.tile(row, column, text)));
@@ -212,7 +212,7 @@ class Wall {
     const wall = this;
     return {
       prompt: text,
-      place: `${id}, image ${row.index + 1}`,
+      place: `${id}, image ${row.index}`,
       checkpoint: this.columns[column],
       state: tile.state,
       said: tile.said,
