@@ -82,7 +82,7 @@ def _table(autoencoder: Autoencoder, sides: Sequence[int], batch: int, repeats: 
 
 @torch.inference_mode()
 def _in_parts(autoencoder: Autoencoder, latents: Tensor, size: int) -> None:
-    for part in latents.split(size):
+    for part in torch.split(latents, size):
         autoencoder.decode_values(part)
 
 
