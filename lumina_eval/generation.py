@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from PIL import Image
 
@@ -57,14 +57,15 @@ def generate(plan: Plan, model: Model, store: ImageStore, absent: set[str], adva
     (``generate_each``) is asked for the absent ones alone. Errors for the user are passed on. Images are
     written while the next batch is made; where a model can (``begin``), they are finished meanwhile, too.
     """
-    identity, made = model_identity(model), 0
+    identity, versions, made = model_identity(model), package_versions(LIBRARIES), 0
     failed: dict[str, str] = {}
     each: Each | None = getattr(model, "generate_each", None)
     steps = _by_batches(plan, model, absent) if each is None else _one_by_one(plan, each, absent)
 
     def write(step: Step) -> Made:
         batch = step()
-        origin = {**identity, "made_with": made_with(model)}  # a model may learn how while it makes them
+        # Asked for again, as a model may learn while it makes them what it can.
+        origin = {**identity, "made_with": {**versions, **environment(model)}}
         for planned, outcome in batch:
             if not isinstance(outcome, str):
                 text = model.final_text(planned.item.prompt)
@@ -91,10 +92,10 @@ def _one_behind(futures: Iterator[Future[T]]) -> Iterator[T]:
         yield before.result()
 
 
-def made_with(model: Model) -> Mapping[str, Any]:
-    """Return what can move last bits and is no part of the key: library versions, and what the model adds."""
-    environment = getattr(model, "environment", dict)
-    return {**package_versions(LIBRARIES), **environment()}
+def environment(model: Model) -> Mapping[str, Any]:
+    """Return what can move last bits and is no part of the key, beside the libraries."""
+    told: Callable[[], Mapping[str, Any]] = getattr(model, "environment", dict)
+    return told()
 
 
 def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[Step]:
@@ -112,17 +113,14 @@ def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[Step]:
 
 
 def _begun(begin: Begin, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], Sequence[Found]]:
-    """Let the model begin; what is returned gives the images, or raises why the model could not begin."""
+    """Let the model begin; what is returned gives the images, or in place of each why it could not begin."""
     try:
         return begin(prompts, seeds)
     except Exception as error:
         if is_user_error(error):
             raise
-        return functools.partial(_raise, error)
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
+        why = reason_of(error)  # the error itself would keep what was on the device
+    return lambda: [RuntimeError(why)] * len(prompts)
 
 
 def _checked(images: Callable[[], Sequence[Found]], batch: Sequence[Planned], name: str) -> list[Outcome]:

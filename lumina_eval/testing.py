@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -53,6 +54,11 @@ def check_model(
     assert all(np.array_equal(a, b) for a, b in zip(together, again, strict=True)), (
         "expected the same bytes for the same batch, found others"
     )
+    if hasattr(model, "begin"):
+        begun = _begun_ahead(model, prompts, seeds)
+        assert all(np.array_equal(a, b) for a, b in zip(together, begun, strict=True)), (
+            "expected the same bytes from a batch that was begun and ended in another thread, found others"
+        )
     reverse = _images(model, prompts[::-1], seeds[::-1])[::-1]
     alone = [_images(model, [prompt], [seed])[0] for prompt, seed in zip(prompts, seeds, strict=True)]
     for what, others in (("in another order", reverse), ("alone", alone)):
@@ -192,8 +198,19 @@ def _verdict(output: Mapping[str, Any] | Exception) -> str:
 
 
 def _images(model: Model, prompts: Sequence[str], seeds: Sequence[int]) -> list[NDArray[np.int16]]:
-    images = model.generate(prompts, seeds)
-    assert len(images) == len(prompts), f"expected {len(prompts)} images, found {len(images)}"
+    return _arrays(model.generate(prompts, seeds), len(prompts))
+
+
+def _begun_ahead(model: Any, prompts: Sequence[str], seeds: Sequence[int]) -> list[NDArray[np.int16]]:
+    """The images of a batch that is ended in another thread when the next one was begun."""
+    with ThreadPoolExecutor(1) as other:
+        first = model.begin(prompts, seeds)
+        model.begin(prompts[::-1], seeds[::-1])
+        return _arrays(other.submit(first).result(), len(prompts))
+
+
+def _arrays(images: Sequence[Any], count: int) -> list[NDArray[np.int16]]:
+    assert len(images) == count, f"expected {count} images, found {len(images)}"
     arrays = []
     for image in images:
         assert isinstance(image, Image.Image), f"expected PIL images, found {type(image).__name__}"

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from lumina_model import embedded
+from lumina_model.autoencoder import LARGEST_WHOLE, TILE
 from lumina_model.batch_probe import best_batch
 from lumina_model.checkpoint import component_digests
 from lumina_model.checkpoint_record import FILE, read_checkpoint_record
@@ -65,7 +66,7 @@ class LuminaModel:
         self._device = _device(options.get("device", "auto"))
         self.device = torch.device(self._device).type
         self._compile = _switch("compile", options.get("compile", "false"))
-        self._graphs = _switch("cuda_graph", options.get("cuda_graph", "false"))
+        self._graphs = Graphs() if _switch("cuda_graph", options.get("cuda_graph", "false")) else None
         own = ("device", "compile", "cuda_graph", *OPTIONS)
         self._options = {key: value for key, value in options.items() if key not in own}
         self._dtype = DTYPES.get(self._options.get("dtype", "float32"))
@@ -79,21 +80,22 @@ class LuminaModel:
 
     def load(self, low_memory: bool = False) -> Pipeline:
         """Read the weights, on the device and in the dtype of the options; see :meth:`Pipeline.load`."""
+        if low_memory and self._graphs:
+            raise UserError(
+                "expected one of low memory and cuda_graph, found both: layers visit the device one by one, "
+                "and a graph keeps where they lay; fix: drop one"
+            )
         dtype = self._dtype or torch.float32
         pipeline = Pipeline.load(
             self._parts, self._device, dtype, low_memory, self._chosen.reader(stored_dtype(dtype))
         )
-        return replace(
-            pipeline,
-            blocks=CompiledBlocks() if self._compile else None,
-            graphs=Graphs() if self._graphs else None,
-        )
+        return replace(pipeline, blocks=CompiledBlocks() if self._compile else None, graphs=self._graphs)
 
     @functools.cached_property
     def settings(self) -> Sampling:
         """The sampling of the checkpoint, changed by the options."""
         found = default_sampling(self._parts, self._dtype or torch.float32).updated(self._options)
-        check_options(self._options, found, self._device, self._compile, self._graphs)
+        check_options(self._options, found, self._device, self._compile, self._graphs is not None)
         return found
 
     @functools.cached_property
@@ -105,8 +107,9 @@ class LuminaModel:
         return self._components
 
     def sampling(self) -> Mapping[str, Any]:
-        """Return the sampling with every default resolved."""
-        return self.settings.canonical()
+        """Return the sampling with every default resolved, and the tiles of images that are decoded so."""
+        found = self.settings.canonical()
+        return found | {"tile": TILE} if max(self.settings.size) > LARGEST_WHOLE else found
 
     def final_text(self, prompt: str) -> str:
         """Return the text that is encoded."""
@@ -119,8 +122,7 @@ class LuminaModel:
             "threads": torch.get_num_threads(),
             "onednn": prefers_onednn(),
             "compiled": self._compile,
-            "cuda_graph": self._graphs,
-            "decoded_in_tiles": "pipeline" in vars(self) and self.pipeline.autoencoder.tiled,
+            "cuda_graph": self._graphs is not None and self._graphs.reason is None,
         }
 
     def best_batch(
@@ -128,8 +130,9 @@ class LuminaModel:
     ) -> Mapping[str, Any]:
         """Find how many images to draw at once; see :class:`Search` for what is returned.
 
-        Nothing of it stays: images drawn later are the same as without it. Compiled blocks are not tried, for
-        each size would wait for the compiler.
+        Nothing of it stays: images drawn later are the same as without it. Neither compiled blocks are tried,
+        for each size would wait for the compiler, nor graphs; nor is a batch decoded beside the next one, as
+        on a GPU, for which there is the search's margin of memory.
         """
         return best_batch(
             replace(self.pipeline, blocks=None, graphs=None), self.settings, prompts, memory
@@ -145,22 +148,31 @@ class LuminaModel:
         A batch that does not fit in the device's memory is drawn in halves, and so are those after it.
         """
         most = self._most or len(prompts)
-        parts = [slice(i, i + most) for i in range(0, len(prompts), most)]
-        try:
-            begun = [self._begun(prompts[part], seeds[part]) for part in parts]
-        except torch.OutOfMemoryError:
-            if most == 1:
-                raise
-        else:
+        begun = self._within_memory(prompts, seeds, most)
+        if begun is not None:
             return lambda: [Image.fromarray(image) for images in begun for image in images()]
         self._most = (most + 1) // 2
         warnings.warn(
             f"{most} images do not fit in the memory of {self._device}: from here {self._most} at a time",
             stacklevel=2,
         )
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
         return self.begin(prompts, seeds)
+
+    def _within_memory(
+        self, prompts: Sequence[str], seeds: Sequence[int], most: int
+    ) -> list[Callable[[], Iterable[Picture]]] | None:
+        """Begin so many at a time; None if they do not fit. One image that does not raises."""
+        parts = [slice(i, i + most) for i in range(0, len(prompts), most)]
+        for last in (False, True) if self.device == "cuda" else (True,):
+            try:
+                return [self._begun(prompts[part], seeds[part]) for part in parts]
+            except torch.OutOfMemoryError:
+                if last and most == 1:
+                    raise
+            if self.device == "cuda":  # the batch before may be in the way while it is decoded
+                torch.cuda.synchronize(self._device)
+                torch.cuda.empty_cache()
+        return None
 
     def _begun(self, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], Iterable[Picture]]:
         return self._side.beside(self.pipeline.begin(prompts, seeds, self.settings))

@@ -1,6 +1,5 @@
 """Images to normalised latents and back, with the FLUX.1-style autoencoder (8x smaller, 16 channels)."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,11 +10,13 @@ from lumina_model.errors import UserError
 
 #: Pixels decoded at once. On a CPU so many stay in its caches, and a batch is decoded faster than whole
 #: (``python -m benchmarks.efficiency.decoder``). An accelerator is full with one large image, and more of
-#: them would take memory.
+#: them would take memory from the batch that is drawn beside.
 AT_ONCE: Final = {"cpu": 2**16}
-AT_ONCE_ELSEWHERE: Final = 2**22
-#: Side of a tile in pixels; diffusers' own are as large as the images that the autoencoder was trained on.
-TILE: Final = 512
+AT_ONCE_ELSEWHERE: Final = 2**20
+#: Longest side in pixels of an image that is decoded whole, and side of the tiles of larger ones, which is
+#: that of the images that the autoencoder was trained on.
+LARGEST_WHOLE: Final = 2048
+TILE: Final = 1024
 
 
 def autoencoder_factor(block_out_channels: Sequence[int]) -> int:
@@ -35,15 +36,8 @@ class Autoencoder:
         self.shift = float(vae.config.shift_factor or 0.0)
         self.factor = autoencoder_factor(vae.config.block_out_channels)
         self.channels = int(vae.config.latent_channels)
-        self.tiled = False
-        """Whether images with a side above `TILE` are decoded in tiles, whose seams differ a little."""
-
-    def decode_in_tiles(self) -> None:
-        """Decode large images in overlapping tiles from here on (diffusers does it)."""
-        self.tiled = True
-        self.vae.enable_tiling()
-        self.vae.tile_sample_min_size = TILE
-        self.vae.tile_latent_min_size = TILE // self.factor
+        self.largest_whole = LARGEST_WHOLE
+        self.tile = TILE
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
@@ -65,33 +59,28 @@ class Autoencoder:
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents (B, C, h, w) -> images (B, h·factor, w·factor, 3), uint8 on the CPU.
 
-        Some at a time, whatever B is; what does not fit in the device's memory in halves, and an image that
-        does not fit alone in tiles, which is said.
+        Some at a time, whatever B is; what does not fit in the device's memory in halves.
         """
         pixels = latents.shape[2] * latents.shape[3] * self.factor**2  # of one image
         at_once = AT_ONCE.get(self.vae.device.type, AT_ONCE_ELSEWHERE)
-        parts = latents.split(max(1, at_once // pixels))
-        return torch.cat([self._within_memory(part) for part in parts])  # (B, H, W, 3)
+        parts = [self._within_memory(part) for part in latents.split(max(1, at_once // pixels))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)  # (B, H, W, 3)
 
     def _within_memory(self, latents: Tensor) -> Tensor:
         try:
             return self._decoded(latents)
         except torch.OutOfMemoryError:
-            if len(latents) == 1 and self.tiled:
+            if self.vae.device.type != "cuda" and len(latents) == 1:
                 raise
         # Out of the handler, which would keep what did not fit.
-        if latents.device.type == "cuda":
+        if self.vae.device.type == "cuda":
+            torch.cuda.synchronize(
+                self.vae.device
+            )  # the batch that is drawn beside may be what is in the way
             torch.cuda.empty_cache()
-        if len(latents) > 1:
-            return torch.cat([self._within_memory(part) for part in latents.chunk(2)])
-        self.decode_in_tiles()
-        warnings.warn(
-            f"an image of {latents.shape[2] * self.factor} x {latents.shape[3] * self.factor} pixels is not "
-            f"decoded whole in the memory of {latents.device}: from here in tiles of {TILE} pixels, whose "
-            "seams differ a little",
-            stacklevel=2,
-        )
-        return self._within_memory(latents)
+        if len(latents) == 1:
+            return self._decoded(latents)
+        return torch.cat([self._within_memory(part) for part in latents.chunk(2)])
 
     def _decoded(self, latents: Tensor) -> Tensor:
         pixels = self.decode_values(latents)  # (B, 3, H, W)
@@ -99,6 +88,14 @@ class Autoencoder:
         return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()  # (B, H, W, 3)
 
     def decode_values(self, latents: Tensor) -> Tensor:
-        """Normalised latents (B, C, h, w) -> float32 values (B, 3, H, W), about [-1, 1], with gradient."""
-        z = latents.float() / self.scale + self.shift
-        return self.vae.decode(z.to(self.vae.device, self.vae.dtype), return_dict=False)[0].float()
+        """Normalised latents (B, C, h, w) -> float32 values (B, 3, H, W), about [-1, 1], with gradient.
+
+        Images with a side above `largest_whole` in overlapping tiles (diffusers does it), whose seams differ
+        a little from the whole.
+        """
+        z = (latents.float() / self.scale + self.shift).to(self.vae.device, self.vae.dtype)
+        if max(latents.shape[2:]) * self.factor <= self.largest_whole:
+            return self.vae.decode(z, return_dict=False)[0].float()
+        self.vae.tile_sample_min_size = self.tile
+        self.vae.tile_latent_min_size = self.tile // self.factor
+        return self.vae.tiled_decode(z, return_dict=False)[0].float()

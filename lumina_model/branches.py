@@ -57,7 +57,9 @@ class Row:
         """x (B, C, H, W), t a scalar -> (Q, C, H, W), 0 beyond the size of a sample; B as it was prepared."""
         model = self.model
         x = x.to(self.texts.dtype)
-        time = model.time_caption_embed.timestep_embedder(t.to(x.device).reshape(1))  # (1, E)
+        # Written there and not copied there, for which the host would wait.
+        t = t if t.device == x.device else torch.full((), float(t), device=x.device)
+        time = model.time_caption_embed.timestep_embedder(t.reshape(1))  # (1, E)
         each = [x] if self.sizes is None else [one[None] for one in crop(x, self.sizes)]
         patches = torch.cat([model.patchify(one).flatten(0, 1) for one in each])[None]  # (1, ΣI, p·p·C)
         tokens = model.x_embedder(patches)  # (1, ΣI, D)

@@ -16,6 +16,8 @@ from torch import nn
 from lumina_model.next_dit import NextDiT
 from lumina_model.text_encoder import TextEncoder
 
+TILE = 512  # pixels, of the decoder; larger images are not decoded whole
+
 
 @dataclass(frozen=True)
 class Visitors:

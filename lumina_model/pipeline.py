@@ -27,7 +27,7 @@ from lumina_model.errors import UserError
 from lumina_model.float8 import FLOAT8, stored_dtype, to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.image_sizes import Size
-from lumina_model.low_memory import Visitors
+from lumina_model.low_memory import TILE, Visitors
 from lumina_model.mixed_sizes import crop, pad
 from lumina_model.next_dit import Blocks, Context, NextDiT
 from lumina_model.noise import draw_noise
@@ -129,7 +129,7 @@ class Pipeline:
         autoencoder.vae.to(device, memory_format=torch.channels_last)  # as its convolutions compute
         if low_memory:
             autoencoder.vae.enable_slicing()
-            autoencoder.decode_in_tiles()
+            autoencoder.largest_whole = autoencoder.tile = TILE
         return cls(
             model, encoder, autoencoder, device, dtype, default_sampling(source, dtype),
             visitors if low_memory else None,

@@ -116,7 +116,8 @@ def pipeline_folder(
 def contexts(model: NextDiT, longest: int, padded: int = 44) -> tuple[Context, Context]:
     """Two prompts, of `longest` tokens and of 3, and an unconditional text of one; all padded alike."""
     feats = torch.randn(4, padded, model.config.cap_feat_dim, generator=torch.Generator().manual_seed(0))
-    feats = feats.to(next(model.parameters()).dtype)
-    mask = (torch.arange(padded) < torch.tensor([[longest], [3], [1], [1]])).long()
+    weight = next(model.parameters())
+    feats = feats.to(weight.device, weight.dtype)
+    mask = (torch.arange(padded) < torch.tensor([[longest], [3], [1], [1]])).long().to(weight.device)
     both = model.encode_context(feats, mask)
     return Context(both.tokens[:2], both.mask[:2]), Context(both.tokens[2:], both.mask[2:])

@@ -78,11 +78,10 @@ def test_on_a_cpu_images_are_whole_when_the_next_batch_begins(
     assert all(np.array_equal(one, other) for one, other in zip(begun(), expected, strict=True))
 
 
-def test_what_is_decoded_in_tiles_is_told_beside_the_image(pipeline_folder: Path) -> None:
-    model = LuminaModel("m", "m", checkpoint_parts(str(pipeline_folder)), OPTIONS)
-    assert model.environment()["decoded_in_tiles"] is False
-    model.pipeline.autoencoder.decode_in_tiles()
-    assert model.environment()["decoded_in_tiles"] is True
+def test_tiles_of_large_images_are_part_of_what_names_them(pipeline_folder: Path) -> None:
+    parts = checkpoint_parts(str(pipeline_folder))
+    for height, tile in (("2048", None), ("2064", 1024)):
+        assert LuminaModel("m", "m", parts, OPTIONS | {"height": height}).sampling().get("tile") == tile
 
 
 @pytest.mark.gpu

@@ -13,8 +13,9 @@ from tiny_lumina import contexts
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from lumina_model.adapter import LuminaModel, checkpoint_parts
 from lumina_model.branches import row
-from lumina_model.cuda_graph import Graphs, record_cuda_graph
+from lumina_model.cuda_graph import Graphs
 from lumina_model.errors import UserError
 from lumina_model.idle_options import check_options
 from lumina_model.next_dit import NextDiT
@@ -72,7 +73,14 @@ def test_recorded_steps_give_the_same_images(pipeline: Pipeline, changes: dict[s
     assert np.abs(found.astype(int) - expected).max() <= 1
     branches = 2 if {"truncation", "guidance_every"} & set(changes) else 1
     assert traced.recorded == branches
-    assert traced.replayed == sampling.evaluations() - branches  # the first of each is not replayed
+    tried = 2  # replays of the very first recording, to see that it is one
+    assert traced.replayed == sampling.evaluations() - branches + tried
+
+
+def test_a_branch_that_is_called_once_is_not_recorded(pipeline: Pipeline) -> None:
+    traced = Traced()
+    replace(pipeline, graphs=Graphs(traced)).generate(PROMPTS, [1, 2], replace(SAMPLING, steps=1))
+    assert traced.recorded == 0
 
 
 def test_each_batch_is_recorded_anew(pipeline: Pipeline) -> None:
@@ -98,9 +106,26 @@ def test_where_recording_fails_steps_go_on_and_it_is_said_once(pipeline: Pipelin
     assert all(np.array_equal(one, expected) for one in found)
 
 
-def test_too_little_memory_to_record_is_not_passed_over(pipeline: Pipeline) -> None:
+def test_a_recording_of_nothing_is_not_replayed(pipeline: Pipeline) -> None:
+    def empty(velocity: Velocity, x: Tensor, t: Tensor) -> Velocity:
+        """What a graph of another device's stream does: it was computed once, and a replay does nothing."""
+        out = velocity(x, t)
+        return lambda x, t: out
+
+    expected = pipeline.generate(PROMPTS, [1, 2], SAMPLING)
+    with pytest.warns(UserWarning, match="a replay was 1.0e\\+00 apart from what was recorded"):
+        found = replace(pipeline, graphs=Graphs(empty)).generate(PROMPTS, [1, 2], SAMPLING)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_too_little_memory_to_record_is_not_passed_over(pipeline: Pipeline, ended: bool) -> None:
     def fail(*_: object) -> Velocity:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            if ended:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     with pytest.raises(torch.OutOfMemoryError):  # the batch is halved for it
         replace(pipeline, graphs=Graphs(fail)).generate(PROMPTS, [1, 2], SAMPLING)
@@ -116,16 +141,29 @@ def test_a_step_cache_and_graphs_exclude_each_other(pipeline: Pipeline) -> None:
         check_options([], SAMPLING, "cpu", compiled=False, graphs=True)
 
 
+def test_layers_that_visit_the_device_are_not_recorded(
+    pipeline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LuminaModel(
+        "m", "m", checkpoint_parts(str(pipeline_folder)), {"device": "cpu", "cuda_graph": "true"}
+    )
+    with pytest.raises(UserError, match="low memory and cuda_graph"):
+        model.load(low_memory=True)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("blocks", ["plain", "compiled"])
-def test_a_gpu_replays_what_it_recorded(pipeline_folder: Path, blocks: str) -> None:
+@pytest.mark.parametrize("device", ["cuda:0", "cuda:1"])
+def test_a_gpu_replays_what_it_recorded(pipeline_folder: Path, blocks: str, device: str) -> None:
     from lumina_model.compiled import CompiledBlocks
 
-    pipeline = Pipeline.load(pipeline_folder, device="cuda")
+    if torch.device(device).index >= torch.cuda.device_count():
+        pytest.skip(f"needs {device}")
+    pipeline = Pipeline.load(pipeline_folder, device=device)
     if blocks == "compiled":
         pipeline = replace(pipeline, blocks=CompiledBlocks())
-    graphs = Graphs(record_cuda_graph)
+    graphs = Graphs()
     for seeds in ([1, 2], [3, 4]):
         expected = pipeline.generate(PROMPTS, seeds, SAMPLING)
         found = replace(pipeline, graphs=graphs).generate(PROMPTS, seeds, SAMPLING)

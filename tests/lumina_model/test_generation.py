@@ -210,6 +210,7 @@ def test_low_memory_gives_the_same_images(pipeline: Pipeline, pipeline_folder: P
     sampling = Sampling(solver="euler", steps=3, max_text_tokens=200)
     lean = Pipeline.load(pipeline_folder, low_memory=True)
     assert lean.text_encoder is None
+    assert lean.autoencoder.largest_whole == 512
     assert all(parameter.is_meta for parameter in lean.transformer.parameters())
     told: list[tuple[int, int]] = []
     found = lean.generate(PROMPTS, [7, 8], sampling, lambda done, total: told.append((done, total)))
@@ -226,16 +227,6 @@ def test_layers_that_visit_the_device_compute_the_same(pipeline: Pipeline) -> No
     offload_layers(pipeline.transformer, torch.device("cpu"))
     assert all(parameter.is_meta for parameter in pipeline.transformer.parameters())
     assert np.array_equal(pipeline.generate(PROMPTS, [7, 8], sampling), expected)
-
-
-def test_large_images_are_decoded_in_tiles(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    latents = draw_noise([1, 2], (16, 8, 24))
-    first = pipeline.autoencoder.decode(latents[..., :8]).numpy()  # (2, 64, 64, 3)
-    monkeypatch.setattr("lumina_model.autoencoder.TILE", 64)
-    pipeline.autoencoder.decode_in_tiles()
-    tiled = pipeline.autoencoder.decode(latents).numpy()
-    assert tiled.shape == (2, 64, 192, 3)
-    assert np.array_equal(tiled[:, :48, :48], first[:, :48, :48])  # the rest is blended with its neighbours
 
 
 def test_a_call_that_names_little_draws_at_the_checkpoint_s_own(pipeline_folder: Path) -> None:

@@ -13,9 +13,10 @@ import torch
 from tiny_lumina import contexts
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lumina_model.autoencoder import Autoencoder
-from lumina_model.branches import Row, RowLayout, row
+from lumina_model.branches import Row, RowLayout, branches, row
 from lumina_model.float8 import Float8Linear, to_float8
 from lumina_model.guidance import guided_velocity
 from lumina_model.next_dit import NextDiT
@@ -51,24 +52,39 @@ class Absent:
             order=self.tensor(row.order), places=self.tensor(row.places),
         )  # fmt: skip
 
-    def velocity(self, row: Row) -> Velocity:
-        """The row, called with a time whose value is nowhere."""
-
-        def call(x: Tensor, t: Tensor) -> Tensor:
-            with self.mode:
-                return row(x, torch.empty((), device="cuda"))
-
-        return call
-
-    def guided(self, velocity: Velocity) -> Velocity:
+    def velocity(self, velocity: Velocity) -> Velocity:
         """A velocity that reads times on the host, where they lie, and makes tensors on the device."""
 
         def call(x: Tensor, t: Tensor) -> Tensor:
-            time: Any = float(t)
-            with self.mode:
+            time: Any = HostTime(float(t))
+            with self.mode, NoCopies():
                 return velocity(x, time)
 
         return call
+
+
+class HostTime:
+    """A time on the host: a number, that nobody sends to the device as a tensor."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def __float__(self) -> float:
+        return self._value
+
+
+class NoCopies(TorchDispatchMode):
+    """Raises where something is copied from the host to the device, for which the host waits."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if func._schema.name in ("aten::_to_copy", "aten::copy_"):
+            there = found if func._schema.name == "aten::_to_copy" else tensors[0]
+            assert there.device == tensors[-1].device, f"a copy from {tensors[-1].device} to {there.device}"
+        return found
 
 
 @pytest.fixture
@@ -107,14 +123,14 @@ def rows(
 def test_the_host_never_waits_for_the_device(
     model: NextDiT, absent: Absent, solver: str, guiding: dict[str, object]
 ) -> None:
-    conditional, both = (absent.velocity(one) for one in rows(model, absent, None))
+    conditional, both = rows(model, absent, None)
 
     def split(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         cond, uncond = both(x, t).chunk(2)
         return cond, uncond
 
     options: dict[str, Any] = {"renorm": None, "truncation": None, **guiding}
-    velocity = absent.guided(guided_velocity(conditional, split, 4.0, **options))
+    velocity = absent.velocity(guided_velocity(conditional, split, 4.0, **options))
     x = absent.tensor(torch.empty(2, 16, 12, 8))
     found = SOLVERS[solver](velocity, x, torch.linspace(0, 1, 5))
     assert (found.shape, found.dtype, found.device.type) == ((2, 16, 12, 8), torch.float32, "cuda")
@@ -139,9 +155,32 @@ def test_the_step_cache_waits_which_shows_that_waiting_is_seen(model: NextDiT, a
         absent.velocity(both)(x, torch.tensor(0.2))
 
 
+def test_a_copy_to_the_device_would_be_seen(absent: Absent) -> None:
+    moved = absent.velocity(lambda x, t: x + torch.full((), float(t)).to(x.device))
+    with pytest.raises(AssertionError, match="a copy from cpu to cuda"):
+        moved(absent.tensor(torch.empty(2)), torch.tensor(0.5))
+
+
 def test_images_are_decoded_on_the_device_and_read_once(autoencoder: Autoencoder, absent: Absent) -> None:
     own = Autoencoder(copy.deepcopy(autoencoder.vae).to(memory_format=torch.channels_last))
     absent.module(own.vae)
     with absent.mode:
         images = own.decode(torch.empty(3, 16, 8, 12, device="cuda"))
     assert (images.shape, images.dtype, images.device.type) == ((3, 64, 96, 3), torch.uint8, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_on_a_gpu_the_host_never_waits(model: NextDiT, solver: str) -> None:
+    model = model.to("cuda", torch.bfloat16)
+    cond, uncond = contexts(model, 5)
+    x = torch.randn(2, 16, 12, 8, device="cuda")
+    with torch.inference_mode():
+        velocity = guided_velocity(*branches(model, cond, uncond, x.shape), 4.0, 1.0, 0.5)
+        SOLVERS[solver](velocity, x, torch.linspace(0, 1, 5))
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            SOLVERS[solver](velocity, x, torch.linspace(0, 1, 5))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
