@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from lumina_eval import plugins
-from lumina_eval.commands import compare, data, export, judge, look, plan, receipt, report, run, verify, watch
+from lumina_eval.commands import (
+    compare,
+    data,
+    export,
+    generate,
+    judge,
+    look,
+    plan,
+    receipt,
+    report,
+    run,
+    verify,
+    watch,
+)
 from lumina_eval.errors import ExitCode, UserError, is_user_error
 
 
@@ -48,7 +61,7 @@ def make_app(wanted: Collection[str] | None = None) -> typer.Typer:
     app.callback()(top)
     for name, command in (
         ("run", run.run),
-        ("generate", run.generate),
+        ("generate", generate.generate),
         ("judge", judge.judge),
         ("export", export.export),
         ("verify", verify.verify),

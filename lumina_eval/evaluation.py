@@ -19,7 +19,7 @@ from lumina_eval.generation import Generated, generate, missing
 from lumina_eval.judging import Judged, Sight, judge_images, judge_label, kept_verdicts
 from lumina_eval.manifests import manifest_of, result_of
 from lumina_eval.models.rewritten import RewrittenModel
-from lumina_eval.plan import Plan, Selection, make_plan, model_identity, select
+from lumina_eval.plan import Plan, Selection, Shard, make_plan, model_identity, select
 from lumina_eval.plugins import Benchmark, Judge, Model
 from lumina_eval.progress import progress
 from lumina_eval.protocol import ResolvedProtocol, resolve
@@ -95,9 +95,12 @@ def title_of(model: Model) -> str:
     return str(getattr(model, "title", None) or usual)
 
 
-def make_images(question: Question, model: Model, site: Site) -> tuple[Plan, Generated]:
-    """Make the images of the plan that the store lacks."""
+def make_images(
+    question: Question, model: Model, site: Site, shard: Shard | None = None
+) -> tuple[Plan, Generated]:
+    """Make the images of the plan, or of a part of it, that the store lacks; return what was to be made."""
     plan = make_plan(question.selection, question.protocol, model, site.batch_size)
+    plan = plan if shard is None else shard.of(plan)
     return plan, _make_missing(plan, model, site, _absent(plan, site), None)
 
 

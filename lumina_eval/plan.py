@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lumina_eval.digests import digest_of, sha256_bytes
+from lumina_eval.errors import UserError
 from lumina_eval.plugins import Model
 from lumina_eval.protocol import ResolvedProtocol, Suite
 from lumina_eval.records import ImageRef, Item
@@ -46,6 +47,33 @@ class Plan:
     images: tuple[Planned, ...]
     batches: tuple[tuple[Planned, ...], ...]
     """Each key once; the cut depends on the plan alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One of ``count`` parts of a plan, ``index`` from 0: every so manieth batch, cut as for one process."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``I/N``; raise UserError if it is something else."""
+        index, slash, count = text.partition("/")
+        numbers = [int(word) for word in (index, count) if word.strip().isdecimal()]
+        if not slash or len(numbers) != 2 or not 0 <= numbers[0] < numbers[1]:
+            raise UserError(
+                f"expected --shard I/N with I from 0 to N - 1, found {text!r}; fix: of 4 parts the "
+                "first is 0/4, the last 3/4"
+            )
+        return cls(*numbers)
+
+    def of(self, plan: Plan) -> Plan:
+        """Return this part of a plan; all parts together are the plan, and no two share a batch."""
+        batches = plan.batches[self.index :: self.count]
+        keys = {image.ref.key for batch in batches for image in batch}
+        images = tuple(image for image in plan.images if image.ref.key in keys)
+        return dataclasses.replace(plan, images=images, batches=batches)
 
 
 def select(

@@ -85,6 +85,13 @@ BatchSizeOrAuto = Annotated[
         "--batch-size", metavar="N|auto", help="Images made at once; auto: as many as the model finds best."
     ),
 ]
+ShardText = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", show_default=False,
+        help="One of N parts, I from 0, for N processes on one store.",
+    ),
+]  # fmt: skip
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout; all else on stderr.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]

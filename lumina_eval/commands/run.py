@@ -1,4 +1,4 @@
-"""``run`` and ``generate``: checkpoints on a protocol."""
+"""``run``: checkpoints on a protocol."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from lumina_eval.commands import options as o
 from lumina_eval.commands.sizing import sizing
 from lumina_eval.console import Output, heading, output, redacted, stage_tables
 from lumina_eval.errors import ExitCode, UserError
-from lumina_eval.evaluation import SHOWN_FAILURES, Question, Site, ask, evaluate, make_images, title_of
-from lumina_eval.failures import grouped
+from lumina_eval.evaluation import Question, Site, ask, evaluate, title_of
 from lumina_eval.files import make_folder, valid_lines
 from lumina_eval.generation import missing
 from lumina_eval.models import distribution_of, open_models
-from lumina_eval.plan import make_plan
+from lumina_eval.plan import Shard, make_plan
 from lumina_eval.plugins import Model
 from lumina_eval.publishing import publish
 from lumina_eval.records import Metric, RunResult
@@ -82,59 +81,6 @@ def run(
             run_dirs.append(evaluate(question, one, judge, sized(one)))
         results = finish(run_dirs, site, streams, report, mlflow, tracking_uri)
         code = exit_code(results, min_overall, strict_gate, streams)
-    raise typer.Exit(code)
-
-
-def generate(
-    benchmark: o.BenchmarkName,
-    protocol: o.ProtocolName = o.DEFAULT_PROTOCOL,
-    model: o.Models = o.DEFAULT_MODELS,
-    option: o.Options = o.NONE,
-    rewrite: o.Rewrite = None,
-    rewrite_option: o.RewriteOptions = o.NONE,
-    suite: o.SuiteName = o.DEFAULT_SUITE,
-    limit: o.Limit = None,
-    questions: o.Questions = None,
-    parses: o.Parses = None,
-    set_: o.Changes = o.NONE,
-    images_per_prompt: o.ImagesPerPrompt = None,
-    batch_size: o.BatchSizeOrAuto = o.DEFAULT_BATCH_WORD,
-    device: o.Device = "auto",
-    out: o.Out = o.OUT,
-    store: o.Store = None,
-    dry_run: o.DryRun = False,
-    as_json: o.AsJson = False,
-) -> None:
-    """Make the images of a run and nothing else; run with the same arguments then judges them."""
-    code = ExitCode.OK
-    with output(as_json) as streams:
-        given = o.batch_size_of(batch_size)
-        question = ask(benchmark, protocol, set_, suite, limit, images_per_prompt, questions, parses)
-        site = make_site(out, store, given or o.DEFAULT_BATCH_SIZE, streams, benchmark, model)
-        models = open_all(model, o.model_options(option, device))
-        models = rewritten(models, question, site, rewrite, rewrite_option, device, dry_run)
-        sized = sizing(question, models, site, streams, dry_run) if given is None else lambda model: site
-        for one in models:
-            if dry_run:
-                tell_plan(question, one, sized(one), streams)
-                continue
-            plan, generated = make_images(question, one, sized(one))
-            record = {
-                "schema": 1,
-                "model": one.name,
-                "stage": one.stage,
-                "step": one.step,
-                "store": str(site.store.root),
-                "expected": len(plan.images),
-                "made": generated.made,
-                "failed": len(generated.failed),
-            }
-            streams.emit(record)
-            streams.result(f"{title_of(one)}: made {generated.made} images in {site.store.root}")
-            told = ((title_of(one), reason) for reason in generated.failed.values())
-            for text in grouped(told, SHOWN_FAILURES):
-                streams.warn(text)
-                code = ExitCode.INCOMPLETE
     raise typer.Exit(code)
 
 
@@ -252,9 +198,12 @@ def check_gate(metrics: Sequence[Metric], minimum: float) -> Metric:
     return overall
 
 
-def tell_plan(question: Question, model: Model, site: Site, streams: Output) -> None:
+def tell_plan(
+    question: Question, model: Model, site: Site, streams: Output, shard: Shard | None = None
+) -> None:
     """Print what a run would make: images, disk, and hours where an earlier run tells the speed."""
     plan = make_plan(question.selection, question.protocol, model, site.batch_size)
+    plan = plan if shard is None else shard.of(plan)
     absent = missing(plan, site.store)
     sampling = model.sampling()
     width, height = (sampling.get(name) or sampling.get("size") for name in ("width", "height"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_eval.plan import make_plan, select
+from lumina_eval.plan import Shard, make_plan, select
 from lumina_eval.protocol import ResolvedProtocol, Suite
 from lumina_eval.records import Item
 
@@ -47,6 +47,17 @@ def keys(
     protocol = ResolvedProtocol("p", {"base_seed": base_seed})
     plan = make_plan(select(question or items(6), ALL), protocol, model, batch)
     return [image.ref.key for image in plan.images]
+
+
+@given(count=st.integers(1, 20), batch=st.integers(1, 7), parts=st.integers(1, 6))
+def test_the_parts_of_a_plan_are_the_plan(count: int, batch: int, parts: int) -> None:
+    protocol = ResolvedProtocol("p", {"base_seed": 0})
+    plan = make_plan(select(items(count), ALL), protocol, PlainModel(), batch)
+    found = [Shard(index, parts).of(plan) for index in range(parts)]
+    assert Counter(one for part in found for one in part.batches) == Counter(plan.batches)
+    assert Counter(image.ref.key for part in found for image in part.images) == Counter(
+        image.ref.key for image in plan.images
+    )
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 8), st.integers(1, 8))
