@@ -32,17 +32,19 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Watch what is drawn."""
     found = Seen()
-    generate = Pipeline.generate
+    begin = Pipeline.begin
 
-    def watched(self: Pipeline, prompts: Sequence[str], seeds: Any, sampling: Sampling, *rest: Any) -> Any:
+    def watched(
+        self: Pipeline, prompts: Sequence[str], seeds: Any, sampling: Sampling, *rest: Any, **options: Any
+    ) -> Any:
         found.batches.append(list(prompts))
         found.samplings.append(sampling)
         found.blocks.append(self.blocks)
         if len(prompts) > found.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return generate(self, prompts, seeds, sampling, *rest)
+        return begin(self, prompts, seeds, sampling, *rest, **options)
 
-    monkeypatch.setattr(Pipeline, "generate", watched)
+    monkeypatch.setattr(Pipeline, "begin", watched)
     return found
 
 
