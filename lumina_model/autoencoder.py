@@ -37,7 +37,9 @@ class Autoencoder:
         self.factor = autoencoder_factor(vae.config.block_out_channels)
         self.channels = int(vae.config.latent_channels)
         self.largest_whole = LARGEST_WHOLE
+        """Longest side in pixels of what is decoded whole; it changes pixels."""
         self.tile = TILE
+        """Side in pixels of the tiles of all else."""
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
@@ -73,10 +75,8 @@ class Autoencoder:
             if self.vae.device.type != "cuda" and len(latents) == 1:
                 raise
         # Out of the handler, which would keep what did not fit.
-        if self.vae.device.type == "cuda":
-            torch.cuda.synchronize(
-                self.vae.device
-            )  # the batch that is drawn beside may be what is in the way
+        if self.vae.device.type == "cuda":  # the batch that is drawn beside may be what is in the way
+            torch.cuda.synchronize(self.vae.device)
             torch.cuda.empty_cache()
         if len(latents) == 1:
             return self._decoded(latents)
