@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -115,12 +115,18 @@ def _by_batches(plan: Plan, model: Model, absent: set[str]) -> Iterator[Step]:
 def _begun(begin: Begin, prompts: Sequence[str], seeds: Sequence[int]) -> Callable[[], Sequence[Found]]:
     """Let the model begin; what is returned gives the images, or in place of each why it could not begin."""
     try:
-        return begin(prompts, seeds)
+        begun = begin(prompts, seeds)
     except Exception as error:
         if is_user_error(error):
             raise
         why = reason_of(error)  # the error itself would keep what was on the device
-    return lambda: [RuntimeError(why)] * len(prompts)
+        return lambda: [RuntimeError(why)] * len(prompts)
+    if not callable(begun):
+        raise UserError(
+            f"expected a call for the images from begin, found {type(begun).__name__}; fix: return a "
+            "function that returns them"
+        )
+    return begun
 
 
 def _checked(images: Callable[[], Sequence[Found]], batch: Sequence[Planned], name: str) -> list[Outcome]:
@@ -129,11 +135,17 @@ def _checked(images: Callable[[], Sequence[Found]], batch: Sequence[Planned], na
     What breaks the contract would break it in each batch, so it is for the user's eyes at the first one.
     """
     try:
-        found = list(images())
+        made = images()
+        found = list(made) if isinstance(made, Iterable) else None
     except Exception as error:
         if is_user_error(error):
             raise
         return [reason_of(error)] * len(batch)
+    if found is None or isinstance(made, str):
+        raise UserError(
+            f"expected {len(batch)} images from {name} for {len(batch)} prompts, found "
+            f"{type(made).__name__}; fix: return a list with one image for each prompt"
+        )
     if len(found) != len(batch):
         raise UserError(
             f"expected {len(batch)} images from {name} for {len(batch)} prompts, found {len(found)}; "

@@ -39,14 +39,16 @@ class Model(Protocol):
     - ``generate_each(prompts, seeds) -> Iterator[tuple[int, image]]``: the images one by one with their
       places, in any order. Its images do not depend on those made beside them, so only what is missing is
       asked for, all of it in one call, and each image is stored as it comes;
-    - ``begin(prompts, seeds) -> Callable[[], images]``, in place of ``generate``: begin to make a batch. What
-      is returned gives the images, and is called in another thread while the next batch is begun;
+    - ``begin(prompts, seeds) -> Callable[[], images]``, called instead of ``generate``, which stays for
+      single calls: begin to make a batch. The call that is returned gives the images; it is made in another
+      thread while the next batch is begun;
     - ``best_batch(prompts) -> Mapping[str, JSON]``, for ``--batch-size auto``: how many images to make at
       once, found by trial, of one prompt for each image of the run. ``batch_size``, from 1, and if it can
       tell ``images_per_second``, size to speed, ``memory_bytes``, and ``why`` it tried no larger one. No
       image made later may depend on it;
     - ``environment() -> Mapping[str, JSON]``: what is written beside an image yet is no part of its key, such
       as the attention backend;
+    - ``takes_options: bool``: False if no ``--option`` changes anything, so that one is refused;
     - ``cost_per_image: float``: in USD, for ``--dry-run``;
     - ``title: str``: its name in tables, where name and stage do not say it best.
 

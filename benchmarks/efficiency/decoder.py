@@ -22,6 +22,7 @@ from benchmarks.efficiency.device import device_name
 from benchmarks.efficiency.timing import seconds_of
 from lumina_eval.console import plain
 from lumina_eval.errors import UserError
+from lumina_eval.models import device_kind
 from lumina_model import embedded
 from lumina_model.autoencoder import AT_ONCE, AT_ONCE_ELSEWHERE, Autoencoder
 from lumina_model.checkpoint import read_autoencoder
@@ -42,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"expected batch and repeats of 1 or more, found {given.batch} and {given.repeats}; "
             "fix: --batch 16 --repeats 5"
         )
+    if given.threads is not None and given.threads < 1:
+        raise UserError(f"expected --threads of 1 or more, found {given.threads}; fix: leave it out")
     if given.threads:
         torch.set_num_threads(given.threads)
-    device = torch.device(given.device)
+    device = torch.device(device_kind(given.device))
     autoencoder = read_autoencoder(embedded.parts("hq_tuning")["vae"], torch.float32)
     for side in given.sides:
         if side < 1 or side % autoencoder.factor:
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _table(autoencoder: Autoencoder, sides: Sequence[int], batch: int, repeats: int) -> Table:
     """A row for each side: milliseconds an image, by how many are decoded together."""
-    sizes = [1 << power for power in range((batch - 1).bit_length() + 1)]
+    sizes = sorted({min(1 << power, batch) for power in range((batch - 1).bit_length() + 1)})
     device = autoencoder.vae.device
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("side", *(f"{size} at once" for size in sizes), "ours", "faster than whole"):

@@ -25,7 +25,7 @@ from lumina_eval.errors import ExitCode, UserError
 
 INSIDE: Final = ("text encoder", "denoiser", "decoder")
 START: Final = "start, until the command runs"
-WEIGHTS: Final = "reading weights"
+WEIGHTS: Final = "reading weights, imports for it"
 REST: Final = "all else: plan, waiting for files, end"
 #: Once for a command, however many images it makes.
 ONCE: Final = (START, "digests of weights", WEIGHTS)

@@ -34,9 +34,10 @@ def comparison_tables(compared: Sequence[Comparison]) -> Iterator[Table]:
     """A table for each candidate: the primary endpoint, and the tasks below it."""
     for one in compared:
         less = ", less is better" if one.lower_is_better else ""
+        within = "" if one.margin is None else f", margin {one.margin:g}"
         digits = places(one.unit)
         table = Table(
-            title=f"{one.candidate} minus {one.baseline}{less}: {one.verdict}",
+            title=f"{one.candidate} minus {one.baseline}{less}{within}: {one.verdict}",
             title_justify="left",
             box=SIMPLE_HEAD,
             pad_edge=False,

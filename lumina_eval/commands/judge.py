@@ -10,7 +10,7 @@ import typer
 
 from lumina_eval import plugins
 from lumina_eval.commands import options as o
-from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site
+from lumina_eval.commands.run import check_minimum, check_strictness, exit_code, finish, make_site
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError
 from lumina_eval.evaluation import Question, find_protocol
@@ -64,6 +64,7 @@ def judge(
 ) -> None:
     """Judge a folder of images, or add saved verdicts up; expected is what the folder or file names."""
     with output(as_json) as streams:
+        check_strictness(strict_gate, min_overall)
         if reference is not None and reference_features is not None:
             raise UserError(
                 "expected one of --reference and --reference-features, found both; fix: leave one out"

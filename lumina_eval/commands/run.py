@@ -59,6 +59,7 @@ def run(
 ) -> None:
     """Generate, judge and score checkpoints, log to MLflow and write the report. Resumes where it ended."""
     with output(as_json) as streams:
+        check_strictness(strict_gate, min_overall)
         given = o.batch_size_of(batch_size)
         features = o.features_folder(out, store)
         question = ask(
@@ -85,8 +86,15 @@ def run(
 
 
 def open_all(texts: Sequence[str], options: dict[str, str]) -> list[Model]:
-    """Open every ``--model`` in order."""
-    return [model for text in texts for model in open_models(text, options)]
+    """Open every ``--model`` in order; raise UserError for options that none of them takes."""
+    models = [model for text in texts for model in open_models(text, options)]
+    named = [name for name in options if name != "device"]
+    if named and not any(getattr(model, "takes_options", True) for model in models):
+        raise UserError(
+            f"expected a model that takes options, found --option {named[0]} for {', '.join(texts)}; "
+            "fix: leave it out"
+        )
+    return models
 
 
 def rewritten(
@@ -180,6 +188,14 @@ def check_minimum(question: Question, minimum: float | None) -> None:
         check_gate(empty.metrics, minimum)
 
 
+def check_strictness(strict: bool, minimum: float | None) -> None:
+    """Refuse a way to gate without a gate."""
+    if strict and minimum is None:
+        raise UserError(
+            "expected --min-overall beside --strict-gate, found none; fix: give both, or leave both out"
+        )
+
+
 def check_gate(metrics: Sequence[Metric], minimum: float) -> Metric:
     """Return the score that the gate looks at; UserError where there is none, or none could pass or fail."""
     overall = next((one for one in metrics if one.name == "overall"), None)
@@ -187,7 +203,7 @@ def check_gate(metrics: Sequence[Metric], minimum: float) -> Metric:
         names = ", ".join(one.name for one in metrics)
         raise UserError(
             f"expected a benchmark with an overall score for --min-overall, found one of {names}; fix: leave "
-            "it out, and gate on the difference: lumina-eval compare BASELINE RUN --margin NUMBER"
+            "it out, and gate on the difference: lumina-eval compare BASELINE RUN --gate --margin NUMBER"
         )
     low, high = BOUNDS.get(overall.unit, (-math.inf, math.inf))
     if not low <= minimum <= high:

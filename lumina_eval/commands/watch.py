@@ -9,7 +9,7 @@ import typer
 
 from lumina_eval.commands import options as o
 from lumina_eval.commands.report import finish_report
-from lumina_eval.commands.run import check_minimum, exit_code, finish, make_site, rewritten
+from lumina_eval.commands.run import check_minimum, check_strictness, exit_code, finish, make_site, rewritten
 from lumina_eval.console import output
 from lumina_eval.errors import ExitCode, UserError, is_user_error
 from lumina_eval.evaluation import ask, evaluate
@@ -54,6 +54,7 @@ def watch(
 ) -> None:
     """Score each checkpoint (checkpoint.json beside transformer/) below FOLDER as it appears."""
     with output(as_json) as streams:
+        check_strictness(strict_gate, min_overall)
         if not folder.is_dir():
             raise UserError(f"expected the folder of a training run, found none at {folder}")
         features = o.features_folder(out, store)

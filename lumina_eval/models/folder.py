@@ -39,6 +39,7 @@ class FolderModel:
     step = None
     device = "cpu"
     sampler_version = 1
+    takes_options = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -67,6 +67,8 @@ def open_models(text: str, options: Mapping[str, str]) -> list[Model]:
 class FunctionModel:
     """A function dressed as a model."""
 
+    takes_options = False
+
     def __init__(self, function: Generate, path: Path, name: str) -> None:
         self._function = function
         self._components = {"file": sha256_file(path), **getattr(function, "components", {})}

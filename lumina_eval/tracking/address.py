@@ -37,11 +37,21 @@ def ui_command(uri: str) -> str:
 
 
 def _mlflow() -> str:
-    """Return the word for a shell: ``mlflow`` if that is this environment's own, or if it has no other."""
+    """Return the word for a shell: ``mlflow`` if that is this environment's own, or if it has no other.
+
+    A runner such as nox puts an environment on the path of its commands, not on that of the shell; one that
+    is activated is named by a variable, too.
+    """
     own, found = Path(sys.executable).with_name("mlflow"), shutil.which("mlflow")
-    if not own.is_file() or (found is not None and own.samefile(found)):
+    if not own.is_file():
         return "mlflow"
-    return shlex.quote(str(own))
+    named = [os.environ[name] for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)]
+    active = sys.prefix == sys.base_prefix or any(Path(one).resolve() == _prefix() for one in named)
+    return "mlflow" if active and found is not None and own.samefile(found) else shlex.quote(str(own))
+
+
+def _prefix() -> Path:
+    return Path(sys.prefix).resolve()
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from benchmarks.efficiency.inside_model import INSIDE, REST, START, Shares, lines, main, shares
+from benchmarks.efficiency.inside_model import INSIDE, REST, START, WEIGHTS, Shares, lines, main, shares
 from benchmarks.efficiency.spans import Spans
 
 
@@ -72,7 +72,7 @@ def test_other_threads_are_told_apart(watched: tuple[type[Work], Spans]) -> None
 
 
 def test_the_shares_of_a_command() -> None:
-    seconds = {START: 1.0, "reading weights": 1.0, "denoiser": 6.0, "decoder": 1.0, REST: 1.0}
+    seconds = {START: 1.0, WEIGHTS: 1.0, "denoiser": 6.0, "decoder": 1.0, REST: 1.0}
     found = Shares(10.0, seconds, {"writing images": 0.5}, 4)
     assert found.inside == pytest.approx(0.7)
     assert found.inside_in_the_long_run == pytest.approx(7 / 8)
@@ -86,7 +86,7 @@ def test_a_real_command_is_seen_in_its_parts() -> None:
     words = "geneval --protocol tabletop --model embedded:low_res --option steps=1 --limit 1"
     found = shares([*words.split(), "--images-per-prompt", "1"])
     assert found.images == 6
-    assert all(found.seconds[name] > 0 for name in (*INSIDE, START, "reading weights"))
+    assert all(found.seconds[name] > 0 for name in (*INSIDE, START, WEIGHTS))
     assert 0 < found.seconds[REST] < found.wall / 2  # below 0: a second counted twice; much: one not seen
     assert found.seconds[START] < 0.9 * found.wall
     assert found.beside["writing images"] > 0

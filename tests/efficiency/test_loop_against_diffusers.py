@@ -38,7 +38,7 @@ def given() -> tuple[torch.Tensor, torch.Tensor]:
 def test_all_loops_have_a_row_and_those_of_one_sampling_agree(capsys: pytest.CaptureFixture[str]) -> None:
     main([*SMALL, "--dtype", "float32", "--no-compile", "--float8"])
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    rows = {line.split("  ")[0]: line.split() for line in shown if re.search(r" \d+\.\d+x", line)}
+    rows = {line.split("  ")[0]: line.split() for line in shown if re.search(r"  \d+\.\d{3} ?", line)}
     assert list(rows) == [
         "diffusers", "diffusers, cache-dit", "ours", "ours, float8", "ours, cache",
         "ours, chain of 18 dpm, float8", "ours, chain of 18 dpm, float8, cache",
@@ -46,7 +46,15 @@ def test_all_loops_have_a_row_and_those_of_one_sampling_agree(capsys: pytest.Cap
     assert float(rows["diffusers"][-1]) < 1e-5
     assert float(rows["ours"][-1]) == 0
     assert 1e-4 < float(rows["ours, float8"][-1]) < 0.5
-    assert all(rows[name][-1].endswith("x") for name in rows if "cache" in name), "no share, no distance"
+    assert rows["ours, cache"][-1].endswith("x"), "no share, no distance"
+    chains = [" ".join(row) for name, row in rows.items() if "chain" in name]
+    assert not any(re.search(r"\dx", row) for row in chains), "diffusers made another number of steps"
+
+
+def test_the_chain_is_a_ratio_to_diffusers_at_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*SMALL, "--steps=30", "--dtype", "float32", "--no-compile", "--no-cache"])
+    (chain,) = [line for line in capsys.readouterr().out.splitlines() if "chain of 18 dpm" in line]
+    assert re.search(r" \d+\.\d\dx", chain)
 
 
 @pytest.fixture

@@ -129,6 +129,22 @@ def test_too_few_images_are_a_fault_of_the_model(tmp_path: Path) -> None:
         run(Beginner(few=True), tmp_path)
 
 
+@pytest.mark.parametrize("returned", [None, ["an image"]])
+def test_a_begin_without_a_call_ends_at_the_first_batch(tmp_path: Path, returned: Any) -> None:
+    model = Beginner()
+    model.begin = lambda prompts, seeds: returned  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=f"expected a call .* found {type(returned).__name__}"):
+        run(model, tmp_path)
+
+
+@pytest.mark.parametrize("returned", [None, 3, "five5"])
+def test_a_call_without_a_list_of_images_ends_it(tmp_path: Path, returned: Any) -> None:
+    model = Beginner()
+    model.begin = lambda prompts, seeds: lambda: returned  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=f"found {type(returned).__name__}; fix: return a list"):
+        run(model, tmp_path)
+
+
 def test_what_the_model_learnt_while_it_made_them_stands_beside_the_images(tmp_path: Path) -> None:
     _, plan, store = run(Beginner(), tmp_path)
     for image in plan.images:

@@ -386,6 +386,20 @@ def test_parts_that_are_none_are_told(call: Cli, run_words: list[Any], words: li
     assert told in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("command", ["run", "generate"])
+def test_options_that_no_model_takes_are_refused(call: Cli, run_words: list[Any], command: str) -> None:
+    words = [command, *run_words[1:]] if command == "run" else [command, *run_words[1:-2]]
+    done = call(*words, "--option", "steps=4")
+    assert done.code == 2
+    assert "expected a model that takes options, found --option steps" in " ".join(done.stderr.split())
+
+
+def test_a_strict_gate_without_a_gate_is_refused(call: Cli, run_words: list[Any]) -> None:
+    done = call(*run_words, "--strict-gate")
+    assert done.code == 2
+    assert "expected --min-overall beside --strict-gate" in " ".join(done.stderr.split())
+
+
 def test_numbers_that_are_unknown_are_null(call: Cli, run_words: list[Any], model_file: Path) -> None:
     done: Done = call(*with_model(run_words, f"{model_file}:broken"), "--json")
 

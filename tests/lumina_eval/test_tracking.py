@@ -232,6 +232,7 @@ def test_a_broken_folder_does_not_stop_the_others(sent, tmp_path):
 def test_address(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     local = address.resolve_uri(None, tmp_path)
     assert local == f"sqlite:///{tmp_path}/mlflow.db"
     assert address.ui_command(local) == f"mlflow ui --backend-store-uri {local} --host 127.0.0.1 --port 5000"
@@ -250,9 +251,15 @@ def test_the_line_for_a_shell_names_the_mlflow_of_this_environment(tmp_path, mon
         (folder / "mlflow").write_text("")
         (folder / "mlflow").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(own / "python"))
+    monkeypatch.setattr(sys, "prefix", str(own.parent))
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    monkeypatch.setenv("VIRTUAL_ENV", str(own.parent))
     for path, shown in ((own, "mlflow"), (other, f"'{own}/mlflow'"), (tmp_path, f"'{own}/mlflow'")):
         monkeypatch.setenv("PATH", str(path))
         assert address.ui_command("sqlite:///x.db").startswith(f"{shown} ui --backend-store-uri sqlite:///")
+    monkeypatch.setenv("PATH", str(own))  # as a runner such as nox does, for the time of its command
+    monkeypatch.setenv("VIRTUAL_ENV", str(other))
+    assert address.ui_command("sqlite:///x.db").startswith(f"'{own}/mlflow' ui ")
     (own / "mlflow").unlink()
     assert address.ui_command("sqlite:///x.db").startswith("mlflow ui ")
 

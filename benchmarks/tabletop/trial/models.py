@@ -76,6 +76,7 @@ class TruthModel:
     step: int | None = None
     device = "cpu"
     sampler_version = 1
+    takes_options = False
 
     def __init__(self, size: int, vae: Path | None = None) -> None:
         """Draw pictures of ``size`` pixels a side, through the autoencoder in folder ``vae`` if given."""
