@@ -169,6 +169,8 @@ def finish(
 def exit_code(results: Sequence[RunResult], minimum: float | None, strict: bool, streams: Output) -> ExitCode:
     """Say how it ended: incomplete coverage first, then the gate, which looks at the last checkpoint."""
     if any(not result.coverage.complete for result in results):
+        if minimum is not None:
+            streams.say("gate not looked at: the coverage is incomplete")
         return ExitCode.INCOMPLETE
     if minimum is None:
         return ExitCode.OK

@@ -166,6 +166,14 @@ def test_gates(
     assert call(*with_model(run_words, f"{model_file}:{function}"), *words).code == code
 
 
+def test_a_gate_over_an_incomplete_run_is_said_not_to_be_looked_at(
+    call: Cli, run_words: list[Any], model_file: Path
+) -> None:
+    done = call(*with_model(run_words, f"{model_file}:gappy"), "--min-overall", "0.0")
+    assert done.code == 4
+    assert "gate not looked at: the coverage is incomplete" in done.stderr
+
+
 def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], model_file: Path) -> None:
     good, bad = f"{model_file}:always", f"{model_file}:reddish"
     assert (
