@@ -45,13 +45,10 @@ def _mlflow() -> str:
     own, found = Path(sys.executable).with_name("mlflow"), shutil.which("mlflow")
     if not own.is_file():
         return "mlflow"
-    named = [os.environ[name] for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)]
-    active = sys.prefix == sys.base_prefix or any(Path(one).resolve() == _prefix() for one in named)
+    variables = [os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX")]
+    named = [Path(value).resolve() for value in variables if value]
+    active = sys.prefix == sys.base_prefix or Path(sys.prefix).resolve() in named
     return "mlflow" if active and found is not None and own.samefile(found) else shlex.quote(str(own))
-
-
-def _prefix() -> Path:
-    return Path(sys.prefix).resolve()
 
 
 def sqlite_file(uri: str) -> Path | None:

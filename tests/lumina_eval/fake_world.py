@@ -166,6 +166,11 @@ always.stage, always.step = "hq", 10
 """
 
 
+def the_run(out: Path) -> Path:
+    (run_dir,) = (out / "runs").iterdir()
+    return run_dir
+
+
 def with_model(words: list[object], model: str) -> list[object]:
     """Return the words with another ``--model``."""
     place = words.index("--model")

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import Cli, Done, FakeBenchmark, RedJudge, with_model
-from PIL import Image
+from fake_world import Cli, Done, FakeBenchmark, RedJudge, the_run, with_model
 
 from lumina_eval import files
 from lumina_eval.errors import UserError
@@ -28,11 +27,6 @@ KEYS = {
     "schema", "benchmark", "protocol", "suite", "subset", "model", "checkpoint", "digest", "stage", "step",
     "metrics", "coverage", "seconds", "run_dir", "mlflow_run_id", "warnings",
 }  # fmt: skip
-
-
-def the_run(out: Path) -> Path:
-    (run_dir,) = (out / "runs").iterdir()
-    return run_dir
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
@@ -149,39 +143,6 @@ def test_missing_images_are_said_and_never_blank(
     if function == "broken":
         assert record["metrics"][0]["value"] is None
         assert "out of memory" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("function", "words", "code"),
-    [
-        ("reddish", ["--min-overall", "0.0"], 0),
-        ("reddish", ["--min-overall", "0.999"], 1),
-        ("reddish", ["--min-overall", "0.65", "--strict-gate"], 3),
-        ("always", ["--min-overall", "1.0"], 0),
-    ],
-)
-def test_gates(
-    call: Cli, run_words: list[Any], model_file: Path, function: str, words: list[str], code: int
-) -> None:
-    assert call(*with_model(run_words, f"{model_file}:{function}"), *words).code == code
-
-
-def test_a_gate_over_an_incomplete_run_is_said_not_to_be_looked_at(
-    call: Cli, run_words: list[Any], model_file: Path
-) -> None:
-    done = call(*with_model(run_words, f"{model_file}:gappy"), "--min-overall", "0.0")
-    assert done.code == 4
-    assert "gate not looked at: the coverage is incomplete" in done.stderr
-
-
-def test_a_gate_looks_at_the_last_checkpoint(call: Cli, run_words: list[Any], model_file: Path) -> None:
-    good, bad = f"{model_file}:always", f"{model_file}:reddish"
-    assert (
-        call(*run_words[:4], *run_words[6:], "--model", bad, "--model", good, "--min-overall", 0.95).code == 0
-    )
-    assert (
-        call(*run_words[:4], *run_words[6:], "--model", good, "--model", bad, "--min-overall", 0.95).code == 1
-    )
 
 
 @pytest.mark.parametrize(
@@ -343,69 +304,12 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_generate_makes_the_images_that_run_then_finds(
-    call: Cli, run_words: list[Any], tmp_path: Path
-) -> None:
-    words = ["generate", *run_words[1:-2]]
-    assert call(*words, "--json").records[0]["made"] == 12
-    images = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")}
-    assert call(*words, "--json").records[0]["made"] == 0
-    assert call(*run_words).code == 0
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "images").rglob("*.png")} == images
-
-
-def test_parts_of_several_processes_are_the_images_of_one(
-    call: Cli, run_words: list[Any], tmp_path: Path
-) -> None:
-    """The pixels of this model depend on the size of its batch: another cut would show."""
-    words = ["generate", *run_words[1:-2], "--batch-size", "5"]
-    parts = [tmp_path / name for name in ("one", "other")]
-    for place in (1, 0):
-        (told,) = call(*words, "--out", parts[0], "--shard", f"{place}/2", "--json").records
-        assert (told["shard"], told["made"]) == (f"{place}/2", told["expected"])
-        assert told["expected"] == (7, 5)[place]  # batches of 5, 5 and 2
-    assert call(*words, "--out", parts[0], "--json").records[0]["made"] == 0
-    assert call(*words, "--out", parts[1], "--json").records[0] == {
-        **told, "made": 12, "expected": 12, "shard": None, "store": str(parts[1] / "images"),
-    }  # fmt: skip
-    one, other = ({p.name: p.read_bytes() for p in part.rglob("*.png")} for part in parts)
-    assert len(one) == 12
-    assert one == other
-
-
-def test_a_dry_run_of_a_part_counts_its_images(call: Cli, run_words: list[Any]) -> None:
-    words = ["generate", *run_words[1:-2], "--batch-size", "5", "--dry-run", "--json"]
-    assert [call(*words, "--shard", f"{i}/3").records[0]["missing"] for i in range(3)] == [5, 5, 2]
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--shard", "2/2"], "with I from 0 to N - 1, found '2/2'"),
-        (["--shard", "1"], "with I from 0 to N - 1"),
-        (["--shard", "-1/2"], "with I from 0 to N - 1"),
-        (["--shard", "a/b"], "with I from 0 to N - 1"),
-        (["--shard", "0/2", "--batch-size", "auto"], "a number for --batch-size beside --shard"),
-    ],
-)
-def test_parts_that_are_none_are_told(call: Cli, run_words: list[Any], words: list[str], told: str) -> None:
-    done = call("generate", *run_words[1:-2], *words)
-    assert done.code == 2
-    assert told in " ".join(done.stderr.split())
-
-
 @pytest.mark.parametrize("command", ["run", "generate"])
 def test_options_that_no_model_takes_are_refused(call: Cli, run_words: list[Any], command: str) -> None:
     words = [command, *run_words[1:]] if command == "run" else [command, *run_words[1:-2]]
     done = call(*words, "--option", "steps=4")
     assert done.code == 2
     assert "expected a model that takes options, found --option steps" in " ".join(done.stderr.split())
-
-
-def test_a_strict_gate_without_a_gate_is_refused(call: Cli, run_words: list[Any]) -> None:
-    done = call(*run_words, "--strict-gate")
-    assert done.code == 2
-    assert "expected --min-overall beside --strict-gate" in " ".join(done.stderr.split())
 
 
 def test_numbers_that_are_unknown_are_null(call: Cli, run_words: list[Any], model_file: Path) -> None:
@@ -431,48 +335,6 @@ def test_a_judge_that_lacks_its_weights_stops_before_any_image(
     assert not list((tmp_path / "out").rglob("*.png"))
 
 
-def test_a_gate_where_there_is_no_overall_is_told_before_any_image(
-    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = world.aggregate
-
-    def by_kind(*given: Any) -> Any:
-        found = whole(*given)
-        found.metrics[0] = found.metrics[0].model_copy(update={"name": "color"})
-        return found
-
-    monkeypatch.setattr(world, "aggregate", by_kind)
-    done = call(*run_words, "--min-overall", 0.5)
-    assert done.code == 2
-    assert "found one of color; fix: leave it out, and gate on the difference" in done.stderr
-    assert not list((tmp_path / "out").rglob("*.png"))
-
-
-def test_judge_refuses_a_gate_where_there_is_no_overall_before_it_judges(
-    call: Cli, run_words: list[Any], tmp_path: Path, world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call(*run_words)
-    whole = world.aggregate
-
-    def by_kind(*given: Any) -> Any:
-        found = whole(*given)
-        found.metrics[0] = found.metrics[0].model_copy(update={"name": "color"})
-        return found
-
-    monkeypatch.setattr(world, "aggregate", by_kind)
-    folder = tmp_path / "made"
-    folder.mkdir()
-    Image.new("RGB", (8, 8), "red").save(folder / "00000_0.png")
-    verdicts = the_run(tmp_path / "out") / "verdicts.jsonl"
-    judged, out = world.the_judge.calls, tmp_path / "again"
-    for given in (["--images", folder], ["--verdicts", verdicts]):
-        done = call("judge", "fake", "--protocol", "plain", *given, "--out", out, "--min-overall", 0.5)
-        assert done.code == 2
-        assert "found one of color; fix: leave it out, and gate on the difference" in done.stderr
-    assert world.the_judge.calls == judged
-    assert not out.exists()
-
-
 def test_a_fault_of_the_program_is_no_failed_gate(
     call: Cli, run_words: list[Any], world: FakeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -481,17 +343,6 @@ def test_a_fault_of_the_program_is_no_failed_gate(
     assert done.code == 70
     assert "ZeroDivisionError" in done.stderr
     assert "failed, as written above; what was written before is kept" in done.stderr
-
-
-def test_a_gate_out_of_range_is_told_before_saved_verdicts_are_added_up(
-    call: Cli, run_words: list[Any], tmp_path: Path
-) -> None:
-    run_dir = call(*run_words, "--json").records[0]["run_dir"]
-    words = ["judge", "fake", "--protocol", "plain", "--verdicts", f"{run_dir}/verdicts.jsonl"]
-    done = call(*words, "--out", tmp_path / "again", "--min-overall", 66)
-    assert done.code == 2
-    assert "expected --min-overall from 0 to 1" in done.stderr
-    assert not (tmp_path / "again").exists()
 
 
 def test_a_reader_that_has_had_enough_ends_the_prompts_quietly(tmp_path: Path) -> None:
